@@ -1,0 +1,68 @@
+"""Log lines on stderr: text for people and the journal, or one JSON object a line.
+
+Text is a fixed sentence followed by `key=value` pairs. Under systemd (which sets JOURNAL_STREAM)
+a line starts with its priority, `<6>` for INFO, see sd-daemon(3); the journal takes it off again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from datetime import UTC, datetime
+
+_PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3}
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+FORMATS = ("text", "json")
+
+
+class TextFormatter(logging.Formatter):
+    """`2026-01-31T12:00:00Z INFO batch.cli: sentence key=value`, without the time in the journal."""
+
+    def __init__(self, journal: bool) -> None:
+        super().__init__()
+        self._journal = journal
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = _whole_message(self, record).replace("\n", "\n    ")
+        line = f"{record.levelname} {record.name}: {text}"
+        if self._journal:
+            return f"<{_PRIORITY.get(record.levelno, 5)}>{line}"
+        return f"{_utc(record):%Y-%m-%dT%H:%M:%SZ} {line}"
+
+
+class JsonFormatter(logging.Formatter):
+    """One object a line: `time`, `level`, `logger`, `message`, and `process`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry = {
+            "time": _utc(record).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": _whole_message(self, record),
+            "process": record.process,
+        }
+        return json.dumps(entry, ensure_ascii=False)
+
+
+def _utc(record: logging.LogRecord) -> datetime:
+    return datetime.fromtimestamp(record.created, UTC)
+
+
+def _whole_message(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    text = record.getMessage()
+    return f"{text}\n{formatter.formatException(record.exc_info)}" if record.exc_info else text
+
+
+def configure(log_format: str = "text", level: str = "INFO") -> logging.Handler:
+    """Sends every record of this process to stderr; replaces what was configured before."""
+    handler = logging.StreamHandler(sys.stderr)
+    journal = "JOURNAL_STREAM" in os.environ
+    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter(journal))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    # One INFO line per page is wanted, not one per pooled connection.
+    logging.getLogger("urllib3").setLevel(logging.WARNING)
+    return handler

@@ -1,0 +1,1 @@
+"""Takes events over HTTP, stores one notification per recipient, and pushes it over UDP."""

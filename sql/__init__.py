@@ -1,0 +1,1 @@
+"""The database: connecting to it, and bringing it to the current schema."""
