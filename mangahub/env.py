@@ -1,6 +1,7 @@
-"""Reads settings from the environment, and refuses a bad value in one line that says what is allowed.
+"""Reads settings from the environment, and refuses a bad value in one line.
 
-A variable that is set to the empty string counts as not set, as in systemd's env files.
+The line says what is allowed. A variable that is set to the empty string counts as not set, as in
+systemd's env files.
 """
 
 from __future__ import annotations

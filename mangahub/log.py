@@ -18,7 +18,7 @@ FORMATS = ("text", "json")
 
 
 class TextFormatter(logging.Formatter):
-    """`2026-01-31T12:00:00Z INFO batch.cli: sentence key=value`, without the time in the journal."""
+    """`2026-01-31T12:00:00Z INFO batch.cli: sentence key=value`; in the journal without time."""
 
     def __init__(self, journal: bool) -> None:
         super().__init__()
