@@ -1,0 +1,115 @@
+"""The values that travel through a run, one frozen class for each stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+JsonObject = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer of a list endpoint.
+
+    Attributes:
+        entities: the elements of `data` that are objects, unchecked inside.
+        total: how many there are in all; not capped by the 10,000 ceiling.
+        offset: where this page starts.
+    """
+
+    entities: list[JsonObject]
+    total: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manga:
+    """One title as the columns of `manga` and `manga_genres` want it."""
+
+    mangadex_id: UUID
+    title: str
+    description: str | None
+    author: str | None
+    status: str | None
+    total_chapters: int | None
+    cover_url: str | None
+    genres: tuple[str, ...]
+    content_rating: str
+    numbering_restarts: bool
+    created_at: datetime
+    updated_at: datetime
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """One chapter upload as the API tells it.
+
+    Attributes:
+        number: None where the API has none, or one that is no plain decimal.
+        published_at: `readableAt`, the moment from which readers can open it; it may be to come.
+        groups: scanlation groups; empty for an individual upload.
+    """
+
+    mangadex_chapter_id: UUID
+    manga_mangadex_id: UUID
+    translated_language: str
+    volume: str | None
+    number: Decimal | None
+    title: str | None
+    external_url: str | None
+    pages: int
+    readable_at: datetime
+    groups: frozenset[UUID]
+    uploader: UUID | None
+    is_unavailable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An entity that could not be stored, with the reason an operator reads in `status`."""
+
+    mangadex_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One row of the outbox.
+
+    Attributes:
+        type: `new-manga`, `new-chapter` or `manga-update`.
+        dedup_key: at most 200 characters; the same news always has the same key.
+        payload: the POST body without `event_id` and `type`.
+    """
+
+    type: str
+    manga_id: int
+    dedup_key: str
+    payload: JsonObject
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a run did; the JSON line at its end."""
+
+    sync_type: str
+    status: str = "completed"
+    requests: int = 0
+    manga_seen: int = 0
+    manga_new: int = 0
+    manga_updated: int = 0
+    chapters_new: int = 0
+    events: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    extra: dict[str, object] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, object]:
+        """The keys that the contract promises, and those of `extra` after them."""
+        names = [name for name in self.__slots__ if name != "extra"]
+        return {name: getattr(self, name) for name in names} | self.extra
