@@ -1,1 +1,64 @@
-"""The database: connecting to it, and bringing it to the current schema."""
+"""The database: connecting to it, and bringing it to the current schema.
+
+The embedded server's machinery is imported only where it is used.
+"""
+
+from __future__ import annotations
+
+from mangahub.env import Env, data_dir
+from sql.connection import (
+    Connection,
+    connect,
+    connect_arguments,
+    is_down,
+    set_utc,
+    translated,
+)
+from sql.errors import (
+    DatabaseDown,
+    DatabaseUnwritable,
+    EmbeddedUnavailable,
+    MigrationFailed,
+    SchemaChanged,
+    SchemaOutdated,
+    SchemaTooNew,
+    SqlError,
+)
+from sql.schema import migrate, require_current
+from sql.urls import checked, masked
+
+__all__ = [
+    "Connection",
+    "DatabaseDown",
+    "DatabaseUnwritable",
+    "EmbeddedUnavailable",
+    "MigrationFailed",
+    "SchemaChanged",
+    "SchemaOutdated",
+    "SchemaTooNew",
+    "SqlError",
+    "connect",
+    "connect_arguments",
+    "database_url",
+    "is_down",
+    "masked",
+    "migrate",
+    "require_current",
+    "set_utc",
+    "translated",
+]
+
+
+def database_url(env: Env) -> str:
+    """`DATABASE_URL`, or the URL of the embedded server, which is started if it is not running.
+
+    Raises:
+        SettingError: the variable holds no libpq URL.
+        EmbeddedUnavailable: there is no variable, and no server can be started here.
+    """
+    url = env.raw("DATABASE_URL")
+    if url is not None:
+        return checked("DATABASE_URL", url)
+    from sql import embedded
+
+    return embedded.ensure_running(data_dir(env), env)

@@ -1,0 +1,185 @@
+"""Makes, starts and stops the server of one data directory. The caller holds the lock."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from threading import Event
+from time import monotonic
+
+from sql import processes
+from sql.binaries import Binaries
+from sql.errors import EmbeddedUnavailable
+from sql.owner import Owner
+from sql.places import Places, explain
+
+_STOP_TIMEOUT_S = 60.0
+# A server that was killed replays its log first.
+_START_TIMEOUT_S = 120.0
+_POLL_S = 0.01
+
+_CONFIGURATION = """
+# Written once for the embedded server; what follows here may be changed.
+max_connections = 100
+shared_buffers = 64MB
+work_mem = 8MB
+maintenance_work_mem = 64MB
+max_wal_size = 256MB
+log_timezone = 'UTC'
+timezone = 'UTC'
+log_line_prefix = '%m [%p] '
+"""
+
+
+def exists(places: Places) -> bool:
+    return (places.cluster / "PG_VERSION").is_file()
+
+
+def major_version(places: Places) -> int | None:
+    """The version that made the data directory; None where there is none yet."""
+    try:
+        return int((places.cluster / "PG_VERSION").read_text(encoding="ascii"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as exc:
+        raise EmbeddedUnavailable(f"{places.cluster} is no PostgreSQL data directory") from exc
+
+
+def create(places: Places, binaries: Binaries, owner: Owner, durable: bool = True) -> None:
+    """Makes a new data directory beside its place and moves it there when it is whole."""
+    for left_over in places.home.glob(".data-*"):
+        shutil.rmtree(left_over, ignore_errors=True)
+    try:
+        unfinished = Path(tempfile.mkdtemp(prefix=".data-", dir=places.home))
+        owner.give(unfinished)
+        _initdb(unfinished, binaries, owner, durable)
+        with open(unfinished / "postgresql.conf", "a", encoding="utf-8") as file:
+            file.write(_CONFIGURATION if durable else _CONFIGURATION + "fsync = off\n")
+        os.rename(unfinished, places.cluster)
+    except OSError as exc:
+        raise EmbeddedUnavailable(explain(exc, places.home)) from exc
+
+
+def _initdb(target: Path, binaries: Binaries, owner: Owner, durable: bool) -> None:
+    locale = ["--locale=C.UTF-8"]
+    if binaries.major >= 17:
+        # The built-in provider needs no locale of the host.
+        locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    command = [str(binaries.folder / "initdb"), "-D", str(target), "-U", "postgres", "-A", "trust"]
+    options = ["-E", "UTF8", "--data-checksums", *locale, *([] if durable else ["--no-sync"])]
+    done = subprocess.run(
+        command + options, capture_output=True, text=True, cwd="/", **owner.process_arguments()
+    )
+    if done.returncode == 0:
+        return
+    shutil.rmtree(target, ignore_errors=True)
+    raise EmbeddedUnavailable(
+        f"cannot make a database in {target.parent}: {_complaint(done.stderr)}: "
+        "mend it, set MANGAHUB_DATA to another place, or set DATABASE_URL"
+    )
+
+
+def _complaint(text: str) -> str:
+    """The line of PostgreSQL's output that says what was wrong."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    for mark in ("FATAL:", "PANIC:", "error:", "ERROR:", "could not"):
+        for line in lines:
+            if mark in line:
+                return line.rpartition(mark)[2].strip() if mark.endswith(":") else line
+    return lines[-1] if lines else "it ended without a word"
+
+
+def start(places: Places, binaries: Binaries, owner: Owner, is_ready: Callable[[], bool]) -> None:
+    """Starts the server and waits until it takes connections.
+
+    Raises:
+        EmbeddedUnavailable: it ended, or is not ready in time; its own words are in the text.
+    """
+    _clear_the_way(places)
+    pid = _spawn(places, binaries, owner)
+    deadline = monotonic() + _START_TIMEOUT_S
+    pause = Event()
+    while not is_ready():
+        if not processes.is_alive(pid):
+            raise EmbeddedUnavailable(
+                f"the embedded server ended at once: {_complaint(_tail(places.log))} "
+                f"(see {places.log}): mend it, or set DATABASE_URL"
+            )
+        if monotonic() > deadline:
+            raise EmbeddedUnavailable(f"the embedded server does not get ready: see {places.log}")
+        pause.wait(_POLL_S)
+
+
+def _clear_the_way(places: Places) -> None:
+    """Removes what a killed server left: its children, and a pid file that names another process.
+
+    PostgreSQL itself would refuse to start where that pid is in use again by the same user.
+    """
+    deadline = monotonic() + 2
+    pause = Event()
+    while left := processes.servants(places.cluster):
+        if monotonic() > deadline:
+            # Their postmaster is dead, so nothing they do can be committed any more.
+            for pid in left:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        pause.wait(_POLL_S)
+    (places.cluster / "postmaster.pid").unlink(missing_ok=True)
+
+
+def _spawn(places: Places, binaries: Binaries, owner: Owner) -> int:
+    """Starts `postgres` as a grandchild in a session of its own; returns its pid.
+
+    The shell between us ends at once, so that we neither have to collect the server nor pass it
+    our pipes, and Ctrl-C in our terminal does not reach it.
+    """
+    settings = [
+        "-c", "listen_addresses=", "-c", f'unix_socket_directories="{places.sockets}"',
+        "-c", "port=5432", "-c", "logging_collector=off", "-c", "log_destination=stderr",
+    ]  # fmt: skip
+    script = 'log=$1; shift; umask 077; "$@" </dev/null >"$log" 2>&1 & echo $!'
+    postgres = [str(binaries.folder / "postgres"), "-D", str(places.cluster), *settings]
+    done = subprocess.run(
+        ["/bin/sh", "-c", script, "sh", str(places.log), *postgres],
+        capture_output=True, text=True, cwd="/", **owner.process_arguments(),
+    )  # fmt: skip
+    if not done.stdout.strip().isdigit():
+        raise EmbeddedUnavailable(f"cannot start PostgreSQL: {_complaint(done.stderr)}")
+    return int(done.stdout)
+
+
+def _tail(path: Path) -> str:
+    try:
+        return path.read_bytes()[-20_000:].decode("utf-8", "replace")
+    except OSError as exc:
+        return str(exc)
+
+
+def stop(places: Places) -> bool:
+    """Fast shutdown: open sessions are ended, what was committed is kept. False: it did not run.
+
+    Raises:
+        EmbeddedUnavailable: it does not end in time.
+    """
+    pid = processes.postmaster(places.cluster)
+    if pid is None:
+        return False
+    try:
+        os.kill(pid, signal.SIGINT)
+    except PermissionError as exc:
+        raise EmbeddedUnavailable(f"may not stop the server, process {pid}") from exc
+    except ProcessLookupError:
+        return True
+    deadline = monotonic() + _STOP_TIMEOUT_S
+    pause = Event()
+    while processes.is_alive(pid):
+        if monotonic() > deadline:
+            raise EmbeddedUnavailable(f"the server, process {pid}, does not end")
+        pause.wait(_POLL_S)
+    return True

@@ -1,0 +1,120 @@
+"""Connecting to PostgreSQL, and the one place where psycopg's errors become this package's.
+
+psycopg's own texts have several lines and the addresses tried; operators get one line that tells
+a refused password from an unknown database, a wrong host name and a server that is starting.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict
+
+from sql.errors import DatabaseDown, DatabaseUnwritable
+from sql.urls import masked
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+# Noticed within half a minute when the host vanishes without a word; a URL may say otherwise.
+_DEFAULTS: dict[str, Any] = {
+    "connect_timeout": 5,
+    "client_encoding": "utf8",
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+
+# What a failed connection's text contains → what the operator reads. The first match counts.
+_REASONS = (
+    (r"password authentication failed|no password supplied", "the password was refused"),
+    (r"authentication failed|no pg_hba.conf entry|authentication method", "access was refused"),
+    (r'role "[^"]*" does not exist', "the user does not exist there"),
+    (r'database "[^"]*" does not exist', "the database does not exist there"),
+    (r"starting up|not yet accepting|recovery mode", "the server is starting up"),
+    (r"shutting down", "the server is shutting down"),
+    (r"too many (clients|connections)|remaining connection slots", "it has no free connection"),
+    (r"resolve|translate host|not known|nodename|[Nn]ame.*service", "the host name is unknown"),
+    (r"refused", "nothing listens there"),
+    (r"No such file or directory", "its socket does not exist"),
+    (r"[Tt]imeout|timed out", "it does not answer"),
+    (r"SSL|certificate", "the encrypted connection failed"),
+)
+
+
+def connect_arguments(url: str, application_name: str) -> dict[str, Any]:
+    """Keywords for psycopg or a psycopg pool; what the URL itself says comes first."""
+    wanted = {**_DEFAULTS, "application_name": application_name}
+    given = conninfo_to_dict(url)
+    # The default name of conninfo_to_dict's environment fallbacks stays out of it.
+    return {**{k: v for k, v in wanted.items() if k not in given}, "autocommit": True}
+
+
+def set_utc(connection: Connection) -> None:
+    """Makes this session read and write times in UTC; costs nothing where the server does."""
+    if connection.info.parameter_status("TimeZone") != "UTC":
+        connection.execute("SET TIME ZONE 'UTC'")
+
+
+def connect(url: str, application_name: str = "mangahub") -> Connection:
+    """A new autocommit session in UTC.
+
+    Raises:
+        DatabaseDown: it cannot be reached, or does not let us in.
+    """
+    try:
+        connection = psycopg.connect(url, **connect_arguments(url, application_name))
+    except (psycopg.Error, UnicodeError) as exc:
+        raise DatabaseDown(f"cannot connect to {masked(url)}: {_reason(exc, url)}") from None
+    try:
+        with translated():
+            set_utc(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _reason(exc: Exception, url: str) -> str:
+    text = str(exc)
+    for pattern, reason in _REASONS:
+        if re.search(pattern, text):
+            return reason
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return masked(lines[-1]) if lines else type(exc).__name__
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turns a lost connection, a full disk and a read-only server into this package's errors.
+
+    Other errors of psycopg pass: they speak of the statement, and its author reacts to them.
+    """
+    try:
+        yield
+    except (errors.DiskFull, errors.ReadOnlySqlTransaction) as exc:
+        raise DatabaseUnwritable(f"the database cannot store: {_first_line(exc)}") from exc
+    except psycopg.Error as exc:
+        if not is_down(exc):
+            raise
+        raise DatabaseDown(f"the database went away: {_first_line(exc)}") from exc
+
+
+def is_down(exc: psycopg.Error) -> bool:
+    """Whether the error says that the server or the connection is gone, not that it objects."""
+    if not isinstance(exc, psycopg.OperationalError | psycopg.InterfaceError):
+        return False
+    # Without a SQLSTATE the server had no say: libpq lost it. Class 08 is connections, 57P0x a
+    # server that stops, starts or has crashed, 53300 one without a free place.
+    state = exc.sqlstate
+    return state is None or state.startswith(("08", "57P0")) or state == "53300"
+
+
+def _first_line(exc: psycopg.Error) -> str:
+    lines = str(exc).splitlines()
+    return lines[0].strip() if lines else type(exc).__name__

@@ -1,0 +1,121 @@
+"""The embedded PostgreSQL: one server for all programs of a user, started when first needed.
+
+It is left running afterwards, like any database server; `python -m sql stop` ends it. Whatever is
+killed in between, the next program that needs it finds or makes a server that works.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from time import monotonic
+
+from mangahub.env import Env
+from sql import binaries, cluster, owner, processes
+from sql.connection import connect
+from sql.errors import DatabaseDown, EmbeddedUnavailable
+from sql.places import Places, explain, prepare
+
+_LOCK_TIMEOUT_S = 180.0
+
+
+def places(data: Path) -> Places:
+    return Places(data / "postgres")
+
+
+def ensure_running(data: Path, env: Env, durable: bool = True) -> str:
+    """The URL of the server that keeps its files below `data`.
+
+    Raises:
+        EmbeddedUnavailable: it cannot be started here.
+    """
+    place = places(data)
+    if not is_ready(place):
+        user = owner.choose(place.home)
+        prepare(place, user)
+        with _locked(place, user):
+            _start(place, user, env, durable)
+    return place.url()
+
+
+def is_ready(place: Places) -> bool:
+    """Whether the server takes connections and has our database; starts no process to find out."""
+    return place.sockets.is_dir() and _answers(place.url())
+
+
+def _answers(url: str) -> bool:
+    try:
+        connect(url, "mangahub-probe").close()
+    except DatabaseDown:
+        return False
+    return True
+
+
+def stop(data: Path) -> bool:
+    """Stops the server; False if it was not running."""
+    place = places(data)
+    if processes.postmaster(place.cluster) is None:
+        return False
+    with _locked(place, owner.choose(place.home)):
+        return cluster.stop(place)
+
+
+def pid(data: Path) -> int | None:
+    return processes.postmaster(places(data).cluster)
+
+
+def _start(place: Places, user: owner.Owner, env: Env, durable: bool) -> None:
+    if is_ready(place):
+        return
+    programs = binaries.find(env, cluster.major_version(place))
+    programs = binaries.reachable(programs, user, place.home.parent)
+    if not cluster.exists(place):
+        cluster.create(place, programs, user, durable)
+    admin = place.url("postgres", "postgres")
+    if processes.postmaster(place.cluster) is None or not _answers(admin):
+        # One that runs and does not answer has lost its socket, or is not ready and will wait.
+        cluster.stop(place)
+        cluster.start(place, programs, user, lambda: _answers(admin))
+    _ensure_database(admin)
+
+
+def _ensure_database(admin: str) -> None:
+    """The role and the database that the programs use; a start that was killed may lack them."""
+    with connect(admin, "mangahub-start") as connection:
+        if not connection.execute("SELECT FROM pg_roles WHERE rolname = 'mangahub'").fetchall():
+            connection.execute("CREATE ROLE mangahub LOGIN CREATEDB")
+        found = connection.execute("SELECT FROM pg_database WHERE datname = 'mangahub'")
+        if not found.fetchall():
+            connection.execute("CREATE DATABASE mangahub OWNER mangahub")
+
+
+@contextmanager
+def _locked(place: Places, user: owner.Owner) -> Iterator[None]:
+    """Only one program at a time starts or stops the server; the kernel frees a dead one's lock."""
+    try:
+        handle = os.open(place.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as exc:
+        raise EmbeddedUnavailable(explain(exc, place.home)) from exc
+    try:
+        user.give(place.lock)
+        _wait_for(handle)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _wait_for(handle: int) -> None:
+    deadline = monotonic() + _LOCK_TIMEOUT_S
+    pause = Event()
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if monotonic() > deadline:
+                raise EmbeddedUnavailable("another program has been starting it for long") from None
+            pause.wait(0.02)

@@ -1,0 +1,35 @@
+"""What can go wrong with the database, by who reacts differently. Every text is one clear line."""
+
+from __future__ import annotations
+
+
+class SqlError(Exception):
+    """Root of this package's errors; a password never stands in its text."""
+
+
+class DatabaseDown(SqlError):
+    """Not to be reached just now (gone, starting, refusing the password): try again later."""
+
+
+class DatabaseUnwritable(SqlError):
+    """It answers but cannot store: its disk is full, or it is read-only."""
+
+
+class SchemaOutdated(SqlError):
+    """The schema is older than this program; the text names the command that helps."""
+
+
+class SchemaTooNew(SqlError):
+    """The schema knows migrations that this program does not."""
+
+
+class SchemaChanged(SqlError):
+    """A migration that was applied differs from the file of that name in this program."""
+
+
+class MigrationFailed(SqlError):
+    """PostgreSQL refused a migration, which has left nothing behind."""
+
+
+class EmbeddedUnavailable(SqlError):
+    """The embedded server cannot be started here; the text says what to do instead."""

@@ -1,0 +1,143 @@
+"""Brings a database to the current schema: numbered SQL files, each in a transaction of its own.
+
+What was applied is recorded with the file's SHA-256 in `sync_schema_migrations` (the plain name
+`schema_migrations` belongs to other migration tools, which a MangaHub database may use too).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+import psycopg
+
+from sql.connection import Connection, connect, translated
+from sql.errors import (
+    DatabaseDown,
+    MigrationFailed,
+    SchemaChanged,
+    SchemaOutdated,
+    SchemaTooNew,
+)
+
+_TABLE = "sync_schema_migrations"
+_CREATE = f"""
+CREATE TABLE IF NOT EXISTS {_TABLE} (
+    name       text PRIMARY KEY,
+    sha256     text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+)"""
+# Any constant does, as long as all programs agree on it.
+_LOCK_KEY = 7_241_905_318_842_011
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One SQL file of this program."""
+
+    name: str
+    text: str
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+@cache
+def migrations() -> tuple[Migration, ...]:
+    """All files, in their order."""
+    folder = resources.files("sql") / "migrations"
+    files = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
+    return tuple(
+        Migration(f.name.removesuffix(".sql"), f.read_text(encoding="utf-8")) for f in files
+    )
+
+
+def migrate(url: str) -> list[str]:
+    """Applies what is missing, and returns the names of that.
+
+    Several at once are safe: each file's transaction begins with one lock for the whole database.
+
+    Raises:
+        DatabaseDown: it cannot be reached, or a table stayed locked by others.
+        SchemaTooNew, SchemaChanged: it is not this program's to change.
+        MigrationFailed: PostgreSQL objected; that file's changes were undone.
+    """
+    with connect(url, "mangahub-migrate") as connection:
+        return [m.name for m in migrations() if _apply(connection, m)]
+
+
+def require_current(connection: Connection) -> None:
+    """Returns if the schema is exactly this program's.
+
+    Raises:
+        SchemaOutdated, SchemaTooNew, SchemaChanged: it is not.
+    """
+    recorded = _recorded(connection)
+    _refuse_strangers(recorded)
+    missing = [m.name for m in migrations() if m.name not in recorded]
+    if missing:
+        raise SchemaOutdated(
+            f"the database schema is older than this program ({len(missing)} of "
+            f"{len(migrations())} migrations are missing): run `mangahub-batch migrate`"
+        )
+
+
+def _recorded(connection: Connection) -> dict[str, str]:
+    """Names and checksums of what the database has; nothing where it never was migrated."""
+    with translated():
+        row = connection.execute("SELECT to_regclass(%s)", (_TABLE,)).fetchone()
+        if row is None or row[0] is None:
+            return {}
+        return dict(connection.execute(f"SELECT name, sha256 FROM {_TABLE}").fetchall())
+
+
+def _refuse_strangers(recorded: dict[str, str]) -> None:
+    known = {m.name: m.sha256 for m in migrations()}
+    unknown = sorted(recorded.keys() - known.keys())
+    if unknown:
+        raise SchemaTooNew(
+            f"the database schema is newer than this program (it has {unknown[-1]}): "
+            "install the newer version"
+        )
+    changed = sorted(name for name, sha256 in recorded.items() if known[name] != sha256)
+    if changed:
+        raise SchemaChanged(
+            f"migration {changed[0]} was applied to this database with another content than "
+            "this program has: install the version that it was migrated with, or a later one"
+        )
+
+
+def _apply(connection: Connection, migration: Migration) -> bool:
+    """Applies one file if it is missing; looks under the lock, so that it is never done twice."""
+    try:
+        with translated(), connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK_KEY,))
+            recorded = _recorded(connection)
+            _refuse_strangers(recorded)
+            if migration.name in recorded:
+                return False
+            # Waiting longer for a table would make its other users queue behind us.
+            connection.execute("SET LOCAL lock_timeout = '30s'")
+            connection.execute(_CREATE)
+            connection.execute(migration.text.encode())
+            connection.execute(
+                f"INSERT INTO {_TABLE} (name, sha256) VALUES (%s, %s)",
+                (migration.name, migration.sha256),
+            )
+            return True
+    except psycopg.errors.LockNotAvailable as exc:
+        raise DatabaseDown(
+            f"migration {migration.name} waited 30 s for a table that others keep locked: "
+            "try again when they are done"
+        ) from exc
+    except psycopg.Error as exc:
+        raise MigrationFailed(f"migration {migration.name} failed: {_one_line(exc)}") from exc
+
+
+def _one_line(exc: psycopg.Error) -> str:
+    text = exc.diag.message_primary or str(exc) or type(exc).__name__
+    detail = exc.diag.message_detail
+    return " ".join((f"{text} ({detail})" if detail else text).split())
