@@ -51,7 +51,8 @@ class Chapter:
 
     Attributes:
         number: None where the API has none, or one that is no plain decimal.
-        published_at: `readableAt`, the moment from which readers can open it; it may be to come.
+        readable_at: from when readers can open it; it may be to come, and it may be back-dated.
+        appeared_at: the later of `readableAt` and `createdAt`; before it nobody could read it.
         groups: scanlation groups; empty for an individual upload.
     """
 
@@ -64,6 +65,7 @@ class Chapter:
     external_url: str | None
     pages: int
     readable_at: datetime
+    appeared_at: datetime
     groups: frozenset[UUID]
     uploader: UUID | None
     is_unavailable: bool

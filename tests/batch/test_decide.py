@@ -1,0 +1,466 @@
+"""Every sentence of "What counts as a new chapter", as a table of cases."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+
+from batch import decide
+from batch.decide import ALL_LANGUAGES, Baseline, Plan, Rules, Slot, StoredChapter, Title
+from batch.extract import plain_decimal
+from batch.models import Chapter
+
+NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
+SYNCED = NOW - timedelta(days=7)
+BEFORE = SYNCED - timedelta(days=30)
+MANGA = UUID(int=0xA)
+OTHER_MANGA = UUID(int=0xB)
+GROUP = UUID(int=0x61)
+UPLOADER = UUID(int=0x75)
+RULES = Rules(frozenset({"en", "pt-br"}))
+
+
+def upload(
+    number: str | None,
+    upload_id: int = 1,
+    *,
+    language: str = "en",
+    volume: str | None = None,
+    readable: datetime = NOW - timedelta(hours=1),
+    made: datetime | None = None,
+    groups: frozenset[UUID] = frozenset({GROUP}),
+    unavailable: bool = False,
+    link: str | None = None,
+) -> Chapter:
+    return Chapter(
+        mangadex_chapter_id=UUID(int=upload_id),
+        manga_mangadex_id=MANGA,
+        translated_language=language,
+        volume=volume,
+        number=plain_decimal(number),
+        title=None,
+        external_url=link,
+        pages=0 if link else 20,
+        readable_at=readable,
+        appeared_at=max(readable, made or readable),
+        groups=groups,
+        uploader=UPLOADER,
+        is_unavailable=unavailable,
+    )
+
+
+def title(
+    baseline: str | None = "20",
+    *,
+    volume: str | None = None,
+    language: str = "en",
+    restarts: bool = False,
+    stored: tuple[StoredChapter, ...] = (),
+) -> Title:
+    known = Baseline(language, plain_decimal(baseline), plain_decimal(volume))
+    return Title(1, MANGA, "A Title", SYNCED, restarts, stored, {language: known})
+
+
+def row_of(
+    chapter: Chapter, row_id: int = 1, *, restarts: bool = False, manga_id: int = 1
+) -> StoredChapter:
+    return StoredChapter(
+        row_id,
+        manga_id,
+        chapter.mangadex_chapter_id,
+        decide.slot_of(chapter, restarts),
+        chapter.volume,
+        chapter.title,
+        chapter.external_url,
+        chapter.pages,
+        chapter.readable_at,
+    )
+
+
+def planned(
+    subject: Title, *chapters: Chapter, rules: Rules = RULES, gone: frozenset[UUID] = frozenset()
+) -> Plan:
+    return decide.plan(subject, decide.select_readable(chapters, rules, NOW), gone)
+
+
+def numbers(plan: Plan) -> list[str]:
+    return [decide.shown(claim.slot.number) for claim in plan.claims if claim.is_told]
+
+
+LATER = NOW + timedelta(hours=2)
+FAR_FUTURE = datetime(2037, 12, 31, 23, 59, 59, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("chapter", "expected"),
+    [
+        pytest.param(upload("21"), True, id="the next number"),
+        pytest.param(upload("20"), False, id="the baseline itself"),
+        pytest.param(upload("7"), False, id="a re-upload of an old number"),
+        pytest.param(upload("20.5"), True, id="a half after the baseline"),
+        pytest.param(upload("19.5"), False, id="a half before the baseline"),
+        pytest.param(upload("100"), True, id="compared as numbers, not as text"),
+        pytest.param(upload("021"), True, id="leading zeros"),
+        pytest.param(upload("020"), False, id="leading zeros of the baseline"),
+        pytest.param(upload(None), True, id="no number, appeared after the first sync"),
+        pytest.param(upload(None, readable=BEFORE), False, id="no number, from before it"),
+        pytest.param(upload(None, readable=SYNCED), True, id="no number, in that very second"),
+        pytest.param(upload("21a"), True, id="a letter is no plain decimal, appeared after"),
+        pytest.param(upload("21a", readable=BEFORE), False, id="a letter, from before"),
+        pytest.param(upload("7b"), True, id="a letter makes a low number count by its date"),
+        pytest.param(upload("21", language="de"), False, id="a language that is not tracked"),
+        pytest.param(upload("21", readable=LATER), False, id="scheduled"),
+        pytest.param(upload("21", readable=NOW), True, id="scheduled for now"),
+        pytest.param(upload("21", readable=FAR_FUTURE), False, id="readable at no time at all"),
+        pytest.param(upload("21", unavailable=True), False, id="taken down"),
+        pytest.param(upload("21", groups=frozenset()), True, id="an individual upload"),
+        pytest.param(
+            upload("21", link="https://reader.example/21"), True, id="a link to a publisher"
+        ),
+        pytest.param(
+            upload("21", readable=BEFORE, made=NOW), True, id="back-dated to before the first sync"
+        ),
+        pytest.param(
+            upload(None, readable=BEFORE, made=NOW), True, id="back-dated and without a number"
+        ),
+        pytest.param(upload("0"), False, id="a prologue is below the baseline"),
+    ],
+)
+def test_a_chapter_is_new_by_the_rules_of_the_contract(chapter: Chapter, expected: bool) -> None:
+    plan = planned(title("20"), chapter)
+    assert bool(plan.claims) is expected
+    assert bool(plan.inserts) is expected
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        pytest.param(RULES, True, id="nobody is blocked"),
+        pytest.param(replace(RULES, blocked_groups=frozenset({GROUP})), False, id="the group is"),
+        pytest.param(replace(RULES, blocked_uploaders=frozenset({UPLOADER})), False, id="the user"),
+        pytest.param(replace(RULES, blocked_groups=frozenset({UPLOADER})), True, id="another id"),
+    ],
+)
+def test_uploads_of_blocked_groups_and_users_are_no_news(rules: Rules, expected: bool) -> None:
+    assert bool(planned(title(), upload("21"), rules=rules).claims) is expected
+
+
+def test_one_blocked_group_of_several_is_enough() -> None:
+    joint = upload("21", groups=frozenset({GROUP, UUID(int=0x62)}))
+    assert not planned(
+        title(), joint, rules=replace(RULES, blocked_groups=frozenset({GROUP}))
+    ).claims
+
+
+def test_a_number_of_a_blocked_group_is_new_when_somebody_else_uploads_it() -> None:
+    blocked = replace(RULES, blocked_groups=frozenset({GROUP}))
+    free = upload("21", 2, groups=frozenset({UUID(int=0x62)}))
+    plan = planned(title(), upload("21", 1), free, rules=blocked)
+    assert plan.inserts == [(Slot("en", "", Decimal("21.00")), free)]
+
+
+def test_a_lower_number_is_new_also_when_a_higher_one_came_first() -> None:
+    subject = title("20", stored=(row_of(upload("23", 9)),))
+    assert numbers(planned(subject, upload("21", 1), upload("22", 2))) == ["21", "22"]
+
+
+def test_a_number_that_is_stored_is_not_new() -> None:
+    subject = title("20", stored=(row_of(upload("21", 9)),))
+    assert planned(subject, upload("21", 1)) == Plan()
+
+
+def test_an_upload_that_is_stored_as_it_is_costs_nothing() -> None:
+    chapter = upload("21")
+    assert planned(title("20", stored=(row_of(chapter),)), chapter) == Plan()
+
+
+def test_several_groups_uploads_of_a_number_are_one_row_and_one_claim() -> None:
+    late = upload("21", 1, readable=NOW - timedelta(minutes=1))
+    early = upload("21", 2, readable=NOW - timedelta(hours=5))
+    plan = planned(title(), late, early, upload("21.00", 3))
+    assert [chapter for _, chapter in plan.inserts] == [early]
+    assert numbers(plan) == ["21"]
+
+
+def test_languages_are_counted_apart() -> None:
+    subject = replace(title("20"), baselines={b.language: b for b in (
+        Baseline("en", Decimal(20)), Baseline("pt-br", Decimal(3)))})  # fmt: skip
+    plan = planned(
+        subject, upload("4", 1, language="pt-br"), upload("4", 2), upload("21", 3, language="pt-br")
+    )
+    assert [(c.slot.language, decide.shown(c.slot.number)) for c in plan.claims] == [
+        ("pt-br", "4"),
+        ("pt-br", "21"),
+    ]
+
+
+def test_a_title_without_anything_readable_before_has_only_news() -> None:
+    assert numbers(planned(title(None), upload("0", 1), upload("0.5", 2))) == ["0", "0.5"]
+
+
+def test_an_adopted_baseline_holds_in_every_language() -> None:
+    subject = title("180", language=ALL_LANGUAGES)
+    plan = planned(subject, upload("180", 1), upload("181", 2), upload("181", 3, language="pt-br"))
+    assert [(c.slot.language, decide.shown(c.slot.number)) for c in plan.claims] == [
+        ("en", "181"),
+        ("pt-br", "181"),
+    ]
+
+
+def test_an_adopted_baseline_counts_whatever_the_date() -> None:
+    subject = title("180", language=ALL_LANGUAGES)
+    assert numbers(planned(subject, upload("181", readable=BEFORE))) == ["181"]
+
+
+def test_the_languages_own_baseline_comes_before_the_adopted_one() -> None:
+    subject = title("180", language=ALL_LANGUAGES)
+    subject = replace(subject, baselines={**subject.baselines, "en": Baseline("en", Decimal(190))})
+    assert not planned(subject, upload("185")).claims
+
+
+def test_chapters_without_a_number_are_a_row_and_a_claim_each() -> None:
+    plan = planned(title(), upload(None, 1), upload(None, 2), upload("21a", 3))
+    assert len(plan.inserts) == len({slot for slot, _ in plan.inserts}) == 3
+    assert {slot.number for slot, _ in plan.inserts} == {Decimal(0)}
+    assert [claim.number for claim in plan.claims] == [None, None, None]
+
+
+def test_a_chapter_zero_is_told_apart_from_one_without_a_number() -> None:
+    plan = planned(title(None), upload("0", 1), upload(None, 2))
+    assert [claim.number for claim in plan.claims] == [Decimal(0), None]
+    assert plan.inserts[0][0] == Slot("en", "", Decimal(0))
+
+
+@pytest.mark.parametrize(
+    ("volume", "number", "expected"),
+    [
+        pytest.param("3", "1", True, id="the next volume begins at 1 again"),
+        pytest.param("2", "9", True, id="the next in the volume"),
+        pytest.param("2", "8", False, id="the baseline itself"),
+        pytest.param("1", "12", False, id="a higher number in an older volume"),
+        pytest.param("10", "1", True, id="volumes are numbers too"),
+        pytest.param("02.0", "8", False, id="a volume written otherwise"),
+        pytest.param(None, "1", True, id="no volume: by its date"),
+        pytest.param("3Cxx", "1", True, id="a volume that is no number: by its date"),
+        pytest.param("3", None, True, id="no number: by its date"),
+    ],
+)
+def test_where_numbering_restarts_the_volume_counts_first(
+    volume: str | None, number: str | None, expected: bool
+) -> None:
+    subject = title("8", volume="2", restarts=True)
+    assert bool(planned(subject, upload(number, volume=volume)).claims) is expected
+    old = upload(number, volume=volume, readable=BEFORE)
+    assert bool(planned(subject, old).claims) is (expected and plain_decimal(volume) is not None
+                                                  and number is not None)  # fmt: skip
+
+
+def test_a_number_may_stand_in_every_volume() -> None:
+    subject = title("8", volume="2", restarts=True)
+    plan = planned(subject, upload("1", 1, volume="3"), upload("1", 2, volume="4"),
+                   upload("1", 3, volume="04"))  # fmt: skip
+    assert [slot.scope for slot, _ in plan.inserts] == ["volume:3", "volume:4"]
+
+
+def test_uploads_without_a_volume_share_their_number() -> None:
+    subject = title("8", volume="2", restarts=True)
+    plan = planned(subject, upload("1", 1), upload("1", 2, volume="x"))
+    assert [slot for slot, _ in plan.inserts] == [Slot("en", "", Decimal(1))]
+
+
+# --- corrections ---------------------------------------------------------------------------------
+
+
+def corrected(
+    before: str | None, after: str | None, *others: StoredChapter, baseline: str = "20"
+) -> tuple[StoredChapter, Plan]:
+    row = row_of(upload(before, 1))
+    return row, planned(title(baseline, stored=(row, *others)), upload(after, 1))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "claimed"),
+    [
+        pytest.param("21", "22", ["22"], id="above the baseline"),
+        pytest.param("21", "12", [], id="down to an old number"),
+        pytest.param("21", None, [], id="to no number"),
+        pytest.param(None, "22", ["22"], id="a number where there was none"),
+        pytest.param(None, "12", [], id="an old number where there was none"),
+    ],
+)
+def test_the_row_of_a_corrected_chapter_follows(
+    before: str | None, after: str | None, claimed: list[str]
+) -> None:
+    row, plan = corrected(before, after)
+    assert [(moved.id, slot) for moved, slot, _ in plan.updates] == [
+        (row.id, decide.slot_of(upload(after, 1), False))
+    ]
+    assert numbers(plan) == claimed
+    assert not plan.inserts and not plan.removals
+
+
+def test_a_correction_to_a_number_that_has_a_row_joins_that_row() -> None:
+    other = row_of(upload("22", 2), 2)
+    row, plan = corrected("21", "22", other)
+    assert plan == Plan(removals=[row])
+
+
+def test_the_place_of_a_corrected_chapter_is_free_for_another_upload() -> None:
+    row = row_of(upload("21", 1))
+    plan = planned(title(stored=(row,)), upload("22", 1), upload("21", 2))
+    assert [slot.number for slot, _ in plan.inserts] == [Decimal(21)]
+    assert numbers(plan) == ["22", "21"]  # 21 was announced before: the database knows
+
+
+def test_a_whole_series_of_corrections_shifts_the_rows() -> None:
+    rows = tuple(row_of(upload(str(20 + i), i), i) for i in (1, 2, 3))
+    plan = planned(title(stored=rows), *(upload(str(21 + i), i) for i in (1, 2, 3)))
+    assert [(row.id, decide.shown(slot.number)) for row, slot, _ in plan.updates] == [
+        (1, "22"),
+        (2, "23"),
+        (3, "24"),
+    ]
+    assert not plan.removals
+
+
+def test_two_chapters_that_change_places_keep_their_rows() -> None:
+    rows = (row_of(upload("21", 1), 1), row_of(upload("22", 2), 2))
+    plan = planned(title(stored=rows), upload("22", 1), upload("21", 2))
+    assert len(plan.updates) == 2 and not plan.removals
+
+
+def test_a_chapter_that_moves_to_another_title_takes_its_row_along() -> None:
+    row = replace(row_of(upload("21", 1)), manga_id=99)
+    plan = planned(title(stored=(row,)), upload("21", 1))
+    assert [moved.id for moved, _, _ in plan.updates] == [row.id]
+    assert numbers(plan) == ["21"]
+
+
+def test_a_row_of_another_title_does_not_hold_a_number() -> None:
+    row = replace(row_of(upload("22", 9)), manga_id=99)
+    assert numbers(planned(title(stored=(row,)), upload("22", 1))) == ["22"]
+
+
+def test_a_volume_that_comes_to_be_known_is_marked_but_not_told_again() -> None:
+    row = row_of(upload("1", 1), restarts=True)
+    subject = title("8", volume="2", restarts=True, stored=(row,))
+    plan = planned(subject, upload("1", 1, volume="3"))
+    assert [slot.scope for _, slot, _ in plan.updates] == ["volume:3"]
+    assert [claim.is_told for claim in plan.claims] == [False]
+
+
+def test_another_volume_is_another_number_where_numbering_restarts() -> None:
+    row = row_of(upload("1", 1, volume="3"), restarts=True)
+    subject = title("8", volume="2", restarts=True, stored=(row,))
+    assert numbers(planned(subject, upload("1", 1, volume="4"))) == ["1"]
+
+
+def test_other_fields_of_a_stored_upload_are_updated_in_place() -> None:
+    row = row_of(upload("21", 1))
+    changed = replace(upload("21", 1), title="A better title", pages=21)
+    plan = planned(title(stored=(row,)), changed)
+    assert plan == Plan(updates=[(row, row.slot, changed)])
+
+
+def test_a_row_that_shares_its_number_since_before_stays() -> None:
+    row = row_of(upload("21", 1))
+    twin = replace(row_of(upload("21", 2), 2), slot=Slot("en", "row:2", Decimal("21.00")))
+    assert planned(title(stored=(row, twin)), upload("21", 1), upload("21", 2)) == Plan()
+
+
+def test_the_row_of_an_upload_that_is_gone_passes_to_another_of_its_number() -> None:
+    row = row_of(upload("21", 1))
+    other = upload("21", 2)
+    plan = planned(title(stored=(row,)), other, gone=frozenset({UUID(int=1)}))
+    assert plan == Plan(updates=[(row, row.slot, other)])
+
+
+def test_a_row_whose_upload_is_gone_stays_where_nobody_else_uploaded_it() -> None:
+    row = row_of(upload("21", 1))
+    plan = planned(title(stored=(row,)), upload("22", 2), gone=frozenset({UUID(int=1)}))
+    assert not plan.updates and not plan.removals
+
+
+# --- baselines -----------------------------------------------------------------------------------
+
+
+def test_the_baseline_is_the_highest_number_from_before_the_first_sync() -> None:
+    feed = [
+        upload("9", 1, readable=BEFORE),
+        upload("10.5", 2, readable=BEFORE),
+        upload("10", 3, readable=BEFORE, unavailable=True),
+        upload("12", 4, readable=SYNCED),
+        upload("13", 5, readable=BEFORE, made=NOW),
+        upload("99a", 6, readable=BEFORE),
+        upload("4", 7, readable=BEFORE, language="pt-br", unavailable=True),
+    ]
+    subject = replace(title(), baselines={})
+    assert decide.find_baselines(subject, feed, ("pt-br", "en", "de")) == [
+        Baseline("de", None),
+        Baseline("en", Decimal("10.5")),
+        Baseline("pt-br", Decimal(4)),
+    ]
+
+
+def test_the_baseline_of_volumes_is_a_pair() -> None:
+    feed = [
+        upload("12", 1, volume="1", readable=BEFORE),
+        upload("3", 2, volume="2", readable=BEFORE),
+        upload("40", 3, readable=BEFORE),
+    ]
+    subject = title(restarts=True)
+    assert decide.find_baselines(subject, feed, ["en"]) == [Baseline("en", Decimal(3), Decimal(2))]
+
+
+UNKNOWN = replace(title(), baselines={})
+
+
+@pytest.mark.parametrize(
+    ("subject", "chapter", "expected"),
+    [
+        pytest.param(UNKNOWN, upload("21"), True, id="news and no baseline"),
+        pytest.param(title(), upload("21"), False, id="the baseline is known"),
+        pytest.param(title(language="*"), upload("21"), False, id="an adopted baseline"),
+        pytest.param(title(None), upload("21"), False, id="known to be none"),
+        pytest.param(UNKNOWN, upload("21", readable=BEFORE), False, id="history needs none"),
+        pytest.param(UNKNOWN, upload("21", readable=BEFORE, made=NOW), True, id="back-dated"),
+        pytest.param(UNKNOWN, upload(None), False, id="without a number the date decides"),
+        pytest.param(title(language="pt-br"), upload("21"), True, id="another language's"),
+        pytest.param(
+            replace(UNKNOWN, stored=(row_of(upload("21")),)), upload("21"), False, id="stored"
+        ),
+        pytest.param(
+            replace(UNKNOWN, stored=(row_of(upload("21", 9)),)), upload("21"), False, id="a twin is"
+        ),
+        pytest.param(
+            replace(UNKNOWN, stored=(row_of(upload("21")),)), upload("22"), True, id="corrected"
+        ),
+        pytest.param(
+            title("180", language="*", restarts=True),
+            upload("1", volume="2"),
+            True,
+            id="an adopted number says nothing about volumes",
+        ),
+        pytest.param(title("8", volume="2"), upload("21"), True, id="numbering restarts no longer"),
+    ],
+)
+def test_a_baseline_is_needed_only_where_it_decides(
+    subject: Title, chapter: Chapter, expected: bool
+) -> None:
+    assert decide.needs_baseline(subject, [chapter]) is expected
+
+
+def test_without_a_baseline_nothing_numbered_is_news() -> None:
+    assert planned(UNKNOWN, upload("21", readable=BEFORE)) == Plan()
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [("5", "5"), ("5.00", "5"), ("10.50", "10.5"), ("100", "100"), ("0.00", "0"), ("0.25", "0.25")],
+)
+def test_numbers_are_shown_as_people_write_them(number: str, text: str) -> None:
+    assert decide.shown(Decimal(number)) == text

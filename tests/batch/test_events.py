@@ -1,0 +1,254 @@
+"""News as outbox rows: payloads as the receiver wants them, keys that repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+
+from batch import decide, events
+from batch.decide import Baseline, Claim, Position, Slot, StoredChapter, Title
+from batch.models import JsonObject, Manga
+
+MANGA = UUID(int=0xA)
+SYNCED = datetime(2026, 3, 1, tzinfo=UTC)
+TITLE = Title(7, MANGA, "A Title", SYNCED, False, (), {"en": Baseline("en", Decimal(180))})
+
+
+def claim(number: str, language: str = "en", *, told: bool = True) -> Claim:
+    value = Decimal(number).quantize(Decimal("0.01"))
+    return Claim(Slot(language, "", value), Position(decide.ZERO, value), value, told)
+
+
+def nameless(upload_id: int) -> Claim:
+    return Claim(Slot("en", f"chapter:{UUID(int=upload_id)}", decide.ZERO), None, None)
+
+
+def row(number: str, language: str = "en") -> StoredChapter:
+    slot = Slot(language, "", Decimal(number))
+    return StoredChapter(1, 7, UUID(int=1), slot, None, None, None, 0, None)
+
+
+def payloads(title: Title, *claims: Claim) -> list[JsonObject]:
+    return [
+        {k: v for k, v in event.payload.items() if k not in ("manga_id", "title")}
+        for event in events.chapter_events(title, claims)
+    ]
+
+
+def test_a_chapter_event_is_the_body_that_the_receiver_takes() -> None:
+    (event,) = events.chapter_events(TITLE, [claim("181")])
+    assert (event.type, event.manga_id) == ("new-chapter", 7)
+    assert event.payload == {
+        "manga_id": 7,
+        "title": "A Title",
+        "chapter": 181,
+        "old_chapter": 180,
+    }
+
+
+@pytest.mark.parametrize(
+    ("title", "claims", "expected"),
+    [
+        pytest.param(
+            TITLE,
+            [claim("182"), claim("181")],
+            [{"chapter": 181, "old_chapter": 180}, {"chapter": 182, "old_chapter": 181}],
+            id="lowest first, each after the one before",
+        ),
+        pytest.param(
+            TITLE, [claim("180.5")], [{"chapter": 180.5, "old_chapter": 180}], id="a fraction"
+        ),
+        pytest.param(
+            replace(TITLE, stored=(row("183"),)),
+            [claim("181")],
+            [{"chapter": 181, "old_chapter": 183}],
+            id="the highest known before may be above",
+        ),
+        pytest.param(
+            replace(TITLE, baselines={"en": Baseline("en", None)}),
+            [claim("1"), claim("2")],
+            [{"chapter": 1}, {"chapter": 2, "old_chapter": 1}],
+            id="nothing was known before",
+        ),
+        pytest.param(
+            TITLE, [nameless(1)], [{"chapter": None, "old_chapter": 180}], id="without a number"
+        ),
+        pytest.param(
+            TITLE,
+            [claim("4", "pt-br"), claim("181")],
+            [{"chapter": 4}, {"chapter": 181, "old_chapter": 180}],
+            id="languages know their own",
+        ),
+        pytest.param(TITLE, [claim("181", told=False)], [], id="marked without telling"),
+        pytest.param(
+            replace(TITLE, baselines={"*": Baseline("*", Decimal(9))}, stored=(row("11", "fr"),)),
+            [claim("10"), claim("12", "fr")],
+            [{"chapter": 10, "old_chapter": 9}, {"chapter": 12, "old_chapter": 11}],
+            id="an adopted number was known in every language",
+        ),
+    ],
+)
+def test_up_to_five_chapters_are_an_event_each(
+    title: Title, claims: Sequence[Claim], expected: list[JsonObject]
+) -> None:
+    assert payloads(title, *claims) == expected
+
+
+def test_five_chapters_are_five_events_and_six_are_one() -> None:
+    five = [claim(str(n)) for n in range(181, 186)]
+    assert len(events.chapter_events(TITLE, five)) == 5
+    assert payloads(TITLE, *five, claim("186.5")) == [
+        {
+            "chapter": 186.5,
+            "chapters": [181, 182, 183, 184, 185, 186.5],
+            "old_chapter": 180,
+        }
+    ]
+
+
+def test_chapters_that_are_not_told_do_not_count_towards_the_list() -> None:
+    silent = [claim(str(n), told=False) for n in range(200, 210)]
+    assert payloads(TITLE, claim("181"), *silent) == [{"chapter": 181, "old_chapter": 180}]
+
+
+def test_a_list_of_several_languages_names_each_number_once() -> None:
+    both = [claim(str(n), language) for n in (181, 182, 183) for language in ("en", "fr")]
+    assert payloads(TITLE, *both) == [
+        {"chapter": 183, "chapters": [181, 182, 183], "old_chapter": 180}
+    ]
+
+
+def test_chapters_without_number_are_news_without_a_list() -> None:
+    six = [nameless(n) for n in range(6)]
+    assert payloads(TITLE, *six) == [{"chapter": None, "old_chapter": 180}]
+    assert payloads(TITLE, *six, claim("181")) == [{"chapter": 181, "old_chapter": 180}]
+
+
+def test_the_highest_of_a_list_is_its_largest_number_also_over_volumes() -> None:
+    places = [("3", n) for n in range(1, 10)] + [("4", 1)]
+    claims = [
+        Claim(
+            Slot("en", f"volume:{volume}", Decimal(n)),
+            Position(Decimal(volume), Decimal(n)),
+            Decimal(n),
+        )
+        for volume, n in places
+    ]
+    (payload,) = payloads(replace(TITLE, numbering_restarts=True, baselines={}), *claims)
+    assert payload == {"chapter": 9, "chapters": list(range(1, 10))}
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        pytest.param([claim("181"), claim("182")], id="single"),
+        pytest.param([claim(str(n)) for n in range(181, 190)], id="a list"),
+        pytest.param([nameless(3)], id="without a number"),
+    ],
+)
+def test_the_same_news_has_the_same_keys_in_whatever_order(claims: list[Claim]) -> None:
+    once = [event.dedup_key for event in events.chapter_events(TITLE, claims)]
+    again = [event.dedup_key for event in events.chapter_events(TITLE, claims[::-1])]
+    assert once == again
+    assert all(len(key) <= 200 for key in once)
+
+
+def test_different_news_have_different_keys() -> None:
+    other = replace(TITLE, mangadex_id=UUID(int=0xB))
+    volumes = [
+        Claim(Slot("en", f"volume:{v}", Decimal(1)), Position(Decimal(v), Decimal(1)), Decimal(1))
+        for v in (1, 2)
+    ]
+    made = [
+        *events.chapter_events(TITLE, [claim("181"), claim("18.1"), claim("181", "fr")]),
+        *events.chapter_events(TITLE, [nameless(1), nameless(2), *volumes]),
+        *events.chapter_events(other, [claim("181")]),
+        *events.chapter_events(TITLE, [claim(str(n)) for n in range(181, 187)]),
+        *events.chapter_events(TITLE, [claim(str(n)) for n in range(181, 188)]),
+    ]
+    assert len({event.dedup_key for event in made}) == len(made) == 10
+
+
+def test_the_longest_key_fits() -> None:
+    slot = Slot("zz-long", f"volume:{'9' * 8}.99", Decimal("99999999.99"))
+    (event,) = events.chapter_events(TITLE, [Claim(slot, None, slot.number)])
+    assert len(event.dedup_key) <= 200
+
+
+def test_the_largest_number_is_written_exactly() -> None:
+    assert payloads(TITLE, claim("99999999.99"))[0]["chapter"] == 99999999.99
+
+
+# --- titles --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Known:
+    title: str = "A Title"
+    status: str | None = "ongoing"
+    cover_url: str | None = "https://covers.example/1.jpg"
+
+
+def entity(**changes: object) -> Manga:
+    values: dict[str, object] = {
+        "mangadex_id": MANGA,
+        "title": "A Title",
+        "description": "other text",
+        "author": "Somebody else",
+        "status": "ongoing",
+        "total_chapters": 5,
+        "cover_url": "https://covers.example/1.jpg",
+        "genres": ("Drama",),
+        "content_rating": "safe",
+        "numbering_restarts": False,
+        "created_at": SYNCED,
+        "updated_at": SYNCED,
+        "version": 4,
+    }
+    return Manga(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def test_a_new_title_is_told_once_by_its_id() -> None:
+    event = events.manga_event(7, MANGA, "A Title")
+    assert event.dedup_key == f"new-manga:{MANGA}"
+    assert event.payload == {"manga_id": 7, "title": "A Title"}
+
+
+def test_readers_hear_of_title_status_and_cover_only() -> None:
+    assert events.find_changes(Known(), entity()) == []
+    after = entity(title="Another", status=None, cover_url="https://covers.example/2.jpg")
+    assert [c.field for c in events.find_changes(Known(), after)] == [
+        "title",
+        "status",
+        "cover_url",
+    ]
+
+
+def test_an_update_names_fields_with_old_and_new_values() -> None:
+    after = entity(title="Another", status="completed")
+    event = events.update_event(7, after, events.find_changes(Known(), after))
+    assert event.payload == {
+        "manga_id": 7,
+        "title": "Another",
+        "changes": ["title", "status"],
+        "detailed_changes": [
+            {"field": "title", "old_value": "A Title", "new_value": "Another"},
+            {"field": "status", "old_value": "ongoing", "new_value": "completed"},
+        ],
+    }
+
+
+def test_an_updates_key_holds_the_version_and_tells_changes_of_one_version_apart() -> None:
+    def key(after: Manga) -> str:
+        return events.update_event(7, after, events.find_changes(Known(), after)).dedup_key
+
+    first = key(entity(status="completed"))
+    assert first.startswith(f"manga-update:{MANGA}:4:") and len(first) <= 200
+    assert first == key(entity(status="completed"))
+    assert first != key(entity(status="completed", version=5))
+    assert first != key(entity(cover_url=None))
