@@ -6,7 +6,23 @@ from datetime import timedelta
 
 
 class BatchError(Exception):
-    """Root of all errors of this package; its text is one clear line."""
+    """Root of all errors of this package; its text is one clear line.
+
+    Errors travel from worker to parent: they are pickled by what they hold, as the default way
+    calls the constructor with the message alone.
+    """
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.args, dict(self.__dict__))
+
+
+def _rebuild(
+    kind: type[BatchError], args: tuple[object, ...], attributes: dict[str, object]
+) -> BatchError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
 
 
 class ApiError(BatchError):

@@ -1,0 +1,139 @@
+"""What an HTTP answer of the source means: pure, decided by status and content type.
+
+Bodies of errors are never parsed: under load and at the edge they are HTML or plain text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+from batch.errors import Banned, RateLimited, RequestRefused, SourceTrouble
+from batch.models import JsonObject, Page
+
+_OVERLOAD = b"Your browser sent an invalid request"
+_MOST_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer, its body read.
+
+    Attributes:
+        asked: what was asked, for messages: `GET /manga?limit=100`.
+    """
+
+    asked: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def is_json(self) -> bool:
+        return "json" in self.headers.get("Content-Type", "").lower()
+
+
+def body_of(answer: Answer) -> JsonObject | None:
+    """The JSON object that a good answer carries, None for 204 (an empty list).
+
+    Raises:
+        RequestRefused, RateLimited, Banned, SourceTrouble: by status and content type.
+    """
+    if answer.status == 204:
+        return None
+    if answer.status != 200:
+        raise _fault(answer)
+    try:
+        body = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        raise SourceTrouble(f"{_said(answer)}, which is not JSON: {_excerpt(answer)}") from None
+    if not isinstance(body, dict):
+        raise SourceTrouble(f"{_said(answer)}, which is no JSON object: {_excerpt(answer)}")
+    return body
+
+
+def page_of(body: JsonObject | None, offset: int) -> Page:
+    """Reads a list answer.
+
+    Raises:
+        SourceTrouble: the envelope is not that of a list.
+    """
+    if body is None:
+        return Page([], offset, offset)
+    data, total = body.get("data"), body.get("total")
+    if not isinstance(data, list) or not isinstance(total, int) or isinstance(total, bool):
+        raise SourceTrouble(f"a list without data and total: {ascii(dict(body))[:_MOST_SHOWN]}")
+    return Page([e if isinstance(e, dict) else {} for e in data], total, offset)
+
+
+def entity_of(body: JsonObject | None) -> JsonObject:
+    """Reads the answer that holds one entity.
+
+    Raises:
+        SourceTrouble: it holds none.
+    """
+    data = (body or {}).get("data")
+    if not isinstance(data, dict):
+        raise SourceTrouble(f"an entity without data: {ascii(body)[:_MOST_SHOWN]}")
+    return data
+
+
+def _fault(answer: Answer) -> Exception:
+    line = f"{_said(answer)}: {_excerpt(answer)}"
+    if answer.status == 429 or (answer.status == 400 and _OVERLOAD in answer.body):
+        return RateLimited(line, retry_after(answer.headers))
+    if answer.status == 403 and not answer.is_json:
+        return Banned(f"this address is banned by the source: {line}")
+    if answer.status >= 500 or answer.status in (408, 425):
+        return SourceTrouble(line, retry_after(answer.headers))
+    if 300 <= answer.status < 400:
+        target = answer.headers.get("Location", "?")
+        return RequestRefused(f"{line}; it points to {target[:_MOST_SHOWN]}", answer.status)
+    return RequestRefused(line, answer.status)
+
+
+def retry_after(headers: Mapping[str, str]) -> timedelta | None:
+    """How long the server asks us to wait, never negative; None where it does not say.
+
+    `X-RateLimit-Retry-After` is a UNIX time in seconds and comes first (API documentation, "Rate
+    limits"); it is read against the server's own `Date`, so that a wrong clock here does no harm.
+    `Retry-After` is seconds or a date (RFC 9110, section 10.2.3).
+    """
+    now = _date(headers.get("Date", "")) or datetime.now(UTC)
+    epoch = headers.get("X-RateLimit-Retry-After", "").strip()
+    if re.fullmatch(r"\d{1,12}(\.\d+)?", epoch, re.ASCII):
+        # One second more: the epoch is cut to whole seconds.
+        return _not_negative(timedelta(seconds=float(epoch) - now.timestamp() + 1))
+    plain = headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"\d{1,9}", plain, re.ASCII):
+        return timedelta(seconds=int(plain))
+    moment = _date(plain)
+    return _not_negative(moment - now) if moment else None
+
+
+def _not_negative(span: timedelta) -> timedelta:
+    return max(span, timedelta(0))
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        return parsedate_to_datetime(text).astimezone(UTC)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _said(answer: Answer) -> str:
+    kind = answer.headers.get("Content-Type", "no content type")
+    request_id = answer.headers.get("X-Request-ID")
+    suffix = f" (request id {request_id})" if request_id else ""
+    return f"{answer.asked} was answered with {answer.status}, {kind}{suffix}"
+
+
+def _excerpt(answer: Answer) -> str:
+    """The body's first words on one line, safe to print."""
+    text = answer.body[:1000].decode("utf-8", "replace")
+    return ascii(" ".join(text.split())[:_MOST_SHOWN])[1:-1] or "an empty body"

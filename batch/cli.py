@@ -1,0 +1,141 @@
+"""The command line: reads the configuration once, runs one command, and says how it ended.
+
+Exit codes: 0 done · 1 failed · 2 bad usage or configuration · 75 try again later (EX_TEMPFAIL of
+sysexits.h) · 128 + N stopped by signal N.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from batch import commands
+from batch.config import MAX_COUNT, load
+from batch.errors import BatchError, LockHeld, SourceDown, Stopped
+from batch.stop import listening
+from mangahub import __version__, log
+from mangahub.env import Env, SettingError
+from sql import DatabaseDown, SqlError
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_TRY_LATER = 75
+
+logger = logging.getLogger("batch")
+
+Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+Command = Callable[[commands.Context], commands.Report]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit code."""
+    arguments = _parser().parse_args(argv)
+    log.configure()
+    try:
+        env = Env()
+        config = load(env)
+        log.configure(config.log_format, config.log_level)
+        with listening() as stop:
+            command: Command = arguments.function
+            report = command(commands.Context(arguments, env, config, stop))
+    except (SettingError, BatchError, SqlError) as exc:
+        report = _failure(exc)
+    _print(report, arguments.json)
+    return report.code
+
+
+def exit_code(exc: Exception) -> int:
+    """What the contract says for this way to end."""
+    if isinstance(exc, SettingError):
+        return EXIT_USAGE
+    if isinstance(exc, Stopped):
+        return 128 + exc.signal_number
+    later = (LockHeld, SourceDown, DatabaseDown)
+    return EXIT_TRY_LATER if isinstance(exc, later) else EXIT_FAILED
+
+
+def _failure(exc: Exception) -> commands.Report:
+    """One line in the log, and the same for --json beside what was done until then."""
+    done = exc.done if isinstance(exc, commands.Failed) else {"status": "error"}
+    cause = exc.cause if isinstance(exc, commands.Failed) else exc
+    line = " ".join(str(cause).split())
+    logger.error("%s", line)
+    code = exit_code(cause)
+    return commands.Report(done | {"error": line, "exit_code": code}, code=code)
+
+
+def _print(report: commands.Report, as_json: bool) -> None:
+    """With --json the last line of stdout is one object; without, the text for people."""
+    if as_json:
+        print(json.dumps(report.data, ensure_ascii=False, default=str), flush=True)
+    elif report.text:
+        print(report.text, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mangahub-batch",
+        description="Keeps a MangaHub catalogue in step with MangaDex: one job, then exit.",
+        epilog="Settings come from the environment; see the README. Exit codes: 0 done, 1 failed,"
+        " 2 bad usage or configuration, 75 try again later, 128+N stopped by signal N.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_sync_commands(subparsers)
+    for name, function, text in (
+        ("relay", commands.relay, "deliver events that are still owed"),
+        ("status", commands.status, "what ran when, how it ended, and what failed"),
+        ("migrate", commands.migrate, "bring the database to the current schema"),
+        ("doctor", commands.doctor, "look for the usual mistakes and name the cure"),
+    ):
+        _add(subparsers, name, function, text)
+    return parser
+
+
+def _add_sync_commands(subparsers: Subparsers) -> None:
+    initial = _add(subparsers, "initial-sync", commands.sync, "import the first titles, or all")
+    which = initial.add_mutually_exclusive_group()
+    which.add_argument(
+        "--count", type=_count, metavar="N", help="titles to import (MANGA_SYNC_INITIAL_COUNT)"
+    )
+    which.add_argument("--all", action="store_true", help="import the whole catalogue")
+    initial.add_argument(
+        "--force", action="store_true", help="also where a completed run has covered as much"
+    )
+    _add(subparsers, "new-manga-poll", commands.sync, "import titles created since the last run")
+    _add(subparsers, "chapter-feed", commands.sync, "find new chapters of all tracked titles")
+    check = _add(subparsers, "chapter-check", commands.sync, "audit titles one by one, due first")
+    how_many = check.add_mutually_exclusive_group()
+    how_many.add_argument(
+        "--limit", type=_limit, metavar="N", help="titles to check (MANGA_SYNC_CHAPTER_BATCH)"
+    )
+    how_many.add_argument("--all", action="store_true", help="all titles that are due")
+    _add(subparsers, "metadata-refresh", commands.sync, "store what changed of known titles")
+
+
+def _add(subparsers: Subparsers, name: str, function: object, text: str) -> argparse.ArgumentParser:
+    description = f"{text[0].upper()}{text[1:]}."
+    parser = subparsers.add_parser(name, help=text, description=description)
+    parser.add_argument("--json", action="store_true", help="end stdout with one JSON object")
+    parser.set_defaults(function=function)
+    return parser
+
+
+def _count(text: str) -> int:
+    return _between(text, 1, MAX_COUNT, " (use --all for more)")
+
+
+def _limit(text: str) -> int:
+    return _between(text, 1, 1_000_000, " (or --all)")
+
+
+def _between(text: str, low: int, high: int, hint: str) -> int:
+    if text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high:
+        return int(text)
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is not allowed: it must be a whole number from {low} to {high:,}{hint}"
+    )

@@ -1,0 +1,113 @@
+"""The commands behind the command line; each returns what is to be printed."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+
+import sql
+from batch.config import Config
+from batch.errors import BatchError
+from batch.models import Summary
+from batch.report import summary_text
+from batch.stop import SignalStop
+from mangahub.env import Env
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What every command is given."""
+
+    arguments: argparse.Namespace
+    env: Env
+    config: Config
+    stop: SignalStop
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How a command ended.
+
+    Attributes:
+        data: for `--json`.
+        text: for people; may be empty.
+        code: the exit code.
+    """
+
+    data: dict[str, object]
+    text: str = ""
+    code: int = 0
+
+
+class Failed(BatchError):
+    """A sync command that did not end well.
+
+    Attributes:
+        cause: the error that ended it.
+        done: what it had done until then, as in a good run's JSON.
+    """
+
+    def __init__(self, cause: Exception, done: dict[str, object]) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+        self.done = done
+
+
+def sync(context: Context) -> Report:
+    """Runs one workflow."""
+    from batch import runner
+
+    arguments = context.arguments
+    workflow = runner.Workflow(
+        sync_type=arguments.command.replace("-", "_"),
+        full=getattr(arguments, "all", False),
+        force=getattr(arguments, "force", False),
+        limit=getattr(arguments, "count", None) or getattr(arguments, "limit", None),
+    )
+    summary = Summary(workflow.sync_type, status="error")
+    try:
+        url = sql.database_url(context.env)
+        runner.run_workflow(workflow, context.config, url, context.stop, summary)
+    except (BatchError, sql.SqlError) as exc:
+        raise Failed(exc, summary.as_json()) from exc
+    return Report(summary.as_json(), summary_text(summary))
+
+
+def relay(context: Context) -> Report:
+    """Delivers everything that is owed, whatever its next attempt's time."""
+    from batch import notifier, outbox, runner
+
+    with runner.open_database(sql.database_url(context.env)) as connection, sql.translated():
+        done = notifier.relay(connection, context.config, context.stop, everything=True)
+        owed = outbox.count_owed(connection)
+    data: dict[str, object] = {
+        "sync_type": "relay",
+        "status": "completed" if owed == 0 else "owed",
+        "accepted": done.accepted,
+        "owed": owed,
+    }
+    return Report(data, f"{done.accepted:,} events delivered, {owed:,} still owed", 75 * (owed > 0))
+
+
+def status(context: Context) -> Report:
+    """What ran when, how it ended, cursors, failures, counts."""
+    from batch import runner, status
+
+    with runner.open_database(sql.database_url(context.env)) as connection, sql.translated():
+        facts = status.read_status(connection)
+    return Report(status.as_json(facts), status.as_text(facts))
+
+
+def migrate(context: Context) -> Report:
+    """Brings the database to the current schema."""
+    applied = sql.migrate(sql.database_url(context.env))
+    text = "\n".join(f"applied {name}" for name in applied) or "the schema is current"
+    return Report({"status": "completed", "applied": applied}, text)
+
+
+def doctor(context: Context) -> Report:
+    """Looks for the usual mistakes."""
+    from batch import doctor
+
+    findings = doctor.examine(context.env, context.config, context.stop)
+    return Report(doctor.as_json(findings), doctor.as_text(findings), doctor.exit_code(findings))

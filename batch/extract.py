@@ -1,0 +1,290 @@
+"""From the API's JSON to `Manga` and `Chapter`: pure, and strict about what is used.
+
+A value of the wrong type is an ExtractionError that names the field; what the API is known to
+leave out, to null, or to send as `[]` for an empty map is accepted. See "Meaning of fields" in the
+API's documentation (https://api.mangadex.org/docs/) and its OpenAPI description, version 5.13.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal
+from uuid import UUID
+
+from batch.errors import ExtractionError
+from batch.models import Chapter, JsonObject, Manga
+
+COVERS_URL = "https://uploads.mangadex.org/covers"
+MAX_TITLE = 2_000  # characters; the longest real ones have some 300
+STATUSES = frozenset({"ongoing", "completed", "hiatus", "cancelled"})
+# The group that old imports carry where there was none.
+NO_GROUP = UUID("00e03853-1b96-4f41-9542-c71b8692033b")
+
+_UUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
+_DECIMAL = re.compile(r"\d{1,8}(\.\d{1,20})?", re.ASCII)
+_WHOLE_PART = re.compile(r"(\d{1,9})(\.\d+)?", re.ASCII)
+
+
+class _Fault(Exception):
+    """What is wrong with a field; becomes an ExtractionError together with the entity's id."""
+
+
+def manga(entity: JsonObject) -> Manga:
+    """Reads one title.
+
+    Raises:
+        ExtractionError: it has no id or no usable title, or a field of the wrong type.
+    """
+    label = _label(entity)
+    try:
+        return _manga(entity)
+    except _Fault as exc:
+        raise ExtractionError(label, str(exc)) from None
+
+
+def chapter(entity: JsonObject) -> Chapter:
+    """Reads one chapter upload; its `manga` relationship must be there.
+
+    Raises:
+        ExtractionError: it has no id, manga, language or date, or a field of the wrong type.
+    """
+    label = _label(entity)
+    try:
+        return _chapter(entity)
+    except _Fault as exc:
+        raise ExtractionError(label, str(exc)) from None
+
+
+def plain_decimal(text: str | None) -> Decimal | None:
+    """`"10.5"` → 10.50, rounded as numeric(10,2) does; None for all else, such as `"12a"`."""
+    if text is None or not _DECIMAL.fullmatch(text.strip()):
+        return None
+    number = Decimal(text.strip()).quantize(Decimal("0.01"), ROUND_HALF_UP)
+    return number if number < 10**8 else None
+
+
+def _manga(entity: JsonObject) -> Manga:
+    attributes = _attributes(entity)
+    mangadex_id = _uuid(entity.get("id"), "id")
+    related = list(_relationships(entity))
+    return Manga(
+        mangadex_id=mangadex_id,
+        title=_title(attributes),
+        description=_localised(attributes, "description"),
+        author=_author(related),
+        status=_status(attributes),
+        total_chapters=_total_chapters(attributes),
+        cover_url=_cover_url(mangadex_id, related),
+        genres=_genres(attributes),
+        content_rating=_text(attributes, "contentRating") or "safe",
+        numbering_restarts=attributes.get("chapterNumbersResetOnNewVolume") is True,
+        created_at=_moment(attributes, "createdAt"),
+        updated_at=_moment(attributes, "updatedAt"),
+        version=_whole(attributes, "version", 1),
+    )
+
+
+def _chapter(entity: JsonObject) -> Chapter:
+    attributes = _attributes(entity)
+    related = list(_relationships(entity))
+    readable_at = _readable_at(attributes)
+    language = _text(attributes, "translatedLanguage")
+    if not language:
+        raise _Fault("attributes.translatedLanguage is missing")
+    readable_at = _readable_at(attributes)
+    return Chapter(
+        mangadex_chapter_id=_uuid(entity.get("id"), "id"),
+        manga_mangadex_id=_uuid(_first_id(related, "manga"), "the related manga's id"),
+        translated_language=language,
+        volume=(_text(attributes, "volume") or "").strip() or None,
+        number=plain_decimal(_text(attributes, "chapter")),
+        title=_text(attributes, "title") or None,
+        external_url=_text(attributes, "externalUrl") or None,
+        pages=_whole(attributes, "pages", 0),
+        readable_at=readable_at,
+        appeared_at=_appeared_at(attributes, readable_at),
+        groups=_group_ids(related),
+        uploader=_optional_uuid(_first_id(related, "user")),
+        is_unavailable=attributes.get("isUnavailable") is True,
+    )
+
+
+def _label(entity: JsonObject) -> str:
+    identifier = entity.get("id")
+    if isinstance(identifier, str) and _UUID.fullmatch(identifier):
+        return identifier.lower()
+    return f"an entity with the id {ascii(identifier)[:60]}"
+
+
+def _attributes(entity: JsonObject) -> JsonObject:
+    attributes = entity.get("attributes")
+    if not isinstance(attributes, Mapping):
+        raise _Fault(f"attributes is {_kind(attributes)}, not an object")
+    return attributes
+
+
+def _relationships(entity: JsonObject) -> Iterator[JsonObject]:
+    relationships = entity.get("relationships", [])
+    if not isinstance(relationships, list):
+        raise _Fault(f"relationships is {_kind(relationships)}, not a list")
+    return (item for item in relationships if isinstance(item, Mapping))
+
+
+def _title(attributes: JsonObject) -> str:
+    title = _localised(attributes, "title") or _alternative_title(attributes)
+    if not title:
+        raise _Fault("attributes.title is empty")
+    if len(title) > MAX_TITLE:
+        raise _Fault(
+            f"attributes.title has {len(title):,} characters, at most {MAX_TITLE:,} are allowed"
+        )
+    return title
+
+
+def _alternative_title(attributes: JsonObject) -> str | None:
+    alternatives = attributes.get("altTitles")
+    for item in alternatives if isinstance(alternatives, list) else []:
+        for text in item.values() if isinstance(item, Mapping) else []:
+            if isinstance(text, str) and _clean(text):
+                return _clean(text)
+    return None
+
+
+def _localised(attributes: JsonObject, name: str) -> str | None:
+    """English, else the first that is not empty; PHP sends an empty map as `[]`."""
+    texts = attributes.get(name)
+    if texts is None or texts == []:
+        return None
+    if not isinstance(texts, Mapping):
+        raise _Fault(f"attributes.{name} is {_kind(texts)}, not an object")
+    for language, text in texts.items():
+        if not (text is None or isinstance(text, str)):
+            raise _Fault(f"attributes.{name}.{language} is {_kind(text)}, not text")
+    candidates = [texts.get("en"), *texts.values()]
+    return next((_clean(text) for text in candidates if text and _clean(text)), None)
+
+
+def _author(related: list[JsonObject]) -> str | None:
+    names: list[str] = []
+    for item in related:
+        attributes = item.get("attributes")
+        if item.get("type") == "author" and isinstance(attributes, Mapping):
+            name = _text(attributes, "name", "an author's name")
+            names += [_clean(name)] if name and _clean(name) not in names else []
+    return ", ".join(names) or None
+
+
+def _status(attributes: JsonObject) -> str | None:
+    status = _text(attributes, "status")
+    if status and status not in STATUSES:
+        raise _Fault(f"attributes.status is {ascii(status)[:40]}, not one of {sorted(STATUSES)}")
+    return status or None
+
+
+def _total_chapters(attributes: JsonObject) -> int | None:
+    match = _WHOLE_PART.fullmatch((_text(attributes, "lastChapter") or "").strip())
+    return int(match[1]) if match else None
+
+
+def _cover_url(mangadex_id: UUID, related: list[JsonObject]) -> str | None:
+    for item in related:
+        attributes = item.get("attributes")
+        if item.get("type") == "cover_art" and isinstance(attributes, Mapping):
+            file_name = _text(attributes, "fileName", "the cover's fileName")
+            return f"{COVERS_URL}/{mangadex_id}/{_clean(file_name)}" if file_name else None
+    return None
+
+
+def _genres(attributes: JsonObject) -> tuple[str, ...]:
+    tags = attributes.get("tags", [])
+    if not isinstance(tags, list):
+        raise _Fault(f"attributes.tags is {_kind(tags)}, not a list")
+    names: dict[str, None] = {}
+    for tag in tags:
+        inner = tag.get("attributes") if isinstance(tag, Mapping) else None
+        if isinstance(inner, Mapping) and inner.get("group") == "genre":
+            name = _localised(inner, "name")
+            names |= {name: None} if name else {}
+    return tuple(names)
+
+
+def _readable_at(attributes: JsonObject) -> datetime:
+    """`readableAt`; answers from before 2021 lack it, and then publishAt says the same."""
+    name = "readableAt" if attributes.get("readableAt") else "publishAt"
+    return _moment(attributes, name)
+
+
+def _appeared_at(attributes: JsonObject, readable_at: datetime) -> datetime:
+    """A chapter can be given a date before it was uploaded; it was not here before that."""
+    if not attributes.get("createdAt"):
+        return readable_at
+    return max(readable_at, _moment(attributes, "createdAt"))
+
+
+def _group_ids(related: list[JsonObject]) -> frozenset[UUID]:
+    found = (
+        _optional_uuid(item.get("id")) for item in related if item.get("type") == "scanlation_group"
+    )
+    return frozenset(group for group in found if group and group != NO_GROUP)
+
+
+def _first_id(related: list[JsonObject], kind: str) -> object:
+    return next((item.get("id") for item in related if item.get("type") == kind), None)
+
+
+def _text(attributes: JsonObject, name: str, label: str | None = None) -> str | None:
+    value = attributes.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise _Fault(f"{label or f'attributes.{name}'} is {_kind(value)}, not text")
+    return _storable(value)
+
+
+def _whole(attributes: JsonObject, name: str, default: int) -> int:
+    value = attributes.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**31:
+        raise _Fault(f"attributes.{name} is {ascii(value)[:40]}, not a whole number")
+    return value
+
+
+def _moment(attributes: JsonObject, name: str) -> datetime:
+    """An RFC 3339 time as an aware UTC datetime."""
+    text = _text(attributes, name)
+    try:
+        moment = datetime.fromisoformat(text or "")
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise _Fault(f"attributes.{name} is {ascii(text)[:40]}, not a time") from None
+
+
+def _uuid(value: object, label: str) -> UUID:
+    found = _optional_uuid(value)
+    if found is None:
+        raise _Fault(f"{label} is {ascii(value)[:60]}, not a UUID")
+    return found
+
+
+def _optional_uuid(value: object) -> UUID | None:
+    return UUID(value) if isinstance(value, str) and _UUID.fullmatch(value) else None
+
+
+def _clean(text: str) -> str:
+    return _storable(text).strip()
+
+
+def _storable(text: str) -> str:
+    """Without what PostgreSQL's text cannot hold: NUL, and halves of surrogate pairs."""
+    return text.replace("\0", "").encode("utf-8", "ignore").decode()
+
+
+def _kind(value: object) -> str:
+    """How JSON calls this value's type."""
+    if value is None:
+        return "missing"
+    names = {bool: "a boolean", int: "a number", float: "a number", str: "text", list: "a list"}
+    return names.get(type(value), "an object")

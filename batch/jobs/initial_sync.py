@@ -1,0 +1,257 @@
+"""The first titles in the database, or all of them: `initial-sync`.
+
+    plan (pure) → pool → each worker: fetch a page → extract → store + record the page, one commit
+                ←        what the page held
+
+The list of stored pages is the cursor. A run that was killed finds it and asks for the rest; a run
+that completes empties it and remembers how much it covered.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from batch import extract, pages, state
+from batch.errors import Banned, ExtractionError, SourceDown
+from batch.models import JsonObject, Manga, Page, Rejected
+from batch.pages import INITIAL_SYNC
+from batch.plan import PAGE, AllPlan, CountPlan, PageOutcome, PageRequest, Plan
+from batch.run import Crew, Run
+from batch.storage import StoreResult, store_manga
+from batch.worker import WorkerSettings, this_worker
+from sql import Connection
+
+MAX_FAILED_PAGES = 3  # then it is not one page that is in trouble
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PageReport:
+    """What a worker tells of a page it has stored."""
+
+    outcome: PageOutcome
+    inserted: int
+    updated: int
+    rejected: tuple[str, ...]
+
+
+def run(run: Run) -> None:
+    """Imports the titles that are asked for, unless a completed run has covered them.
+
+    Raises:
+        SourceDown, BatchError, SqlError, Stopped: what is stored stays, and the next run goes on.
+    """
+    if not run.config.initial_enabled:
+        run.summary.status = "skipped"
+        log.info("Skipped: MANGA_SYNC_INITIAL is false")
+        return
+    count = None if run.full else run.limit or run.config.initial_count
+    before = state.read(run.connection, INITIAL_SYNC)
+    refused = [text for text in state.rejected_ids(run.connection, INITIAL_SYNC) if is_id(text)]
+    if run.force or not covers(before.metadata.get("covered"), count):
+        _import(run, count, refused)
+    elif refused:
+        _import_again(run, refused)
+    else:
+        run.summary.status = "skipped"
+        log.info("Skipped: a completed run has covered as much; --force repeats it")
+
+
+def covers(covered: object, count: int | None) -> bool:
+    """Whether a completed run of this coverage makes one of `count` titles (None: all) needless."""
+    if not isinstance(covered, dict):
+        return False
+    done = covered.get("count")
+    enough = isinstance(done, int) and count is not None and done >= count
+    return covered.get("all") is True or enough
+
+
+def is_id(text: str) -> bool:
+    """Whether a rejected entity can be asked for again: some came without an id."""
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def _import(run: Run, count: int | None, refused: list[str]) -> None:
+    plan = AllPlan() if count is None else CountPlan(count, run.config.initial_order)
+    scope = f"{'all' if count is None else 'top'}:{','.join(run.config.content_ratings)}"
+    if run.force:
+        pages.forget(run.connection)
+    known = pages.load(run.connection, scope)
+    if known:
+        log.info("Going on where an earlier run stopped pages=%d", len(known))
+    else:
+        _note_start(run)
+    with run.crew(_tasks(count)) as crew:
+        _retry_refused(crew, run, refused)
+        _follow_plan(crew, run, plan, known, scope)
+    covered: dict[str, object] = {"all": True} if count is None else {"count": count}
+    with run.connection.transaction():
+        pages.forget(run.connection)
+        # Nothing is left to go on from.
+        state.move_cursor(run.connection, INITIAL_SYNC, None, covered=covered)
+
+
+def _import_again(run: Run, refused: list[str]) -> None:
+    run.progress.start("Titles refused before", len(refused))
+    with run.crew(1) as crew:
+        _retry_refused(crew, run, refused)
+
+
+def _note_start(run: Run) -> None:
+    """The moment from which `new-manga-poll` looks for new titles."""
+    started_at = run.started_at.isoformat()
+    state.move_cursor(run.connection, INITIAL_SYNC, None, started_at=started_at)
+
+
+def _tasks(count: int | None) -> int:
+    return 64 if count is None else -(-count // PAGE)
+
+
+def _retry_refused(crew: Crew, run: Run, refused: Sequence[str]) -> None:
+    for start in range(0, len(refused), PAGE):
+        ids = tuple(UUID(text) for text in refused[start : start + PAGE])
+        future = crew.pool.submit(store_ids, crew.settings, ids)
+        while not crew.pool.wait([future]):
+            run.stop.check()
+        _account(run, future.result())
+
+
+def _follow_plan(
+    crew: Crew, run: Run, plan: Plan, known: dict[str, PageOutcome], scope: str
+) -> None:
+    run.progress.start("Titles", plan.expected() or None)
+    pending: dict[Future[PageReport], PageRequest] = {}
+    failures: list[SourceDown] = []
+    while True:
+        while len(pending) < 3 * crew.pool.size and (request := plan.next()) is not None:
+            if request.key in known:
+                _resume(run, plan, request, known[request.key])
+            else:
+                future = crew.pool.submit(store_page, crew.settings, scope, request)
+                pending[future] = request
+        run.stop.check()
+        if not pending:
+            break
+        for future in crew.pool.wait(pending):
+            _take_in(run, plan, pending.pop(future), future, failures)
+    if failures:
+        raise SourceDown(f"pages that could not be had: {len(failures)}, the last: {failures[-1]}")
+
+
+def _resume(run: Run, plan: Plan, request: PageRequest, outcome: PageOutcome) -> None:
+    plan.done(request, outcome)
+    run.progress.expect(plan.expected())
+    run.summary.manga_seen += len(outcome.ids)
+    run.progress.advance(len(outcome.ids), page=f"{request.key!r}", stored="before")
+
+
+def _take_in(
+    run: Run,
+    plan: Plan,
+    request: PageRequest,
+    future: Future[PageReport],
+    failures: list[SourceDown],
+) -> None:
+    """Accounts for a page. One that could not be had is no reason to leave the others."""
+    try:
+        report = future.result()
+    except SourceDown as exc:
+        failures.append(exc)
+        log.error("A page could not be had page=%r: %s", request.key, exc)
+        if len(failures) >= MAX_FAILED_PAGES or isinstance(exc, Banned):
+            raise
+        return
+    plan.done(request, report.outcome)
+    run.progress.expect(plan.expected())
+    _account(run, report)
+    run.progress.advance(
+        len(report.outcome.ids),
+        page=f"{request.key!r}",
+        new=report.inserted,
+        updated=report.updated,
+        failed=len(report.rejected),
+    )
+
+
+def _account(run: Run, report: PageReport) -> None:
+    run.summary.manga_seen += len(report.outcome.ids)
+    run.summary.manga_new += report.inserted
+    run.summary.manga_updated += report.updated
+    run.summary.failed += len(report.rejected)
+
+
+def store_page(settings: WorkerSettings, scope: str, request: PageRequest) -> PageReport:
+    """In a worker: fetches a page and stores it together with the note that it is stored."""
+    worker = this_worker(settings)
+    page = worker.api.list_manga(
+        order=request.order,
+        limit=request.limit,
+        offset=request.offset,
+        ratings=settings.config.content_ratings,
+        created_since=request.since,
+    )
+    mangas, rejected = read_titles(page.entities)
+    with worker.transaction() as connection:
+        result = _store(connection, mangas, rejected)
+        outcome = _outcome(page, mangas, result)
+        pages.complete(connection, scope, request, outcome)
+    return _report(outcome, result)
+
+
+def store_ids(settings: WorkerSettings, ids: tuple[UUID, ...]) -> PageReport:
+    """In a worker: asks once more for titles that could not be stored."""
+    worker = this_worker(settings)
+    page = worker.api.list_manga(ids=ids, limit=len(ids))
+    mangas, rejected = read_titles(page.entities)
+    with worker.transaction() as connection:
+        result = _store(connection, mangas, rejected)
+        state.clear_rejected(connection, INITIAL_SYNC, _stored_ids(result))
+    return _report(_outcome(page, mangas, result), result)
+
+
+def read_titles(entities: Iterable[JsonObject]) -> tuple[list[Manga], list[Rejected]]:
+    """Extracts a page's titles, and says of each that cannot be used why."""
+    mangas: list[Manga] = []
+    rejected: list[Rejected] = []
+    for entity in entities:
+        try:
+            mangas.append(extract.manga(entity))
+        except ExtractionError as exc:
+            rejected.append(Rejected(exc.mangadex_id, exc.reason))
+    return mangas, rejected
+
+
+def _store(
+    connection: Connection, mangas: Sequence[Manga], rejected: Sequence[Rejected]
+) -> StoreResult:
+    now = datetime.now(UTC)
+    result = store_manga(connection, mangas, now)
+    result.rejected.extend(rejected)
+    for item in result.rejected:
+        log.warning("A title cannot be stored id=%s reason=%s", item.mangadex_id, item.reason)
+    state.record_rejected(connection, INITIAL_SYNC, result.rejected, now)
+    return result
+
+
+def _stored_ids(result: StoreResult) -> list[str]:
+    return [str(key) for key in [*result.inserted, *result.updated, *result.unchanged]]
+
+
+def _outcome(page: Page, mangas: Sequence[Manga], result: StoreResult) -> PageOutcome:
+    refused = [item.mangadex_id for item in result.rejected if is_id(item.mangadex_id)]
+    last = max((manga.created_at for manga in mangas), default=None)
+    return PageOutcome((*_stored_ids(result), *refused), page.total, last)
+
+
+def _report(outcome: PageOutcome, result: StoreResult) -> PageReport:
+    refused = tuple(item.mangadex_id for item in result.rejected)
+    return PageReport(outcome, len(result.inserted), len(result.updated), refused)

@@ -1,0 +1,43 @@
+"""One run at a time of each workflow over all machines that share the database."""
+
+from __future__ import annotations
+
+import zlib
+
+import psycopg
+
+from batch.errors import LockHeld
+from sql import Connection
+
+_NAMESPACE = 0x6D68  # the first of the two numbers that make an advisory lock's key
+PATIENCE_S = 2
+
+
+def take_lock(connection: Connection, sync_type: str) -> None:
+    """Takes the workflow's lock for as long as the connection lives.
+
+    PostgreSQL gives it back when the session ends, also by kill -9 or a lost host.
+
+    Raises:
+        LockHeld: another run has it, also after PATIENCE_S.
+    """
+    key = zlib.crc32(sync_type.encode()) - 2**31
+    try:
+        with connection.transaction():
+            connection.execute(f"SET LOCAL lock_timeout = '{PATIENCE_S}s'")
+            connection.execute("SELECT pg_advisory_lock(%s, %s)", [_NAMESPACE, key])
+    except psycopg.errors.LockNotAvailable:
+        name = sync_type.replace("_", "-")
+        raise LockHeld(f"another run of {name} is under way on this database") from None
+
+
+def is_running(connection: Connection, sync_type: str) -> bool:
+    """Whether some session holds the workflow's lock now."""
+    key = (zlib.crc32(sync_type.encode()) - 2**31) % 2**32
+    row = connection.execute(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+        " AND classid = %s AND objid = %s AND objsubid = 2"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+        [_NAMESPACE, key],
+    ).fetchone()
+    return bool(row and row[0])

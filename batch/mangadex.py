@@ -1,0 +1,204 @@
+"""The API client: one method an endpoint, retries, errors translated; returns JSON.
+
+Parameters and ceilings are those of the API's OpenAPI description, version 5.13. Every list is
+asked for with an explicit order, limit and content ratings: without them the API leaves out
+pornographic titles, answers ten entries, and repeats or skips some between pages.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar, cast
+from uuid import UUID
+
+import backoff
+
+from batch.answers import body_of, entity_of, page_of
+from batch.calls import Calls
+from batch.config import CONTENT_RATINGS
+from batch.errors import Banned, RateLimited, RequestRefused, SourceDown, SourceTrouble
+from batch.models import JsonObject, Page
+from batch.session import Parameters, Session
+
+MAX_WINDOW = 10_000  # offset + limit, on every list
+MAX_TRIES = 5
+FIRST_WAIT_S = 1.0
+LONGEST_WAIT_S = 32.0
+BAN_PAUSE = timedelta(minutes=10)
+UNSAID_PAUSE = timedelta(seconds=2)  # after a 429 that names no time; the limit is one of seconds
+
+log = logging.getLogger(__name__)
+
+Order = tuple[str, str]
+Body = JsonObject | None
+T = TypeVar("T")
+
+
+class MangaDex:
+    """A client for one process.
+
+    Args:
+        session: how requests leave.
+        calls: the permission to let them leave.
+    """
+
+    def __init__(self, session: Session, calls: Calls) -> None:
+        self._session = session
+        self._calls = calls
+
+    @property
+    def requests(self) -> int:
+        """Requests that have left so far, retries included."""
+        return self._calls.count
+
+    def close(self) -> None:
+        self._session.close()
+
+    def list_manga(
+        self,
+        *,
+        order: Order | None = None,
+        limit: int = 100,
+        offset: int = 0,
+        ids: Sequence[UUID] = (),
+        ratings: Sequence[str] = CONTENT_RATINGS,
+        created_since: datetime | None = None,
+        updated_since: datetime | None = None,
+        includes: Sequence[str] = ("author", "cover_art"),
+    ) -> Page:
+        """`GET /manga`: at most 100 titles. All four content ratings unless told otherwise.
+
+        Raises:
+            RequestRefused, SourceDown, Stopped.
+        """
+        parameters = [
+            *_window(limit, offset, order or ("createdAt", "asc")),
+            *(("ids[]", str(mangadex_id)) for mangadex_id in ids),
+            *(("contentRating[]", rating) for rating in ratings),
+            *(("includes[]", kind) for kind in includes),
+            *_since("createdAtSince", created_since),
+            *_since("updatedAtSince", updated_since),
+        ]
+        return self._get("/manga", parameters, lambda body: page_of(body, offset))
+
+    def get_manga(self, mangadex_id: UUID) -> JsonObject | None:
+        """`GET /manga/{id}`: the title, or None where the source answers 404.
+
+        Raises:
+            RequestRefused, SourceDown, Stopped.
+        """
+        parameters = [("includes[]", "author"), ("includes[]", "cover_art")]
+        try:
+            return self._get(f"/manga/{mangadex_id}", parameters, entity_of)
+        except RequestRefused as exc:
+            if exc.status == 404:
+                return None
+            raise
+
+    def list_feed(
+        self,
+        mangadex_id: UUID,
+        *,
+        languages: Sequence[str],
+        ratings: Sequence[str] = CONTENT_RATINGS,
+        limit: int = 500,
+        offset: int = 0,
+        order: Order = ("readableAt", "asc"),
+        include_unavailable: bool = False,
+    ) -> Page:
+        """`GET /manga/{id}/feed`: at most 500 chapters of one title.
+
+        Raises:
+            RequestRefused, SourceDown, Stopped.
+        """
+        parameters = [
+            *_window(limit, offset, order),
+            *(("translatedLanguage[]", language) for language in languages),
+            *(("contentRating[]", rating) for rating in ratings),
+            *([("includeUnavailable", "1")] if include_unavailable else []),
+        ]
+        path = f"/manga/{mangadex_id}/feed"
+        return self._get(path, parameters, lambda body: page_of(body, offset))
+
+    def list_chapters(
+        self,
+        *,
+        languages: Sequence[str],
+        ratings: Sequence[str],
+        limit: int = 100,
+        offset: int = 0,
+        order: Order = ("readableAt", "desc"),
+    ) -> Page:
+        """`GET /chapter`: at most 100 chapters of all titles, the newest first.
+
+        Raises:
+            RequestRefused, SourceDown, Stopped.
+        """
+        parameters = [
+            *_window(limit, offset, order),
+            *(("translatedLanguage[]", language) for language in languages),
+            *(("contentRating[]", rating) for rating in ratings),
+        ]
+        return self._get("/chapter", parameters, lambda body: page_of(body, offset))
+
+    def _get(self, path: str, parameters: Parameters, read: Callable[[Body], T]) -> T:
+        # `backoff` counts the tries. Its own sleep could not be ended by a signal, so it is told
+        # to wait 0 s, and the waiting is done by the handler.
+        attempt = backoff.on_exception(
+            lambda: backoff.constant(0),
+            SourceTrouble,
+            max_tries=MAX_TRIES,
+            jitter=None,
+            on_backoff=self._wait,
+            logger=None,
+        )(self._attempt)
+        try:
+            return attempt(path, parameters, read)
+        except SourceTrouble as exc:
+            raise SourceDown(f"after {MAX_TRIES} tries: {exc}") from exc
+
+    def _attempt(self, path: str, parameters: Parameters, read: Callable[[Body], T]) -> T:
+        """One wire request; its outcome is told to the gate while the turn is still held."""
+        with self._calls.turn():
+            try:
+                result = read(body_of(self._session.get(path, parameters)))
+            except RateLimited as exc:
+                self._calls.pause(exc.retry_after or UNSAID_PAUSE)
+                raise
+            except Banned:
+                self._calls.pause(BAN_PAUSE)
+                raise
+            except SourceTrouble:
+                self._calls.failed()
+                raise
+            except RequestRefused:
+                self._calls.succeeded()  # a clear refusal comes from a source in good health
+                raise
+            self._calls.succeeded()
+            return result
+
+    def _wait(self, details: Mapping[str, object]) -> None:
+        """Between two tries: as long as the server asks, else full jitter below a doubling cap."""
+        tries = cast(int, details["tries"])
+        exc = cast(SourceTrouble, details["exception"])
+        cap_s = min(FIRST_WAIT_S * 2 ** (tries - 1), LONGEST_WAIT_S)
+        wait_s = random.uniform(0, cap_s)
+        if exc.retry_after is not None:
+            wait_s = min(exc.retry_after.total_seconds(), LONGEST_WAIT_S) + random.uniform(0, 0.2)
+        log.warning("A request will be repeated try=%d wait_s=%.1f: %s", tries, wait_s, exc)
+        self._calls.stop.wait(wait_s)
+
+
+def _window(limit: int, offset: int, order: Order) -> list[tuple[str, str]]:
+    field, direction = order
+    return [("limit", str(limit)), ("offset", str(offset)), (f"order[{field}]", direction)]
+
+
+def _since(name: str, moment: datetime | None) -> list[tuple[str, str]]:
+    """The API takes UTC without zone and without fractions, and nothing else."""
+    if moment is None:
+        return []
+    return [(name, f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}")]

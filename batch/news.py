@@ -1,0 +1,144 @@
+"""Stores what is new of some titles: rows, announcements and events in one transaction.
+
+    read titles → plan (pure) → rows → announcements → events (pure) → outbox      one commit
+
+Titles are stored many at a time. Where the database refuses something, the same is done title by
+title, so that one title's trouble is its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+import psycopg
+
+from batch import chapters, decide, events, extract, outbox
+from batch.config import Config
+from batch.decide import Claim, Plan, Rules, Title
+from batch.errors import ExtractionError
+from batch.models import Chapter, Event, JsonObject, Rejected
+from batch.storage import take_turn
+from sql import Connection, is_down
+
+MAX_TITLES = 100  # in one transaction
+
+Uploads = Mapping[UUID, Sequence[Chapter]]
+
+
+@dataclass(slots=True)
+class News:
+    """What came of it: new chapters and events that were stored, titles that could not be."""
+
+    chapters: int = 0
+    events: int = 0
+    rejected: list[Rejected] = field(default_factory=list)
+
+    def add(self, other: News) -> None:
+        self.chapters += other.chapters
+        self.events += other.events
+        self.rejected.extend(other.rejected)
+
+
+def rules_of(config: Config) -> Rules:
+    """What of the settings decides about news."""
+    return Rules(frozenset(config.languages), config.blocked_groups, config.blocked_uploaders)
+
+
+def read_chapters(entities: Iterable[JsonObject]) -> tuple[list[Chapter], list[Rejected]]:
+    """Extracts a page's chapters, and says of each that cannot be used why."""
+    found: list[Chapter] = []
+    rejected: list[Rejected] = []
+    for entity in entities:
+        try:
+            found.append(extract.chapter(entity))
+        except ExtractionError as exc:
+            rejected.append(Rejected(exc.mangadex_id, exc.reason))
+    return found, rejected
+
+
+def store_news(
+    connection: Connection,
+    uploads: Uploads,
+    rules: Rules,
+    now: datetime,
+    gone: frozenset[UUID] = frozenset(),
+) -> News:
+    """Stores and announces what is new among the uploads of tracked titles.
+
+    Args:
+        connection: outside of a transaction, or in one of the caller's that it shall be part of.
+        gone: uploads that are known to be readable no more.
+    """
+    keys = list(uploads)
+    result = News()
+    for start in range(0, len(keys), MAX_TITLES):
+        part = {key: uploads[key] for key in keys[start : start + MAX_TITLES]}
+        result.add(_store_part(connection, part, rules, now, gone))
+    return result
+
+
+def _store_part(
+    connection: Connection, uploads: Uploads, rules: Rules, now: datetime, gone: frozenset[UUID]
+) -> News:
+    try:
+        with connection.transaction():
+            return _store_set(connection, uploads, rules, now, gone)
+    except psycopg.Error as exc:
+        if is_down(exc):
+            raise
+        if len(uploads) == 1:
+            return News(rejected=[_refusal(next(iter(uploads)), exc)])
+    result = News()
+    for key, value in uploads.items():
+        result.add(_store_part(connection, {key: value}, rules, now, gone))
+    return result
+
+
+def _refusal(mangadex_id: UUID, exc: psycopg.Error) -> Rejected:
+    text = " ".join(str(exc.diag.message_primary or exc).split())
+    return Rejected(str(mangadex_id), f"the database refuses its chapters: {text}")
+
+
+def _store_set(
+    connection: Connection, uploads: Uploads, rules: Rules, now: datetime, gone: frozenset[UUID]
+) -> News:
+    take_turn(connection)
+    plans = [
+        (title, decide.plan(title, readable, gone))
+        for title in chapters.read_titles(connection, uploads)
+        if (readable := decide.select_readable(uploads[title.mangadex_id], rules, now))
+    ]
+    chapters.apply_plans(connection, plans)
+    chapters.raise_totals(connection, _highest_numbers(plans))
+    news = _announce(connection, plans)
+    return News(sum(len(plan.inserts) for _, plan in plans), outbox.add_events(connection, news))
+
+
+def _announce(connection: Connection, plans: Sequence[tuple[Title, Plan]]) -> list[Event]:
+    won = chapters.announce(
+        connection, [(title.id, claim) for title, plan in plans for claim in plan.claims]
+    )
+    return [
+        event
+        for title, plan in plans
+        for event in events.chapter_events(title, _winners(title, plan.claims, won))
+    ]
+
+
+def _winners(
+    title: Title, claims: Iterable[Claim], won: set[tuple[int, decide.Slot]]
+) -> list[Claim]:
+    return [claim for claim in claims if (title.id, claim.slot) in won]
+
+
+def _highest_numbers(plans: Iterable[tuple[Title, Plan]]) -> dict[int, int]:
+    """Whole parts, of titles that have new chapters with a number."""
+    highest: dict[int, int] = {}
+    for title, plan in plans:
+        for claim in plan.claims:
+            if claim.number is not None:
+                highest[title.id] = max(int(claim.number), highest.get(title.id, 0))
+    return highest

@@ -1,0 +1,48 @@
+"""Rows of `sync_pages`: which pages an unfinished initial sync has stored."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from batch.plan import PageOutcome, PageRequest
+from batch.state import move_cursor
+from sql import Connection
+
+INITIAL_SYNC = "initial_sync"
+
+
+def complete(connection: Connection, scope: str, request: PageRequest, page: PageOutcome) -> None:
+    """Records a page in the transaction that stores its titles; it is the workflow's cursor."""
+    connection.execute(
+        "INSERT INTO sync_pages (sync_type, page_key, manga_ids, next_since, total)"
+        " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (sync_type, page_key) DO UPDATE SET"
+        " manga_ids = excluded.manga_ids, next_since = excluded.next_since,"
+        " total = excluded.total, done_at = now()",
+        [
+            INITIAL_SYNC,
+            f"{scope} {request.key}",
+            [UUID(text) for text in page.ids],
+            page.last_created_at.isoformat() if page.last_created_at else None,
+            page.total,
+        ],
+    )
+    move_cursor(connection, INITIAL_SYNC, request.key)
+
+
+def load(connection: Connection, scope: str) -> dict[str, PageOutcome]:
+    """The stored pages of this scope by their key; drops those of any other."""
+    connection.execute(
+        "DELETE FROM sync_pages WHERE sync_type = %s AND NOT starts_with(page_key, %s)",
+        [INITIAL_SYNC, f"{scope} "],
+    )
+    rows = connection.execute(
+        "SELECT substr(page_key, %s), manga_ids::text[], total, next_since::timestamptz"
+        " FROM sync_pages WHERE sync_type = %s",
+        [len(scope) + 2, INITIAL_SYNC],
+    ).fetchall()
+    return {key: PageOutcome(tuple(ids), total, last) for key, ids, total, last in rows}
+
+
+def forget(connection: Connection) -> None:
+    """Empties the list: the sync is complete, or begins anew."""
+    connection.execute("DELETE FROM sync_pages WHERE sync_type = %s", [INITIAL_SYNC])

@@ -1,0 +1,185 @@
+"""Which pages an initial sync asks for, and when it has seen everything. Pure.
+
+A plan hands out requests and is told what each page held. Pages come back in any order; some are
+known from an earlier run that was killed. Both plans work within the API's ceiling: offset + limit
+of at most 10,000.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from batch.errors import SourceDown
+from batch.mangadex import MAX_WINDOW, Order
+
+PAGE = 100  # the most that /manga gives at once
+MAX_REREADS = 3  # of a window in which titles vanish while it is read
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """One page to ask for.
+
+    Attributes:
+        since: only titles created from then on, None for all.
+        reread: how often the same page was planned before.
+    """
+
+    order: Order
+    since: datetime | None
+    offset: int
+    limit: int
+    reread: int = 0
+
+    @property
+    def key(self) -> str:
+        """Names the page in `sync_pages` and as the cursor."""
+        since = f"{self.since:%Y-%m-%dT%H:%M:%S}" if self.since else "the beginning"
+        again = f" reread {self.reread}" if self.reread else ""
+        return f"{self.order[0]} since {since} offset {self.offset} limit {self.limit}{again}"
+
+
+@dataclass(frozen=True, slots=True)
+class PageOutcome:
+    """What a stored page held.
+
+    Attributes:
+        ids: of its titles, also of those that were refused.
+        total: what the source said there is from `since` on.
+        last_created_at: of its last title; None for an empty page.
+    """
+
+    ids: tuple[str, ...]
+    total: int
+    last_created_at: datetime | None
+
+
+class Plan(Protocol):
+    """What the job needs to know of either plan."""
+
+    def next(self) -> PageRequest | None:
+        """The next page to ask for; None while that depends on pages that are under way."""
+
+    def done(self, request: PageRequest, outcome: PageOutcome) -> None:
+        """Takes in what a page held."""
+
+    def expected(self) -> int:
+        """How many titles there will be, as far as is known."""
+
+
+class CountPlan:
+    """The first `count` titles in an order; later pages make up for titles that came twice."""
+
+    def __init__(self, count: int, order_key: str) -> None:
+        self._count = count
+        self._order = (order_key, "desc")
+        self._offset = 0
+        self._under_way = 0
+        self._total: int | None = None
+        self.seen: set[str] = set()
+
+    def next(self) -> PageRequest | None:
+        limit = min(PAGE, self._missing(), MAX_WINDOW - self._offset)
+        if limit <= 0 or (self._total is not None and self._offset >= self._total):
+            return None
+        request = PageRequest(self._order, None, self._offset, limit)
+        self._offset += limit
+        self._under_way += limit
+        return request
+
+    def done(self, request: PageRequest, outcome: PageOutcome) -> None:
+        self._under_way -= request.limit
+        self._total = outcome.total
+        self.seen.update(outcome.ids)
+
+    def expected(self) -> int:
+        return self._count if self._total is None else min(self._count, self._total)
+
+    def _missing(self) -> int:
+        """Titles that no page asked for so far is going to bring."""
+        return self._count - len(self.seen) - self._under_way
+
+
+class _Window:
+    """Up to 10,000 titles from one creation date on."""
+
+    def __init__(self, since: datetime | None, reread: int = 0) -> None:
+        self.since = since
+        self.reread = reread
+        self.total: int | None = None
+        self.shrank = False
+        self.under_way = 0
+        self.queue: deque[int] = deque([0])  # offsets
+        self.next_since: datetime | None = None
+
+    def learn(self, total: int) -> None:
+        """The first page's total tells how many there are; a smaller one later, that some left."""
+        if self.total is None:
+            offsets = range(PAGE, min(total, MAX_WINDOW), PAGE)
+            # The last page first where there is more: the next window begins at its end.
+            ordered = [*offsets[-1:], *offsets[:-1]] if total > MAX_WINDOW else offsets
+            self.queue.extend(ordered)
+        elif total < self.total:
+            self.shrank = True
+        self.total = total
+
+
+class AllPlan:
+    """Every title, by creation date, in windows below the ceiling.
+
+    A window begins a second before the last title of the one before: whether `createdAtSince`
+    includes its moment is not documented. A title that vanishes while a window is read moves those
+    behind it forward, over a page's edge; such a window is read once more.
+    """
+
+    def __init__(self) -> None:
+        self._windows = [_Window(None)]
+        self._opened: set[datetime] = set()
+        self._catalogue: int | None = None
+        self.seen: set[str] = set()
+
+    def next(self) -> PageRequest | None:
+        for window in self._windows:
+            if window.queue:
+                window.under_way += 1
+                offset = window.queue.popleft()
+                return PageRequest(("createdAt", "asc"), window.since, offset, PAGE, window.reread)
+        return None
+
+    def done(self, request: PageRequest, outcome: PageOutcome) -> None:
+        window = self._window_of(request)
+        window.under_way -= 1
+        window.learn(outcome.total)
+        self.seen.update(outcome.ids)
+        if window.since is None:
+            self._catalogue = outcome.total
+        at_the_end = request.offset == MAX_WINDOW - PAGE and request.reread == 0
+        if at_the_end and outcome.last_created_at:
+            self._open_next(window, outcome.last_created_at)
+        if not window.queue and not window.under_way:
+            self._close(window)
+
+    def expected(self) -> int:
+        return self._catalogue or 0
+
+    def _window_of(self, request: PageRequest) -> _Window:
+        same = (w for w in self._windows if (w.since, w.reread) == (request.since, request.reread))
+        return next(same)
+
+    def _open_next(self, window: _Window, last_created_at: datetime) -> None:
+        if window.total is None or window.total <= MAX_WINDOW:
+            return
+        since = last_created_at - timedelta(seconds=1)
+        if window.since is not None and since <= window.since:
+            raise SourceDown(f"more than {MAX_WINDOW:,} titles share the second {last_created_at}")
+        if since not in self._opened:
+            self._opened.add(since)
+            self._windows.append(_Window(since))
+
+    def _close(self, window: _Window) -> None:
+        self._windows.remove(window)
+        if window.shrank and window.reread < MAX_REREADS:
+            self._windows.insert(0, _Window(window.since, window.reread + 1))

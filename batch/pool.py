@@ -1,0 +1,289 @@
+"""Worker processes behind the shape of `concurrent.futures.Executor`.
+
+The standard pool fails every pending future when one worker dies. This one knows what each worker
+is doing: it names the dead one, starts another, and gives it the same task again.
+
+There is no thread in it: whoever waits for results (`submit` when the queue is full, `wait`) moves
+the work along, so workers are forked from a process with a single thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any, ParamSpec, TypeVar
+
+from batch.errors import BatchError
+from batch.lineage import die_with
+from batch.stop import PipeStop, SignalStop
+from sql import SqlError
+
+MAX_DEATHS = 3  # of workers over one task: then it is the task
+_FORK = multiprocessing.get_context("fork")
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# The stop of the worker that this process is; None in the parent.
+current_stop: PipeStop | None = None
+
+
+class WorkerDied(BatchError):
+    """A task killed each worker that tried it."""
+
+
+@dataclass(slots=True)
+class _Task:
+    future: Future[Any]
+    call: Callable[[], object]
+    deaths: int = 0
+
+
+@dataclass(slots=True)
+class _Worker:
+    name: str
+    process: BaseProcess
+    connection: Connection
+    task: _Task | None = None
+
+
+class LocalPool(Executor):
+    """A fixed number of processes behind a queue of at most twice as many tasks.
+
+    Args:
+        workers: how many processes.
+        stop: readable once the run has to end; `submit` and `wait` return early then.
+        on_death: told the name of a worker that died by itself.
+    """
+
+    def __init__(
+        self, workers: int, stop: SignalStop, on_death: Callable[[str], None] = lambda name: None
+    ) -> None:
+        self._stop = stop
+        self._on_death = on_death
+        self._queue: deque[_Task] = deque()
+        self._started = 0
+        self._told_to_stop = False
+        self.size = workers
+        self._workers: list[_Worker] = []
+        for _ in range(workers):
+            self._workers.append(self._start())
+        stop.at_once = self.kill
+
+    @property
+    def pids(self) -> list[int]:
+        """The worker processes that are alive."""
+        return [w.process.pid for w in self._workers if w.process.pid and w.process.is_alive()]
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Queues a call; waits while the queue is full. Function and arguments are pickled."""
+        while len(self._queue) >= 2 * self.size and self._stop.signal_number is None:
+            self._pump(None)
+        future: Future[T] = Future()
+        self._queue.append(_Task(future, _Call(fn, args, kwargs)))
+        self._dispatch()
+        return future
+
+    def wait(self, futures: Iterable[Future[T]], timeout_s: float | None = None) -> set[Future[T]]:
+        """Moves the work along until one of the futures is done, a signal comes, or time is up."""
+        watched = list(futures)
+        deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+        while not (done := {f for f in watched if f.done()}):
+            left_s = None if deadline_s is None else deadline_s - time.monotonic()
+            if (left_s is not None and left_s <= 0) or self._stop.signal_number is not None:
+                break
+            self._pump(left_s)
+        return done
+
+    def drain(self, timeout_s: float) -> None:
+        """Tells every worker to stop waiting, drops what is queued, lets what is in flight end."""
+        for task in self._queue:
+            task.future.cancel()
+        self._queue.clear()
+        self._tell_to_stop()
+        deadline_s = time.monotonic() + timeout_s
+        while any(w.task for w in self._workers) and time.monotonic() < deadline_s:
+            self._pump(deadline_s - time.monotonic(), listen=False)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Ends the workers; those that are busy are killed after what `drain` allowed."""
+        for worker in self._workers:
+            if worker.task is None:
+                _say_goodbye(worker.connection)
+            else:
+                worker.process.kill()
+        for worker in self._workers:
+            worker.process.join(2)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+            worker.connection.close()
+            worker.process.close()
+        self._workers.clear()
+        self._stop.at_once = lambda: None
+
+    def kill(self) -> None:
+        """Ends every worker at once."""
+        for pid in self.pids:
+            os.kill(pid, signal.SIGKILL)
+
+    def _start(self) -> _Worker:
+        self._started += 1
+        name = f"worker-{self._started}"
+        ours, theirs = _FORK.Pipe()
+        inherited = [worker.connection for worker in self._workers] + [ours]
+        arguments = (theirs, inherited, os.getpid())
+        process = _FORK.Process(target=_serve, args=arguments, name=name)
+        process.start()
+        theirs.close()
+        return _Worker(name, process, ours)
+
+    def _dispatch(self) -> None:
+        for worker in self._workers:
+            if worker.task is None and self._queue and not self._told_to_stop:
+                worker.task = self._queue.popleft()
+                try:
+                    worker.connection.send(worker.task.call)
+                except OSError:
+                    return  # it has just died; its sentinel says so in a moment
+
+    def _pump(self, timeout_s: float | None, listen: bool = True) -> None:
+        """Waits for one round of news from the workers and deals with it."""
+        sources: dict[object, _Worker] = {}
+        for worker in self._workers:
+            sources |= {worker.connection: worker, worker.process.sentinel: worker}
+        ears = [self._stop] if listen else []
+        ready = wait([*sources, *ears], timeout_s)  # type: ignore[list-item]
+        for worker in {id(sources[r]): sources[r] for r in ready if r in sources}.values():
+            self._hear(worker)
+        self._dispatch()
+
+    def _hear(self, worker: _Worker) -> None:
+        try:
+            while worker.connection.poll():
+                self._receive(worker, worker.connection.recv())
+        except (EOFError, OSError):
+            worker.process.join()
+        if not worker.process.is_alive():
+            self._bury(worker)
+
+    def _receive(self, worker: _Worker, message: object) -> None:
+        if isinstance(message, logging.LogRecord):
+            logging.getLogger(message.name).handle(message)
+            return
+        task, worker.task = worker.task, None
+        assert task is not None and isinstance(message, tuple)
+        result, error = message
+        if error is None:
+            task.future.set_result(result)
+        else:
+            task.future.set_exception(error)
+
+    def _bury(self, worker: _Worker) -> None:
+        """Replaces a worker that died by itself, and has its task done again."""
+        code = worker.process.exitcode
+        worker.connection.close()
+        worker.process.close()
+        self._workers.remove(worker)
+        if self._told_to_stop and worker.task is None:
+            return
+        log.warning("A worker died by itself name=%s exit_code=%s", worker.name, code)
+        self._on_death(worker.name)
+        if worker.task is not None:
+            self._requeue(worker.task, worker.name)
+        if not self._told_to_stop:
+            self._workers.append(self._start())
+
+    def _requeue(self, task: _Task, name: str) -> None:
+        task.deaths += 1
+        if task.deaths < MAX_DEATHS and not self._told_to_stop:
+            self._queue.appendleft(task)
+        else:
+            task.future.set_exception(WorkerDied(f"{name} died, as {task.deaths - 1} before it"))
+
+    def _tell_to_stop(self) -> None:
+        if self._told_to_stop:
+            return
+        self._told_to_stop = True
+        for worker in self._workers:
+            if worker.task is not None:
+                _say_goodbye(worker.connection)
+
+
+class _Call:
+    """A function and its arguments, picklable where they are."""
+
+    def __init__(self, fn: Callable[..., object], args: Any, kwargs: Any) -> None:
+        self._fn, self._args, self._kwargs = fn, args, kwargs
+
+    def __call__(self) -> object:
+        return self._fn(*self._args, **self._kwargs)
+
+
+def _say_goodbye(connection: Connection) -> None:
+    try:
+        connection.send(None)
+    except OSError:
+        log.debug("A worker had gone before it was told to")
+
+
+def _serve(connection: Connection, inherited: list[Connection], parent: int) -> None:
+    """A worker's life: one call after the other until it is told to go, or its parent dies."""
+    global current_stop
+    die_with(parent)
+    # The parent hears the signals, which a terminal sends to all, and decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for other in inherited:
+        other.close()
+    logging.getLogger().handlers[:] = [_Forward(connection)]
+    current_stop = PipeStop(connection)
+    while (call := _next(connection)) is not None:
+        connection.send(_outcome(call))
+
+
+def _next(connection: Connection) -> Callable[[], object] | None:
+    try:
+        call: Callable[[], object] | None = connection.recv()
+    except (EOFError, OSError):
+        return None
+    return call
+
+
+def _outcome(call: Callable[[], object]) -> tuple[object, BaseException | None]:
+    try:
+        return call(), None
+    except (BatchError, SqlError) as exc:
+        return None, exc
+    except Exception as exc:
+        log.exception("A task failed in a way that nobody foresaw")
+        return None, BatchError(f"{type(exc).__name__}: {exc}")
+
+
+class _Forward(logging.Handler):
+    """Sends a worker's log records to its parent, so that lines and progress bar do not mix."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__()
+        self._connection = connection
+
+    def emit(self, record: logging.LogRecord) -> None:
+        record.msg, record.args = record.getMessage(), None
+        if record.exc_info:
+            record.msg += "\n" + logging.Formatter().formatException(record.exc_info)
+            record.exc_info = None
+        try:
+            self._connection.send(record)
+        except OSError:
+            os._exit(1)  # nobody is left to work for

@@ -1,0 +1,84 @@
+"""What a person sees while a job runs: a bar on a terminal, one log line a page elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+log = logging.getLogger("batch.progress")
+
+
+class Progress:
+    """Follows one job at a time.
+
+    Args:
+        on_terminal: draw a bar; by default where stderr is a terminal.
+    """
+
+    def __init__(self, on_terminal: bool | None = None) -> None:
+        self._on_terminal = sys.stderr.isatty() if on_terminal is None else on_terminal
+        self._bar: Bar | None = None
+        self._task: TaskID | None = None
+        self._what = ""
+        self._done = 0
+        self._total: int | None = None
+
+    def start(self, what: str, total: int | None) -> None:
+        """Begins a phase; `what` names what is counted, `total` may be unknown."""
+        self._what, self._done, self._total = what, 0, total
+        if self._on_terminal:
+            self._bar = self._bar or _new_bar()
+            self._task = self._bar.add_task(what, total=total)
+            self._bar.refresh()
+
+    def expect(self, total: int) -> None:
+        """Corrects the total when more is known."""
+        self._total = total
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, total=total)
+
+    def advance(self, done: int, **facts: object) -> None:
+        """One page or event further; `facts` stand in the log line as key=value."""
+        self._done += done
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, advance=done, refresh=True)
+            return
+        pairs = "".join(f" {name}={value}" for name, value in facts.items())
+        total = "?" if self._total is None else self._total
+        log.info("Progress: %s done=%d of=%s%s", self._what, self._done, total, pairs)
+
+    def close(self) -> None:
+        """Takes the bar down; log lines go straight to stderr again."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+            _lead_log_lines_to_stderr()
+
+
+def _new_bar() -> Bar:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description:<24}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    # No refresh thread: workers are forked from this process.
+    bar = Progress(*columns, console=Console(stderr=True), auto_refresh=False)
+    bar.start()
+    _lead_log_lines_to_stderr()
+    return bar
+
+
+def _lead_log_lines_to_stderr() -> None:
+    """The bar replaces sys.stderr to print lines above itself; handlers keep the one they got."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setStream(sys.stderr)

@@ -1,0 +1,90 @@
+"""What the command line hands to a job: settings, connections, and where to say what happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from batch.config import Config
+from batch.gate import Gate, GateServer
+from batch.mangadex import MangaDex
+from batch.models import Summary
+from batch.pool import LocalPool
+from batch.progress import Progress
+from batch.stop import SignalStop
+from batch.worker import WorkerSettings, open_api
+from sql import Connection
+
+DRAIN_S = 8.0  # for what is in flight when the run is stopped; ten seconds are promised
+
+
+@dataclass(slots=True)
+class Run:
+    """One run of one workflow.
+
+    Attributes:
+        connection: holds the workflow's lock; autocommit.
+        started_at: aware, UTC.
+        full: `--all` was given.
+        force: `--force` was given.
+        limit: `--count` or `--limit`, None where it was not given.
+    """
+
+    config: Config
+    connection: Connection
+    database_url: str
+    stop: SignalStop
+    progress: Progress
+    summary: Summary
+    started_at: datetime
+    full: bool = False
+    force: bool = False
+    limit: int | None = None
+    _gate: Gate = field(init=False)
+    _api: MangaDex | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self._gate = new_gate(self.config)
+
+    @property
+    def api(self) -> MangaDex:
+        """The client of this process, for jobs that ask one thing after the other."""
+        if self._api is None:
+            self._api = open_api(self.config, self._gate, "main", self.stop)
+        return self._api
+
+    @contextmanager
+    def crew(self, tasks: int) -> Iterator[Crew]:
+        """Workers for so many tasks, and the Manager that keeps them within one budget."""
+        server = GateServer(new_gate(self.config))
+        try:
+            settings = WorkerSettings(self.config, self.database_url, server.address)
+            size = min(self.config.workers, max(tasks, 1))
+            pool = LocalPool(size, self.stop, server.forget)
+            try:
+                yield Crew(pool, settings)
+            finally:
+                pool.drain(DRAIN_S)
+                pool.shutdown()
+        finally:
+            self.summary.requests += server.close()
+
+    def close(self) -> None:
+        """Counts the requests of this process and closes its session."""
+        self.summary.requests += self._gate.spent()
+        if self._api is not None:
+            self._api.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """Workers, and what each task has to bring along."""
+
+    pool: LocalPool
+    settings: WorkerSettings
+
+
+def new_gate(config: Config) -> Gate:
+    return Gate(config.rate_concurrency, config.rate_per_second, config.rate_burst)

@@ -1,0 +1,144 @@
+"""One run of a workflow from lock to summary: what every sync command shares."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import cast
+
+import sql
+from batch import state
+from batch.config import Config
+from batch.errors import BatchError, Stopped
+from batch.locks import take_lock
+from batch.models import Summary
+from batch.progress import Progress
+from batch.run import Run
+from batch.stop import SignalStop
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """A sync command.
+
+    Attributes:
+        sync_type: its row in `sync_state`; also its module in `batch.jobs`.
+        options: as they stand on the command line.
+    """
+
+    sync_type: str
+    full: bool = False
+    force: bool = False
+    limit: int | None = None
+
+
+def run_workflow(
+    workflow: Workflow, config: Config, database_url: str, stop: SignalStop, summary: Summary
+) -> None:
+    """Runs one workflow, and tries to deliver what the outbox owes after it.
+
+    Args:
+        summary: filled as the run goes on, so that it also tells of one that fails.
+
+    Raises:
+        LockHeld, Stopped, SourceDown, BatchError, sql.SqlError: how the run failed; its state has
+            been recorded where the database could be reached.
+    """
+    began_s = time.monotonic()
+    with open_database(database_url) as connection, sql.translated():
+        take_lock(connection, workflow.sync_type)
+        run = _prepare(workflow, config, connection, database_url, stop, summary)
+        try:
+            _run_job(run)
+        finally:
+            summary.seconds = round(time.monotonic() - began_s, 3)
+            run.progress.close()
+
+
+@contextmanager
+def open_database(database_url: str) -> Iterator[sql.Connection]:
+    """A connection to a database whose schema is current, for the time of the block."""
+    connection = sql.connect(database_url, "mangahub-batch")
+    try:
+        with sql.translated():
+            sql.require_current(connection)
+        yield connection
+    finally:
+        connection.close()
+
+
+def _prepare(
+    workflow: Workflow,
+    config: Config,
+    connection: sql.Connection,
+    database_url: str,
+    stop: SignalStop,
+    summary: Summary,
+) -> Run:
+    before = state.read(connection, workflow.sync_type)
+    if before.status == "running":
+        log.warning(
+            "The run before did not end by itself started=%s; going on from its cursor",
+            before.last_run_at,
+        )
+    now = datetime.now(UTC)
+    summary.status = "completed"
+    state.begin(connection, workflow.sync_type, now)
+    return Run(
+        config=config,
+        connection=connection,
+        database_url=database_url,
+        stop=stop,
+        progress=Progress(),
+        summary=summary,
+        started_at=now,
+        full=workflow.full,
+        force=workflow.force,
+        limit=workflow.limit,
+    )
+
+
+def _run_job(run: Run) -> None:
+    name = run.summary.sync_type
+    job = cast("Callable[[Run], None]", importlib.import_module(f"batch.jobs.{name}").run)
+    try:
+        try:
+            job(run)
+        finally:
+            run.close()
+        _deliver(run)
+    except Stopped as exc:
+        _record_end(run, "idle", f"{exc}; the next run goes on from there")
+        raise
+    except (BatchError, sql.SqlError) as exc:
+        _record_end(run, "error", str(exc))
+        raise
+    except Exception as exc:
+        _record_end(run, "error", f"{type(exc).__name__}: {exc}")
+        raise
+    status = "completed" if run.summary.status == "completed" else "skipped"
+    state.finish(run.connection, name, "completed", None, last_run=run.summary.as_json())
+    log.info("Run ended sync_type=%s status=%s requests=%d", name, status, run.summary.requests)
+
+
+def _record_end(run: Run, status: str, error: str) -> None:
+    """The run's own error matters more than one in recording it."""
+    run.summary.status = "stopped" if status == "idle" else "error"
+    with suppress(Exception):
+        state.finish(
+            run.connection, run.summary.sync_type, status, error, last_run=run.summary.as_json()
+        )
+
+
+def _deliver(run: Run) -> None:
+    """What cannot be delivered stays owed; a run does not fail by it."""
+    from batch import notifier
+
+    notifier.relay(run.connection, run.config, run.stop, everything=False)

@@ -1,0 +1,36 @@
+"""Slugs: what a title looks like in an address. Pure."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from uuid import UUID
+
+MAX_LENGTH = 200  # an index entry has to fit into a third of a database page
+
+
+def base_slug(title: str) -> str:
+    """Lower case ASCII words joined by hyphens; empty for a title without any."""
+    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
+    return "-".join(re.findall(r"[a-z0-9]+", plain.replace("'", "")))[:MAX_LENGTH].strip("-")
+
+
+def candidates(title: str, mangadex_id: UUID) -> Iterator[str]:
+    """The slugs to try in turn; the last one is taken by nobody else."""
+    base = base_slug(title)
+    if base:
+        yield base
+    for suffix in (mangadex_id.hex[:8], mangadex_id.hex):
+        yield f"{base}-{suffix}" if base else suffix
+
+
+def choose(titles: Iterable[tuple[UUID, str]], taken: set[str]) -> dict[UUID, str]:
+    """A free slug for each (id, title); those chosen for earlier ones count as taken."""
+    used = set(taken)
+    chosen: dict[UUID, str] = {}
+    for mangadex_id, title in titles:
+        slug = next(s for s in candidates(title, mangadex_id) if s not in used)
+        used.add(slug)
+        chosen[mangadex_id] = slug
+    return chosen

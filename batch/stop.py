@@ -1,0 +1,91 @@
+"""Stopping on TERM and INT: waits end at once, work in flight is finished."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from types import FrameType
+from typing import Protocol
+
+from batch.errors import Stopped
+
+
+class Stop(Protocol):
+    """What code that waits has to ask."""
+
+    def check(self) -> None:
+        """Raises Stopped once the run has been asked to stop."""
+
+    def wait(self, seconds: float) -> None:
+        """Sleeps; raises Stopped as soon as the run is asked to stop."""
+
+
+class SignalStop:
+    """Listens to TERM and INT in the main process; the second signal leaves at once.
+
+    A pipe carries the news, so that a wait in `select` ends without polling.
+    """
+
+    def __init__(self, at_once: Callable[[], None] = lambda: None) -> None:
+        self.at_once = at_once
+        self.signal_number: int | None = None
+        self._read_end, self._write_end = os.pipe()
+
+    def fileno(self) -> int:
+        """Readable once a signal has come."""
+        return self._read_end
+
+    def check(self) -> None:
+        if self.signal_number is not None:
+            raise Stopped(self.signal_number)
+
+    def wait(self, seconds: float) -> None:
+        self.check()
+        select.select([self._read_end], [], [], max(seconds, 0))
+        self.check()
+
+    def close(self) -> None:
+        os.close(self._read_end)
+        os.close(self._write_end)
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        if self.signal_number is not None:
+            self.at_once()
+            sys.stderr.flush()
+            os._exit(128 + number)
+        self.signal_number = number
+        os.write(self._write_end, b"!")
+
+
+@contextmanager
+def listening() -> Iterator[SignalStop]:
+    """Handles TERM and INT for the time of a run, and gives the old handlers back after it."""
+    stop = SignalStop()
+    before = {
+        number: signal.signal(number, stop._handle) for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        stop.close()
+
+
+class PipeStop:
+    """A worker's view: anything that its parent says during a task, or its death, means stop."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def check(self) -> None:
+        self.wait(0)
+
+    def wait(self, seconds: float) -> None:
+        if self._connection.poll(max(seconds, 0)):
+            raise Stopped(signal.SIGTERM)
