@@ -7,6 +7,8 @@ What was applied is recorded with the file's SHA-256 in `sync_schema_migrations`
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -29,6 +31,14 @@ CREATE TABLE IF NOT EXISTS {_TABLE} (
     sha256     text NOT NULL,
     applied_at timestamptz NOT NULL DEFAULT now()
 )"""
+# The shared tables' triggers in one state: O fires, D is switched off.
+_TRIGGERS = """
+SELECT tgrelid::regclass::text, quote_ident(tgname)
+FROM pg_trigger
+WHERE NOT tgisinternal AND tgenabled = %s AND tgrelid IN (
+    to_regclass('users'), to_regclass('manga'), to_regclass('genres'),
+    to_regclass('manga_genres'), to_regclass('user_library'), to_regclass('chapters'),
+    to_regclass('notifications'), to_regclass('sync_state'))"""
 # Any constant does, as long as all programs agree on it.
 _LOCK_KEY = 7_241_905_318_842_011
 
@@ -66,7 +76,15 @@ def migrate(url: str) -> list[str]:
         MigrationFailed: PostgreSQL objected; that file's changes were undone.
     """
     with connect(url, "mangahub-migrate") as connection:
-        return [m.name for m in migrations() if _apply(connection, m)]
+        recorded = _recorded(connection)
+    _refuse_strangers(recorded)
+    return [m.name for m in migrations() if m.name not in recorded and _migrate_one(url, m)]
+
+
+def _migrate_one(url: str, migration: Migration) -> bool:
+    """In a session of its own: triggers of others keep plans for a table's columns as they were."""
+    with connect(url, "mangahub-migrate") as connection:
+        return _apply(connection, migration)
 
 
 def require_current(connection: Connection) -> None:
@@ -122,7 +140,8 @@ def _apply(connection: Connection, migration: Migration) -> bool:
             # Waiting longer for a table would make its other users queue behind us.
             connection.execute("SET LOCAL lock_timeout = '30s'")
             connection.execute(_CREATE)
-            connection.execute(migration.text.encode())
+            with _quiet_triggers(connection):
+                connection.execute(migration.text.encode())
             connection.execute(
                 f"INSERT INTO {_TABLE} (name, sha256) VALUES (%s, %s)",
                 (migration.name, migration.sha256),
@@ -135,6 +154,20 @@ def _apply(connection: Connection, migration: Migration) -> bool:
         ) from exc
     except psycopg.Error as exc:
         raise MigrationFailed(f"migration {migration.name} failed: {_one_line(exc)}") from exc
+
+
+@contextmanager
+def _quiet_triggers(connection: Connection) -> Iterator[None]:
+    """Keeps triggers of others from acting on rows that a migration only notes something in."""
+    paused = connection.execute(_TRIGGERS, ("O",)).fetchall()
+    for table, trigger in paused:
+        connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}".encode())
+    yield
+    connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    left = connection.execute(_TRIGGERS, ("D",)).fetchall()
+    # Those that the migration dropped are gone, and those that were off before stay off.
+    for table, trigger in (pair for pair in paused if pair in left):
+        connection.execute(f"ALTER TABLE {table} ENABLE TRIGGER {trigger}".encode())
 
 
 def _one_line(exc: psycopg.Error) -> str:

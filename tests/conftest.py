@@ -36,11 +36,20 @@ ROOT = Path(__file__).resolve().parent.parent
 # --- directories -------------------------------------------------------------------------------
 
 
-def _make_directory() -> Path:
+def _make_directory(parent: Path | None = None) -> Path:
     """Below /tmp and open to all: pytest's own directories are closed to PostgreSQL's user."""
-    folder = Path(tempfile.mkdtemp(prefix="mangahub-test-"))
+    folder = Path(tempfile.mkdtemp(prefix="mangahub-test-", dir=parent))
     folder.chmod(0o755)
     return folder
+
+
+def _memory() -> Path | None:
+    """A file system in memory with room: there a database is copied in 12 ms, not in 250."""
+    place = Path("/dev/shm")
+    if not os.access(place, os.W_OK):
+        return None
+    free = os.statvfs(place)
+    return place if free.f_bavail * free.f_frsize > 2**30 else None
 
 
 @pytest.fixture
@@ -62,7 +71,7 @@ def postgres() -> Iterator[str]:
     if given:
         yield given
         return
-    folder = _make_directory()
+    folder = _make_directory(_memory())
     try:
         embedded.ensure_running(folder, Env({}), durable=False)
         yield embedded.places(folder).url("postgres", "postgres")

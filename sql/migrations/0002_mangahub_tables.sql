@@ -1,5 +1,6 @@
 -- The tables that other MangaHub programs read and write too. Where they exist they stay as they
--- are; the next file brings their columns up to these.
+-- are; the next files bring them up to these.
+-- (The unique keys' indexes carry the names under which other programs know these indexes.)
 
 DO $$
 BEGIN
@@ -31,7 +32,7 @@ CREATE TABLE IF NOT EXISTS manga (
     average_rating     numeric(3,2),
     cover_url          text,
     created_at         timestamptz DEFAULT now(),
-    mangadex_id        uuid UNIQUE,
+    mangadex_id        uuid CONSTRAINT idx_manga_mangadex_id UNIQUE,
     last_synced_at     timestamptz,
     last_chapter_check timestamptz,
     updated_at         timestamptz DEFAULT now()
@@ -64,7 +65,7 @@ CREATE TABLE IF NOT EXISTS chapters (
     title               text,
     published_at        timestamptz,
     created_at          timestamptz DEFAULT now(),
-    mangadex_chapter_id uuid UNIQUE,
+    mangadex_chapter_id uuid CONSTRAINT idx_chapters_mangadex_id UNIQUE,
     volume              text,
     pages               integer,
     updated_at          timestamptz DEFAULT now()

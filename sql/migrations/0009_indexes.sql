@@ -1,5 +1,16 @@
 -- Indexes for the look-ups that both programs repeat.
 
+-- An old index of this name may run the other way.
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_index
+               WHERE indexrelid = to_regclass('idx_chapters_published_at')
+                 AND indrelid = 'chapters'::regclass AND (indoption[0] & 1) = 0) THEN
+        DROP INDEX idx_chapters_published_at;
+    END IF;
+END
+$$;
+
 CREATE INDEX IF NOT EXISTS idx_manga_mangadex_id ON manga (mangadex_id);
 CREATE INDEX IF NOT EXISTS idx_manga_last_synced ON manga (last_synced_at);
 CREATE INDEX IF NOT EXISTS idx_manga_last_chapter_check ON manga (last_chapter_check);
