@@ -1,0 +1,181 @@
+"""Users, libraries and keys for a database without MangaHub's own programs: SQL."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import NamedTuple
+from uuid import UUID
+
+import psycopg
+
+import sql
+from notify_server import auth
+from notify_server.errors import NotFound
+from notify_server.inbox import CHANNEL
+
+_MAX_CANDIDATES = 10
+# No hash has this form, so nobody can log in with a password until one is set.
+_NO_PASSWORD = "!"
+
+
+class User(NamedTuple):
+    """A row of `users`."""
+
+    id: UUID
+    username: str
+
+
+class Title(NamedTuple):
+    """A row of `manga`."""
+
+    id: int
+    title: str
+
+
+# --- users -----------------------------------------------------------------------------------
+
+
+def add_user(
+    connection: sql.Connection, username: str, email: str | None, user_id: UUID | None
+) -> User:
+    """Creates a user without password.
+
+    Raises:
+        NotFound: the name, email or id is taken already.
+    """
+    user = User(user_id or uuid.uuid4(), username)
+    try:
+        connection.execute(
+            "INSERT INTO users (id, username, email, password_hash) VALUES (%s, %s, %s, %s)",
+            (user.id, username, email or f"{username}@localhost", _NO_PASSWORD),
+        )
+    except psycopg.errors.UniqueViolation as exc:
+        detail = exc.diag.message_detail or "the user exists already"
+        raise NotFound(f"cannot add {username!r}: {detail}") from exc
+    return user
+
+
+def list_users(connection: sql.Connection) -> list[User]:
+    rows = connection.execute("SELECT id, username FROM users ORDER BY username, id").fetchall()
+    return [User(*row) for row in rows]
+
+
+def find_user(connection: sql.Connection, name: str) -> User:
+    """By id or username.
+
+    Raises:
+        NotFound: there is none.
+    """
+    rows = connection.execute(
+        "SELECT id, username FROM users WHERE id::text = lower(%(name)s) "
+        "OR username = %(name)s ORDER BY username = %(name)s",
+        {"name": name},
+    ).fetchall()
+    if not rows:
+        raise NotFound(f"there is no user {name!r}: `user list` shows them")
+    return User(*rows[0])
+
+
+# --- keys ------------------------------------------------------------------------------------
+
+
+def user_key(connection: sql.Connection, secret: str, user: User) -> str:
+    row = connection.execute(
+        "SELECT generation FROM notify_keys WHERE user_id = %s", (user.id,)
+    ).fetchone()
+    return auth.derive_key(secret, str(user.id), row[0] if row else 0)
+
+
+def all_keys(connection: sql.Connection, secret: str) -> dict[str, str]:
+    """From user id to key."""
+    rows = connection.execute(
+        "SELECT users.id, coalesce(generation, 0) FROM users "
+        "LEFT JOIN notify_keys ON notify_keys.user_id = users.id ORDER BY username, users.id"
+    )
+    return {str(id): auth.derive_key(secret, str(id), generation) for id, generation in rows}
+
+
+def rotate_key(connection: sql.Connection, secret: str, user: User) -> str:
+    """Makes the old key worthless; the servers drop the user's clients."""
+    row = connection.execute(
+        "WITH rotated AS (INSERT INTO notify_keys AS k (user_id, generation, rotated_at) "
+        "  VALUES (%s, 1, now()) ON CONFLICT (user_id) DO UPDATE "
+        "  SET generation = k.generation + 1, rotated_at = now() RETURNING user_id, generation) "
+        "SELECT generation, pg_notify(%s, json_build_object("
+        "  'rotated', user_id, 'generation', generation)::text)::text FROM rotated",
+        (user.id, CHANNEL),
+    ).fetchone()
+    assert row is not None  # an upsert without WHERE returns its row
+    return auth.derive_key(secret, str(user.id), row[0])
+
+
+# --- libraries -------------------------------------------------------------------------------
+
+
+def find_title(connection: sql.Connection, text: str) -> Title:
+    """By id, MangaDex id, exact title, or a part of exactly one title.
+
+    Raises:
+        NotFound: there is none, or several, which are listed then.
+    """
+    searches = (
+        ("id = %s", int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None),
+        ("mangadex_id = %s", _as_uuid(text)),
+        ("title = %s", text),
+        ("lower(title) = lower(%s)", text),
+        ("position(lower(%s) IN lower(title)) > 0", text),
+    )
+    for condition, value in searches:
+        found = _titles(connection, condition, value)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise NotFound(_ambiguous(text, found))
+    raise NotFound(f"there is no manga {text!r}")
+
+
+def _titles(connection: sql.Connection, condition: str, value: object) -> list[Title]:
+    if value is None or value == "":
+        return []
+    query = f"SELECT id, title FROM manga WHERE {condition} ORDER BY length(title), id LIMIT %s"
+    rows = connection.execute(query.encode(), (value, _MAX_CANDIDATES + 1)).fetchall()
+    return [Title(*row) for row in rows]
+
+
+def _ambiguous(text: str, found: list[Title]) -> str:
+    shown = [f"{t.id} {t.title!r}" for t in found[:_MAX_CANDIDATES]]
+    more = ", and more" if len(found) > _MAX_CANDIDATES else ""
+    return f"{text!r} is ambiguous, give an id: {', '.join(shown)}{more}"
+
+
+def _as_uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def add_to_library(connection: sql.Connection, user: User, titles: list[Title]) -> None:
+    """All or none; titles that are there already stay."""
+    connection.execute(
+        "INSERT INTO user_library (user_id, manga_id) SELECT %s, unnest(%s::bigint[]) "
+        "ON CONFLICT (user_id, manga_id) DO NOTHING",
+        (user.id, [t.id for t in titles]),
+    )
+
+
+def remove_from_library(connection: sql.Connection, user: User, titles: list[Title]) -> None:
+    connection.execute(
+        "DELETE FROM user_library WHERE user_id = %s AND manga_id = ANY(%s::bigint[])",
+        (user.id, [t.id for t in titles]),
+    )
+
+
+def list_library(connection: sql.Connection, user: User) -> list[Title]:
+    rows = connection.execute(
+        "SELECT manga.id, manga.title FROM user_library JOIN manga ON manga.id = manga_id "
+        "WHERE user_id = %s ORDER BY manga.title, manga.id",
+        (user.id,),
+    ).fetchall()
+    return [Title(*row) for row in rows]

@@ -1,0 +1,37 @@
+"""The Flask application: who may come in, and who answers what."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, request
+
+from notify_server import auth
+from notify_server.answers import EXTENSION, Services, answer_error, failure, services
+from notify_server.routes import routes
+
+
+def create_app(parts: Services) -> Flask:
+    """The application, with everything it works with handed in."""
+    app = Flask("notify_server", static_folder=None)
+    app.extensions[EXTENSION] = parts
+    app.before_request(_require_key)
+    app.after_request(_count)
+    app.register_blueprint(routes)
+    app.register_error_handler(Exception, answer_error)
+    return app
+
+
+def _require_key() -> Response | None:
+    key = services().api_key
+    if key is None or request.path == "/healthz":
+        return None
+    if auth.token_is_valid(request.headers.get("Authorization", ""), key):
+        return None
+    answer = failure(401, "Authorization: Bearer with the API key is needed")
+    answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
+
+
+def _count(response: Response) -> Response:
+    rule = request.url_rule.rule if request.url_rule else "unknown"
+    services().metrics.count_request(rule, response.status_code)
+    return response

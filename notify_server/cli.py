@@ -1,0 +1,293 @@
+"""`python -m notify_server [COMMAND]`: reads the configuration once and hands it down.
+
+Exit codes: 0 done (for `serve`: stopped by TERM or INT) · 1 failed · 2 bad usage or configuration ·
+75 the database is down, try again later.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from uuid import UUID
+
+import psycopg
+
+import sql
+from mangahub import __version__
+from mangahub.env import Env, SettingError
+from mangahub.log import configure
+from notify_server import admin, config, systemd
+from notify_server.errors import NotifyError, SecretUnusable
+from notify_server.secret import load_secret
+from notify_server.server import NotifyServer
+
+log = logging.getLogger(__name__)
+
+_TRY_AGAIN = 75
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+Settings = config.Config
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command and returns its exit code."""
+    arguments = _parser().parse_args(argv)
+    env = Env()
+    try:
+        settings = config.load(env)
+        configure(settings.log_format, settings.log_level)
+        run: Callable[[argparse.Namespace, Settings, Env], int] = arguments.run
+        return run(arguments, settings, env)
+    except (SettingError, SecretUnusable) as exc:
+        return _give_up(exc, 2)
+    except sql.DatabaseDown as exc:
+        return _give_up(exc, _TRY_AGAIN)
+    except (sql.SqlError, NotifyError) as exc:
+        return _give_up(exc, 1)
+    except psycopg.Error as exc:
+        return _give_up(f"the database refused: {exc.diag.message_primary or exc}", 1)
+
+
+def _give_up(reason: object, code: int) -> int:
+    print(f"mangahub-notify: {reason}", file=sys.stderr)
+    return code
+
+
+# --- arguments -------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mangahub-notify", description="Pushes news to MangaHub's readers over UDP."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    parser.set_defaults(run=_serve)
+    _add_json(parser)
+    commands = parser.add_subparsers(metavar="COMMAND")
+    _command(commands, "serve", "run the server (the default)", _serve)
+    _add_user_commands(_group(commands, "user", "add and list users"))
+    _add_library_commands(_group(commands, "library", "what a user reads"))
+    key = _command(commands, "key", "print a user's key", _key)
+    who = key.add_mutually_exclusive_group(required=True)
+    who.add_argument("user", nargs="?", metavar="USER", help="username or id")
+    who.add_argument("--all", action="store_true", help="the keys of all users")
+    key.add_argument("--rotate", action="store_true", help="make a new key; the old one ends")
+    return parser
+
+
+def _add_user_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    add = _command(commands, "add", "add a user without password; prints the id", _user_add)
+    add.add_argument("username", type=_username, metavar="USERNAME")
+    add.add_argument("--email", type=_plain_text, help="default: USERNAME@localhost")
+    add.add_argument("--id", type=_uuid, help="default: a random UUID")
+    _command(commands, "list", "list all users", _user_list)
+
+
+def _add_library_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    help_text = "title, id or MangaDex id"
+    add = _command(commands, "add", "add titles", _library_add)
+    remove = _command(commands, "remove", "remove titles", _library_remove)
+    for command in (add, remove):
+        command.add_argument("user", metavar="USER", help="username or id")
+        command.add_argument("manga", nargs="+", type=_plain_text, metavar="MANGA", help=help_text)
+    show = _command(commands, "list", "list a user's titles", _library_list)
+    show.add_argument("user", metavar="USER", help="username or id")
+
+
+def _group(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str
+) -> argparse._SubParsersAction[argparse.ArgumentParser]:
+    group = commands.add_parser(name, help=text, description=text)
+    return group.add_subparsers(metavar="COMMAND", required=True)
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    text: str,
+    run: Callable[[argparse.Namespace, Settings, Env], int],
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=text, description=text)
+    command.set_defaults(run=run)
+    _add_json(command)
+    return command
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="make the last line of stdout one JSON object",
+    )
+
+
+def _username(text: str) -> str:
+    if not re.fullmatch(r"\S(.{0,98}\S)?", text) or not text.isprintable():
+        raise argparse.ArgumentTypeError("1 to 100 printable characters, no blanks around them")
+    return text
+
+
+def _plain_text(text: str) -> str:
+    if not text.strip() or "\0" in text:
+        raise argparse.ArgumentTypeError("must not be empty")
+    return text
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no UUID") from None
+
+
+# --- serve -----------------------------------------------------------------------------------
+
+
+def _serve(arguments: argparse.Namespace, settings: Settings, env: Env) -> int:
+    config.require_safe(settings)
+    server = NotifyServer(settings, load_secret(settings.secret, settings.data_dir))
+    try:
+        before = {number: signal.getsignal(number) for number in _STOP_SIGNALS}
+        _stop_on_signals(server)
+        _run(server, arguments, settings, env)
+    finally:
+        server.stop()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if server.failure is not None:
+        return _give_up(server.failure, 1)
+    log.info("Stopped")
+    return 0
+
+
+def _run(
+    server: NotifyServer, arguments: argparse.Namespace, settings: Settings, env: Env
+) -> None:
+    server.start(lambda: sql.database_url(env))
+    if settings.legacy == "any":
+        log.warning("NOTIFY_LEGACY_CLIENTS=any lets anybody make this server send datagrams to "
+                    "addresses that did not ask for them")
+    log.info("Listening http=%s udp=%s", server.http_address, server.udp_address)
+    _print_addresses(server, _wants_json(arguments))
+    systemd.notify("READY=1\nSTATUS=Listening")
+    server.wait()
+    systemd.notify("STOPPING=1")
+    log.info("Stopping")
+
+
+def _print_addresses(server: NotifyServer, as_json: bool) -> None:
+    addresses = {"http": server.http_address, "udp": server.udp_address}
+    if as_json:
+        print(json.dumps(addresses), flush=True)
+    else:
+        print(f"listening http={addresses['http']} udp={addresses['udp']}", flush=True)
+
+
+def _stop_on_signals(server: NotifyServer) -> None:
+    """The first signal stops in order, the second at once."""
+    seen: list[int] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if seen:
+            os._exit(128 + number)
+        seen.append(number)
+        server.request_stop()
+
+    for number in _STOP_SIGNALS:
+        signal.signal(number, handle)
+
+
+# --- administration --------------------------------------------------------------------------
+
+
+def _connect(env: Env) -> sql.Connection:
+    connection = sql.connect(sql.database_url(env), "mangahub-notify-admin")
+    try:
+        sql.require_current(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _print(arguments: argparse.Namespace, lines: list[str], body: object) -> int:
+    for line in lines:
+        print(line)
+    if _wants_json(arguments):
+        print(json.dumps(body))
+    return 0
+
+
+def _wants_json(arguments: argparse.Namespace) -> bool:
+    return getattr(arguments, "json", False)
+
+
+def _user_add(arguments: argparse.Namespace, settings: Settings, env: Env) -> int:
+    with _connect(env) as connection:
+        user = admin.add_user(connection, arguments.username, arguments.email, arguments.id)
+    body = {"id": str(user.id), "username": user.username}
+    return _print(arguments, [str(user.id)], body)
+
+
+def _user_list(arguments: argparse.Namespace, settings: Settings, env: Env) -> int:
+    with _connect(env) as connection:
+        users = admin.list_users(connection)
+    body = {"users": [{"id": str(u.id), "username": u.username} for u in users]}
+    return _print(arguments, [f"{u.id}\t{u.username}" for u in users], body)
+
+
+def _key(arguments: argparse.Namespace, settings: Settings, env: Env) -> int:
+    if arguments.all and arguments.rotate:
+        return _give_up("--rotate takes one USER, not --all", 2)
+    with _connect(env) as connection:
+        secret = load_secret(settings.secret, settings.data_dir)
+        if arguments.all:
+            keys = admin.all_keys(connection, secret)
+            return _print(arguments, [f"{id}\t{key}" for id, key in keys.items()], keys)
+        user = admin.find_user(connection, arguments.user)
+        make_key = admin.rotate_key if arguments.rotate else admin.user_key
+        key = make_key(connection, secret, user)
+    body = {"id": str(user.id), "username": user.username, "key": key}
+    return _print(arguments, [key], body)
+
+
+def _library_add(arguments: argparse.Namespace, settings: Settings, env: Env) -> int:
+    return _change_library(arguments, env, admin.add_to_library)
+
+
+def _library_remove(arguments: argparse.Namespace, settings: Settings, env: Env) -> int:
+    return _change_library(arguments, env, admin.remove_from_library)
+
+
+def _change_library(
+    arguments: argparse.Namespace,
+    env: Env,
+    change: Callable[[sql.Connection, admin.User, list[admin.Title]], None],
+) -> int:
+    with _connect(env) as connection:
+        user = admin.find_user(connection, arguments.user)
+        titles = [admin.find_title(connection, text) for text in arguments.manga]
+        change(connection, user, titles)
+    return _print_titles(arguments, user, titles)
+
+
+def _library_list(arguments: argparse.Namespace, settings: Settings, env: Env) -> int:
+    with _connect(env) as connection:
+        user = admin.find_user(connection, arguments.user)
+        titles = admin.list_library(connection, user)
+    return _print_titles(arguments, user, titles)
+
+
+def _print_titles(
+    arguments: argparse.Namespace, user: admin.User, titles: list[admin.Title]
+) -> int:
+    body = {"user_id": str(user.id), "manga": [{"id": t.id, "title": t.title} for t in titles]}
+    return _print(arguments, [f"{t.id}\t{t.title}" for t in titles], body)

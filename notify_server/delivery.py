@@ -1,0 +1,352 @@
+"""Who is sent what, and when: windows, retransmission, replay before news. No I/O of its own.
+
+Belongs to the UDP thread. A client's notifications pass through three places: its replay (ids
+of rows, and what is new meanwhile), its queue, and the window of what is in flight:
+
+    fan_out ──┬─────────────────────────────► in flight ── ACK ──► marks
+              └─► replay.later ─► queue ──────────▲
+    replay.ids ── ledger loads ──► queue ─────────┘
+
+Memory is bounded since rows are the truth: a client whose queue would grow too long is skipped,
+and gets the rest from the database when it has caught up.
+"""
+
+from __future__ import annotations
+
+import random
+import struct
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from notify_server.auth import Address
+from notify_server.notice import Notice
+from notify_server.registry import Client, Flight, Registry, Replay
+from notify_server.snapshot import Snapshot
+from notify_server.stats import Stats
+
+WINDOW = 32
+RETRY_OFFSETS_S = (1.0, 3.0, 7.0)
+GIVE_UP_S = 15.0
+PAGE = 64
+_TICK_S = 0.05
+# A client without ACK gets its replay in such portions, so that its socket's buffer can follow.
+_PORTION = 64
+PORTION_INTERVAL_S = 0.01
+_MAX_QUEUE = 1_000
+_MAX_QUEUED = 300_000
+_ROW = struct.Struct(">q16s")
+
+Send = Callable[[bytes, Address], bool]
+
+
+class Rows(Protocol):
+    """Where ids go whose rows are to be marked, and requests for rows."""
+
+    def mark(self, acknowledged: list[int], read: list[int]) -> None: ...
+
+    def request_page(self, client: Client, ids: list[int]) -> None: ...
+
+
+class Fanout:
+    """One event on its way to the clients of this server.
+
+    Attributes:
+        rows: packed as the database returned them, since there may be very many.
+        xid: the transaction that stored the rows.
+        position: where in `rows` the next recipient is.
+    """
+
+    __slots__ = ("notice", "position", "rows", "xid")
+
+    def __init__(self, notice: Notice, rows: bytes, xid: int) -> None:
+        self.notice = notice
+        self.rows = rows
+        self.xid = xid
+        self.position = 0
+
+
+class Delivery:
+    """Sends notifications to clients and follows them until they are acknowledged."""
+
+    def __init__(self, registry: Registry, ledger: Rows, send: Send, stats: Stats) -> None:
+        self._registry = registry
+        self._ledger = ledger
+        self._send = send
+        self._stats = stats
+        self._fanouts: deque[Fanout] = deque()
+        self._resends: deque[tuple[Client, Flight]] = deque()
+        self._timers: dict[int, list[tuple[Client, Flight]]] = {}
+        self._next_tick = 0
+        self._portioned: dict[Client, None] = {}
+        self._next_portion = 0.0
+        self._acknowledged: list[int] = []
+        self._read: list[int] = []
+        self.queued = 0
+        self.request_unread: Callable[[Client], None] = _cannot_ask
+
+    # --- news ----------------------------------------------------------------------------------
+
+    def fan_out(self, fanout: Fanout) -> None:
+        self._fanouts.append(fanout)
+
+    @property
+    def pending(self) -> int:
+        """Recipients of events that have not been looked at yet."""
+        return sum(len(f.rows) - f.position for f in list(self._fanouts)) // _ROW.size
+
+    @property
+    def has_work(self) -> bool:
+        return bool(self._fanouts or self._resends)
+
+    def send_some(self, now: float, limit: int) -> None:
+        """Deals with up to `limit` recipients, so that ACKs are read in between."""
+        self._resend_some(now, limit)
+        if not self._fanouts:
+            return
+        fanout = self._fanouts[0]
+        end = fanout.position + limit * _ROW.size
+        before = self._stats.sent
+        for id, user in _ROW.iter_unpack(fanout.rows[fanout.position : end]):
+            for client in self._registry.of(user):
+                self._deliver(client, id, fanout.notice, fanout.xid, now)
+        if fanout.notice.received is not None and self._stats.sent > before:
+            self._stats.to_send.observe(now - fanout.notice.received, self._stats.sent - before)
+        fanout.position = end
+        if end >= len(fanout.rows):
+            self._fanouts.popleft()
+
+    def _deliver(self, client: Client, id: int, notice: Notice, xid: int, now: float) -> None:
+        snapshot = client.snapshot
+        if client.is_behind or (snapshot is not None and snapshot.sees(xid)):
+            return
+        if client.replay is not None:
+            self._keep_for_later(client, client.replay, (id, notice, xid))
+        elif client.queue or (client.ack and len(client.in_flight) >= WINDOW):
+            self._enqueue(client, id, notice)
+        else:
+            self._launch(client, id, notice, now)
+
+    def _keep_for_later(
+        self, client: Client, replay: Replay, item: tuple[int, Notice, int]
+    ) -> None:
+        if len(replay.later) >= _MAX_QUEUE or self.queued >= _MAX_QUEUED:
+            client.is_behind = True
+            return
+        replay.later.append(item)
+        self.queued += 1
+
+    def _enqueue(self, client: Client, id: int, notice: Notice) -> None:
+        if client.queue is None:
+            client.queue = deque()
+        if len(client.queue) >= _MAX_QUEUE or self.queued >= _MAX_QUEUED:
+            client.is_behind = True
+            return
+        client.queue.append((id, notice))
+        self.queued += 1
+
+    def _launch(self, client: Client, id: int, notice: Notice, now: float) -> None:
+        """Sends a notification for the first time."""
+        if client.ack:
+            if id in client.in_flight:
+                return
+            flight = Flight(id, notice, now)
+            client.in_flight[id] = flight
+            self._schedule(client, flight)
+        was_sent = self._transmit(client, id, notice)
+        if client.ack or not was_sent:
+            return
+        if client.replay is not None:
+            client.replay.settled.add(id)
+        if not self._registry.has_acknowledging(client.user):
+            self._read.append(id)
+
+    def _transmit(self, client: Client, id: int, notice: Notice) -> bool:
+        datagram = b"%b%d%b%b" % (notice.head, id, notice.tail, client.suffix)
+        was_sent = self._send(datagram, client.address)
+        if was_sent:
+            self._stats.sent += 1
+        return was_sent
+
+    # --- ACKs and retransmission ---------------------------------------------------------------
+
+    def acknowledge(self, client: Client, ids: Iterable[int], now: float) -> None:
+        """Settles what is in flight to this very client; other ids change nothing."""
+        for id in ids:
+            flight = client.in_flight.pop(id, None)
+            if flight is None:
+                continue
+            self._acknowledged.append(id)
+            self._stats.acknowledged += 1
+            if client.replay is not None:
+                client.replay.settled.add(id)
+            if flight.notice.received is not None:
+                self._stats.to_ack.observe(now - flight.notice.received)
+        if client.queue or client.replay is not None or client.is_behind:
+            self.pump(client, now)
+
+    def _schedule(self, client: Client, flight: Flight) -> None:
+        if flight.tries <= len(RETRY_OFFSETS_S):
+            offset = RETRY_OFFSETS_S[flight.tries - 1] * (0.9 + 0.2 * random.random())
+        else:
+            offset = GIVE_UP_S
+        tick = int((flight.first_sent + offset) / _TICK_S) + 1
+        self._timers.setdefault(tick, []).append((client, flight))
+
+    def run_timers(self, now: float) -> None:
+        """Puts what is overdue in line for sending again; sends due portions."""
+        current = int(now / _TICK_S)
+        if self._next_tick == 0:
+            self._next_tick = current
+        while self._next_tick <= current:
+            self._resends.extend(self._timers.pop(self._next_tick, ()))
+            self._next_tick += 1
+        if self._portioned and now >= self._next_portion:
+            self._next_portion = now + PORTION_INTERVAL_S
+            for client in list(self._portioned):
+                del self._portioned[client]
+                self.pump(client, now)
+
+    @property
+    def is_timing(self) -> bool:
+        return bool(self._timers)
+
+    @property
+    def has_portions(self) -> bool:
+        return bool(self._portioned)
+
+    def _resend_some(self, now: float, limit: int) -> None:
+        for _ in range(min(limit, len(self._resends))):
+            client, flight = self._resends.popleft()
+            if client.is_gone or client.in_flight.get(flight.id) is not flight:
+                continue
+            if flight.tries > len(RETRY_OFFSETS_S):
+                self._stats.clients_dropped += 1
+                self.drop(client)
+                continue
+            flight.tries += 1
+            self._stats.retransmitted += 1
+            self._transmit(client, flight.id, flight.notice)
+            self._schedule(client, flight)
+
+    def drop(self, client: Client) -> None:
+        """Forgets the client; what it has not acknowledged stays unread."""
+        self._registry.remove(client)
+        self.discard(client)
+
+    def discard(self, client: Client) -> None:
+        """Gives back what is held for a client that is gone."""
+        self.queued -= len(client.queue or ()) + (len(client.replay.later) if client.replay else 0)
+        client.queue = None
+        client.replay = None
+        client.in_flight.clear()
+        self._portioned.pop(client, None)
+
+    # --- replay --------------------------------------------------------------------------------
+
+    def begin_replay(self, client: Client, ids: list[int], snapshot: Snapshot, now: float) -> None:
+        """Takes over the answer of the query for unread rows, oldest first.
+
+        What is on its way to this client, or was settled after the query was asked for, is left
+        out; so is what arrived live meanwhile if the query saw it too.
+        """
+        replay = client.replay or Replay()
+        client.replay = replay
+        known = client.in_flight.keys() | {id for id, _ in client.queue or ()} | replay.settled
+        replay.ids = deque(id for id in ids if id not in known)
+        replay.settled.clear()
+        kept = [item for item in replay.later if not snapshot.sees(item[2])]
+        self.queued -= len(replay.later) - len(kept)
+        replay.later = kept
+        client.snapshot = snapshot
+        self.pump(client, now)
+
+    def end_replay(self, client: Client, now: float) -> None:
+        """Goes on with what is new, when the database could not be asked."""
+        if client.replay is not None:
+            client.replay.ids = deque()
+            self.pump(client, now)
+
+    def give_up_replay(self, client: Client) -> None:
+        """What is missing is asked for again the next time that the client is looked after."""
+        if client.replay is not None:
+            self.queued -= len(client.replay.later)
+        client.replay = None
+        client.is_behind = True
+
+    def take_page(self, client: Client, rows: list[tuple[int, Notice]], now: float) -> None:
+        """Queues the loaded rows."""
+        if client.is_gone or client.replay is None:
+            return
+        client.replay.is_loading = False
+        client.queue = client.queue if client.queue is not None else deque()
+        client.queue.extend(rows)
+        self.queued += len(rows)
+        self._stats.replayed += len(rows)
+        if client.ack:
+            self.pump(client, now)
+        else:
+            self._portioned[client] = None
+
+    def retry_page(self, client: Client, ids: list[int]) -> None:
+        """Puts the ids back that could not be loaded; the next `pump` asks again."""
+        if client.replay is not None and client.replay.ids is not None:
+            client.replay.ids.extendleft(reversed(ids))
+            client.replay.is_loading = False
+
+    def pump(self, client: Client, now: float) -> None:
+        """Sends what the window allows, and asks for more where the queue runs low."""
+        room = WINDOW - len(client.in_flight) if client.ack else _PORTION
+        while room > 0 and client.queue:
+            id, notice = client.queue.popleft()
+            self.queued -= 1
+            self._launch(client, id, notice, now)
+            room -= 1
+        if client.replay is not None:
+            self._advance(client, client.replay, now)
+        elif client.is_behind and not client.queue:
+            self._catch_up(client)
+        if client.queue and not client.ack:
+            self._portioned[client] = None
+
+    def _advance(self, client: Client, replay: Replay, now: float) -> None:
+        if replay.ids is None or replay.is_loading or len(client.queue or ()) > PAGE // 2:
+            return
+        if replay.ids:
+            replay.is_loading = True
+            page = [replay.ids.popleft() for _ in range(min(PAGE, len(replay.ids)))]
+            self._ledger.request_page(client, page)
+            return
+        client.replay = None
+        if replay.later:
+            client.queue = client.queue if client.queue is not None else deque()
+            client.queue.extend((id, notice) for id, notice, _ in replay.later)
+        if client.queue or client.is_behind:
+            self.pump(client, now)
+
+    def _catch_up(self, client: Client) -> None:
+        """Asks the database for what the client was not sent when its queue was full."""
+        client.is_behind = False
+        self.flush_marks()
+        self.request_unread(client)
+
+    # --- marks ---------------------------------------------------------------------------------
+
+    def flush_marks(self) -> None:
+        """Hands over the ids to be marked; before every query for unread rows, too."""
+        if self._acknowledged or self._read:
+            self._ledger.mark(self._acknowledged, self._read)
+            self._acknowledged, self._read = [], []
+
+    @property
+    def has_marks(self) -> bool:
+        return bool(self._acknowledged or self._read)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits to be sent or acknowledged."""
+        return not self.has_work and not any(c.in_flight or c.queue for c in self._registry)
+
+
+def _cannot_ask(client: Client) -> None:
+    raise RuntimeError("request_unread is not connected")

@@ -1,0 +1,27 @@
+"""The notification server's errors: one root, and a leaf for each way in which a caller reacts."""
+
+from __future__ import annotations
+
+
+class NotifyError(Exception):
+    """Root of this package's errors; its text is one clear line."""
+
+
+class SecretUnusable(NotifyError):
+    """The file with the secret cannot be read, or can be read by others."""
+
+
+class PortTaken(NotifyError):
+    """A socket cannot be bound."""
+
+
+class NotFound(NotifyError):
+    """What was named does not exist, or is not unambiguous."""
+
+
+class Unstorable(NotifyError):
+    """The database's columns cannot hold a value of the event."""
+
+
+class TooBusy(NotifyError):
+    """More events wait to be pushed than may wait."""

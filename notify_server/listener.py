@@ -1,0 +1,187 @@
+"""Follows what other servers over the same database store and rotate.
+
+LISTEN/NOTIFY is only the wake-up; the rows are the truth. `_seen` is a snapshot of the database:
+all events that it saw are dealt with. After an interruption, and every half minute in case a
+wake-up was lost, whatever it did not see is looked up in `notification_receipts`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from time import monotonic
+from uuid import UUID
+
+import psycopg
+
+import sql
+from notify_server import database, unread
+from notify_server.inbox import CHANNEL
+from notify_server.intake import Claims, push_rows
+from notify_server.snapshot import Snapshot, full_xid, parse_snapshot
+from notify_server.udp import UdpServer
+
+log = logging.getLogger(__name__)
+
+_WAIT_S = 0.5
+_CHECK_INTERVAL_S = 30.0
+_RETRY_S = 0.5
+# No statement that stores an event takes longer, see the statement timeout; and in that time no
+# more numbers are taken. So what is older than both is committed and seen.
+_LONGEST_TRANSACTION = timedelta(minutes=2)
+_MOST_RECEIPTS = 20_000
+
+
+class Listener:
+    """One thread with a connection of its own."""
+
+    def __init__(
+        self,
+        locate: Callable[[], str],
+        udp: UdpServer,
+        claims: Claims,
+        on_failure: Callable[[str], None],
+    ) -> None:
+        """`locate` returns the database's URL, and starts an embedded server that has stopped.
+
+        `on_failure` is called where waiting is no use: the schema is another one.
+        """
+        self._locate = locate
+        self._udp = udp
+        self._claims = claims
+        self._on_failure = on_failure
+        self._seen: Snapshot | None = None
+        self._seen_at = datetime(9999, 1, 1, tzinfo=UTC)
+        self._seen_seq = 0
+        self._heard: deque[str] = deque()
+        self._stop = threading.Event()
+        self.has_tried = threading.Event()
+        # A daemon, so that a database that hangs cannot keep the process from leaving.
+        self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> None:
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def may_join(self) -> bool:
+        """Whether events are followed: what a subscription does not see will be pushed."""
+        return self._seen is not None
+
+    # --- the thread ----------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._follow()
+            except (sql.SchemaOutdated, sql.SchemaTooNew, sql.SchemaChanged) as exc:
+                self._on_failure(str(exc))
+                return
+            except sql.SqlError as exc:
+                log.warning("The database is away, trying again reason=%s", exc)
+            except psycopg.Error:
+                log.exception("Following other servers has failed, trying again")
+            except Exception:
+                log.exception("The listener has failed")
+                self._on_failure("the listener has failed")
+                return
+            self.has_tried.set()
+            self._stop.wait(_RETRY_S)
+
+    def _follow(self) -> None:
+        """Listens until the connection is lost."""
+        connection = database.open_connection(self._locate())
+        try:
+            with sql.translated():
+                connection.add_notify_handler(lambda notify: self._heard.append(notify.payload))
+                connection.execute(f"LISTEN {CHANNEL}".encode())
+                self._check(connection)
+                self.has_tried.set()
+                log.info("Following the database")
+                self._listen(connection)
+        finally:
+            connection.close()
+
+    def _listen(self, connection: sql.Connection) -> None:
+        next_check = monotonic() + _CHECK_INTERVAL_S
+        while not self._stop.is_set():
+            for notify in connection.notifies(timeout=_WAIT_S, stop_after=1):
+                self._heard.append(notify.payload)
+            while self._heard:
+                self._on_payload(connection, self._heard.popleft())
+            for event_id in self._claims.take_doubtful():
+                self._push(connection, event_id)
+            if monotonic() >= next_check:
+                next_check = monotonic() + _CHECK_INTERVAL_S
+                self._check(connection)
+
+    def _on_payload(self, connection: sql.Connection, payload: str) -> None:
+        """Anybody who may connect can send on the channel, so nothing is taken for granted."""
+        try:
+            told = json.loads(payload)
+            if "rotated" in told:
+                self._revoke(UUID(told["rotated"]), int(told["generation"]))
+            else:
+                self._push(connection, str(told["event_id"]))
+        except (ValueError, TypeError, KeyError):
+            log.warning("A notice on the channel made no sense payload=%.80r", payload)
+
+    def _push(self, connection: sql.Connection, event_id: str) -> None:
+        if not self._claims.take_over(event_id):
+            return
+        event = unread.load_event(connection, event_id)
+        if event is None:
+            return
+        self._claims.remember(event_id, event.xid)
+        push_rows(self._udp, event)
+        log.info("Pushed another server's event event_id=%s", event_id)
+
+    def _revoke(self, user_id: UUID, generation: int) -> None:
+        self._udp.post(partial(self._udp.subscriptions.revoke, user_id.bytes, generation))
+
+    # --- what was missed -----------------------------------------------------------------------
+
+    def _check(self, connection: sql.Connection) -> None:
+        """Pushes what the last snapshot did not see, and takes a new one."""
+        before = self._seen
+        receipts = self._look(connection)
+        if before is None or self._seen is None:
+            return
+        for event_id, xmin in receipts:
+            if not before.sees(full_xid(xmin, self._seen)):
+                self._push(connection, event_id)
+        self._claims.forget(self._seen)
+        self._revoke_all(connection)
+
+    def _look(self, connection: sql.Connection) -> list[tuple[str, int]]:
+        """Takes a new snapshot, and with it the receipts that the last one may not have seen."""
+        rows = connection.execute(
+            "SELECT now(), pg_current_snapshot()::text, "
+            "  (SELECT coalesce(max(seq), 0) FROM notification_receipts), event_id, xid "
+            "FROM (SELECT) AS always LEFT JOIN (SELECT event_id, xmin::text::bigint AS xid, seq "
+            "  FROM notification_receipts WHERE seq > %s AND received_at >= %s) r ON true "
+            "ORDER BY seq",
+            (self._seen_seq - _MOST_RECEIPTS, self._seen_at),
+        ).fetchall()
+        now, snapshot, seq = rows[0][:3]
+        self._seen, self._seen_seq = parse_snapshot(snapshot), seq
+        self._seen_at = now - _LONGEST_TRANSACTION
+        return [(event_id, xid) for *_, event_id, xid in rows if event_id is not None]
+
+    def _revoke_all(self, connection: sql.Connection) -> None:
+        users = self._udp.registry.users()
+        if users:
+            for user, generation in unread.key_generations(connection, users).items():
+                self._revoke(UUID(bytes=user), generation)

@@ -1,0 +1,156 @@
+"""The datagrams of CONTRACT section 5, but for notifications: bytes to messages and back. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+MAX_DATAGRAM = 1200
+CLIENT_TTL_S = 300
+MAX_SESSION_LENGTH = 64
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+
+
+class Subscribe(NamedTuple):
+    """SUBSCRIBE.
+
+    Attributes:
+        user: the user's id as 16 bytes, None where the text is no UUID.
+        user_text: the id as it was sent; it is part of the proof.
+        cookie: None where the field is absent: the original way to subscribe.
+    """
+
+    user: bytes | None
+    user_text: str
+    cookie: str | None
+    ack: bool
+    proof: str
+
+
+class Ack(NamedTuple):
+    """ACK: these notifications have arrived."""
+
+    session: str
+    ids: list[int]
+
+
+class Ping(NamedTuple):
+    """PING; `session` and `user` are None where they are absent, as in the original protocol."""
+
+    session: str | None
+    user: bytes | None
+
+
+class Unsubscribe(NamedTuple):
+    """UNSUBSCRIBE."""
+
+    session: str | None
+    user: bytes | None
+
+
+ClientMessage = Subscribe | Ack | Ping | Unsubscribe
+
+
+def parse(datagram: bytes) -> ClientMessage | None:
+    """The message in a datagram, or None where it is malformed or of unknown type."""
+    if len(datagram) > MAX_DATAGRAM:
+        return None
+    try:
+        body = json.loads(datagram)
+    except (ValueError, RecursionError):
+        return None
+    if type(body) is not dict:
+        return None
+    kind = body.get("type")
+    if kind == "ACK":
+        return _parse_ack(body)
+    if kind == "SUBSCRIBE":
+        return _parse_subscribe(body)
+    if kind == "PING" or kind == "UNSUBSCRIBE":
+        return _parse_sign_of_life(kind, body)
+    return None
+
+
+def _parse_ack(body: dict[str, object]) -> Ack | None:
+    session, ids = body.get("session"), body.get("ids")
+    # bool is a subclass of int, and True would be taken for the id 1.
+    if type(session) is str and type(ids) is list and all(type(i) is int for i in ids):
+        return Ack(session, ids)
+    return None
+
+
+def _parse_subscribe(body: dict[str, object]) -> Subscribe | None:
+    user_text = body.get("user_id")
+    cookie, ack = body.get("cookie"), body.get("ack", False)
+    proof = body.get("proof", "")
+    if not (isinstance(user_text, str) and isinstance(ack, bool) and isinstance(proof, str)):
+        return None
+    if "cookie" in body and not isinstance(cookie, str):
+        return None
+    cookie_text = cookie if isinstance(cookie, str) else None
+    if not (_is_text(user_text) and _is_text(proof) and _is_text(cookie_text or "")):
+        return None
+    return Subscribe(user_bytes(user_text), user_text, cookie_text, ack, proof)
+
+
+def _parse_sign_of_life(kind: str, body: dict[str, object]) -> Ping | Unsubscribe | None:
+    session, user_text = body.get("session"), body.get("user_id")
+    if not isinstance(session, str | None) or not isinstance(user_text, str | None):
+        return None
+    user = user_bytes(user_text) if user_text is not None else None
+    if user_text is not None and user is None:
+        return None
+    return Ping(session, user) if kind == "PING" else Unsubscribe(session, user)
+
+
+def _is_text(value: str) -> bool:
+    """Whether it can be encoded: JSON may smuggle in half a surrogate pair."""
+    return not any("\ud800" <= c <= "\udfff" for c in value)
+
+
+def user_bytes(text: str) -> bytes | None:
+    """The 16 bytes of a UUID in its usual form, in either case."""
+    return uuid.UUID(text).bytes if _UUID.fullmatch(text) else None
+
+
+def timestamp(moment: datetime) -> str:
+    """RFC 3339 in UTC. A time without zone, as older databases have, is UTC."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def encode(body: dict[str, object]) -> bytes:
+    """Compact JSON in UTF-8."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def challenge(cookie: str) -> bytes:
+    return encode({"type": "CHALLENGE", "cookie": cookie})
+
+
+def confirmation(kind: str, now: datetime, session: str | None) -> bytes:
+    """The answer to SUBSCRIBE and UNSUBSCRIBE; clients of the original kind have no session."""
+    done = "subscribed to" if kind == "SUBSCRIBE" else "unsubscribed from"
+    body: dict[str, object] = {
+        "type": kind,
+        "manga_id": 0,
+        "title": "",
+        "message": f"Successfully {done} notifications",
+        "timestamp": timestamp(now),
+    }
+    if session is not None:
+        body["session"] = session
+    return encode({**body, "ttl": CLIENT_TTL_S})
+
+
+def pong(session: str | None) -> bytes:
+    return encode({"type": "PONG"} if session is None else {"type": "PONG", "session": session})
+
+
+def error(code: str, message: str, session: str | None = None) -> bytes:
+    body: dict[str, object] = {"type": "ERROR", "code": code, "message": message}
+    return encode(body if session is None else {**body, "session": session})

@@ -1,0 +1,182 @@
+"""The routes of CONTRACT section 4."""
+
+from __future__ import annotations
+
+import uuid
+from time import monotonic
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+
+from notify_server import inbox, validation
+from notify_server.answers import failure, services, status_of
+from notify_server.errors import NotifyError
+from notify_server.inbox import Outcome, Stored
+from notify_server.openapi import DESCRIPTION
+from notify_server.protocol import timestamp, user_bytes
+from notify_server.validation import Invalid
+from sql import SqlError
+
+routes = Blueprint("routes", __name__)
+
+MAX_BODY = 64 * 1024
+MAX_BATCH_BODY = 1024 * 1024
+# The sender waits 60 s; what is left then is for the next batch.
+_BATCH_TIME_S = 45.0
+_DEFAULT_LIMIT = 50
+_MAX_LIMIT = 200
+
+Result = dict[str, Any]
+
+
+@routes.post("/notify/<any('new-manga', 'new-chapter', 'manga-update'):kind>")
+def notify(kind: str) -> Response:
+    received = monotonic()
+    body = _json_body(MAX_BODY)
+    if isinstance(body, Response):
+        return body
+    event = validation.parse_event(kind, validation.parse_json(body))
+    stored = services().intake.accept(event, received)
+    if stored.outcome is Outcome.UNKNOWN_MANGA:
+        return failure(404, f"manga_id: there is no manga {event.manga_id}")
+    answer = jsonify(_accepted(event.event_id, stored))
+    answer.status_code = 202
+    return answer
+
+
+@routes.post("/notify/batch")
+def notify_batch() -> Response:
+    started = monotonic()
+    body = _json_body(MAX_BATCH_BODY)
+    if isinstance(body, Response):
+        return body
+    elements = validation.parse_events(validation.parse_json(body))
+    results: list[Result] = []
+    for element in elements:
+        result = _accept_one(element, started, results)
+        if isinstance(result, Response):
+            return result
+        results.append(result)
+    answer = jsonify(results=results)
+    answer.status_code = 202 if all(r["status"] == 202 for r in results) else 207
+    return answer
+
+
+def _accept_one(element: object, started: float, before: list[Result]) -> Result | Response:
+    """One event's result; the answer to the whole batch where nothing can be accepted.
+
+    After a failure that passes, the rest is not tried any more, so that the answer comes at once.
+    """
+    try:
+        event = validation.parse_typed_event(element)
+    except Invalid as exc:
+        return {"status": 400, "error": str(exc)}
+    late = [r["status"] for r in before if r["status"] in (429, 503)]
+    if late or monotonic() - started > _BATCH_TIME_S:
+        return _rejected(event.event_id, late[0] if late else 503, "not tried, send again")
+    try:
+        stored = services().intake.accept(event)
+    except (SqlError, NotifyError) as exc:
+        status = status_of(exc) or 500
+        if status in (429, 503) and not any(r["status"] == 202 for r in before):
+            raise
+        return _rejected(event.event_id, status, str(exc))
+    if stored.outcome is Outcome.UNKNOWN_MANGA:
+        return _rejected(event.event_id, 404, f"manga_id: there is no manga {event.manga_id}")
+    return _accepted(event.event_id, stored)
+
+
+def _rejected(event_id: str, status: int, message: str) -> Result:
+    return {"status": status, "event_id": event_id, "error": message}
+
+
+def _accepted(event_id: str, stored: Stored) -> Result:
+    return {
+        "status": 202,
+        "event_id": event_id,
+        "outcome": stored.outcome.value,
+        "recipients": len(stored.rows) // 24,
+    }
+
+
+def _json_body(limit: int) -> bytes | Response:
+    if request.mimetype != "application/json":
+        return failure(415, "Content-Type must be application/json")
+    if (request.content_length or 0) > limit:
+        return failure(413, f"the body must have at most {limit} bytes")
+    return request.get_data(cache=False)
+
+
+# --- reading ---------------------------------------------------------------------------------
+
+
+@routes.get("/api/notifications")
+def list_notifications() -> Response:
+    user_text = request.args.get("user_id", "")
+    if user_bytes(user_text) is None:
+        raise Invalid("user_id: must be a UUID")
+    limit = _whole_number("limit", _DEFAULT_LIMIT, _MAX_LIMIT)
+    before = _whole_number("before", None, validation.MAX_BIGINT)
+    only_unread = _switch("unread")
+    with services().database.connection() as connection:
+        found = inbox.list_notifications(
+            connection, uuid.UUID(user_text), only_unread, before, limit or _DEFAULT_LIMIT
+        )
+    for row in found:
+        row["created_at"] = timestamp(row["created_at"]) if row["created_at"] else None
+        row["delivered_at"] = timestamp(row["delivered_at"]) if row["delivered_at"] else None
+    is_full = len(found) == limit
+    return jsonify(notifications=found, next_before=found[-1]["id"] if is_full else None)
+
+
+def _whole_number(name: str, default: int | None, most: int) -> int | None:
+    text = request.args.get(name)
+    if text is None:
+        return default
+    if text.isascii() and text.isdigit() and len(text) < 20 and 1 <= int(text) <= most:
+        return int(text)
+    raise Invalid(f"{name}: must be a whole number from 1 to {most}")
+
+
+def _switch(name: str) -> bool:
+    text = request.args.get(name, "0").lower()
+    if text in ("1", "true", "0", "false"):
+        return text in ("1", "true")
+    raise Invalid(f"{name}: must be 1 or 0")
+
+
+@routes.put("/api/notifications/<int:id>/read")
+def mark_notification_read(id: int) -> Response:
+    if id <= validation.MAX_BIGINT:
+        with services().database.connection() as connection:
+            if inbox.mark_read(connection, [id]):
+                return Response(status=204)
+    return failure(404, f"there is no notification {id}")
+
+
+# --- operation -------------------------------------------------------------------------------
+
+
+@routes.get("/healthz")
+def health() -> Response:
+    return jsonify(status="alive")
+
+
+@routes.get("/readyz")
+def readiness() -> Response:
+    if not services().is_udp_usable():
+        return failure(503, "the UDP side does not work")
+    with services().database.connection() as connection:
+        connection.execute("SELECT 1")
+    return jsonify(status="ready")
+
+
+@routes.get("/metrics")
+def metrics() -> Response:
+    body, content_type = services().metrics.render()
+    return Response(body, content_type=content_type)
+
+
+@routes.get("/openapi.json")
+def openapi() -> Response:
+    return jsonify(DESCRIPTION)

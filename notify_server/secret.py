@@ -1,0 +1,64 @@
+"""The server's secret: `NOTIFY_SECRET`, else a file in the data directory that is made once."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from notify_server.errors import SecretUnusable
+
+_NAME = "notify_secret"
+_LEAST_LENGTH = 16
+
+
+def load_secret(given: str | None, folder: Path) -> str:
+    """The secret that derives user keys and cookies.
+
+    Raises:
+        SecretUnusable: the file cannot be read or made, or others can read it.
+    """
+    if given is not None:
+        return given
+    path = folder / _NAME
+    try:
+        if not path.exists():
+            _create(path)
+        return _read(path)
+    except OSError as exc:
+        raise SecretUnusable(
+            f"the secret {path} cannot be used ({exc.strerror}): run as the user who owns it, "
+            "or set NOTIFY_SECRET or MANGAHUB_DATA"
+        ) from exc
+
+
+def _create(path: Path) -> None:
+    """Makes the file as a whole or not at all; where two try at once, the first one's stays."""
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    draft = path.with_name(f".{_NAME}.{os.getpid()}.{secrets.token_hex(4)}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(32) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+
+
+def _read(path: Path) -> str:
+    with open(path, "rb") as file:
+        mode = os.fstat(file.fileno()).st_mode
+        content = file.read(4096).strip()
+    if not stat.S_ISREG(mode) or mode & 0o077:
+        raise SecretUnusable(f"others can read the secret {path}: run `chmod 600 {path}`")
+    if len(content) < _LEAST_LENGTH or not content.isascii():
+        raise SecretUnusable(
+            f"the secret {path} is damaged (less than {_LEAST_LENGTH} ASCII characters): restore "
+            "it from a backup, or remove it to make a new one, which changes all user keys"
+        )
+    return content.decode("ascii")

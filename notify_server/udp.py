@@ -1,0 +1,251 @@
+"""The UDP socket and its thread: reads what clients send, sends what is due, keeps the timers.
+
+Everything about clients happens in this one thread, without locks. Other threads `post` calls to
+it. Between portions of sends it reads what has arrived, so that ACKs never wait behind an event.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import select
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+
+from notify_server.auth import Address, Cookies
+from notify_server.delivery import PORTION_INTERVAL_S, Delivery
+from notify_server.errors import PortTaken
+from notify_server.ledger import Ledger
+from notify_server.protocol import MAX_DATAGRAM
+from notify_server.registry import Registry
+from notify_server.stats import Stats
+from notify_server.subscriptions import Subscriptions
+
+log = logging.getLogger(__name__)
+
+_RECEIVE_BYTES = 16 * 2**20
+_SEND_BYTES = 4 * 2**20
+_READS_PER_TURN = 256
+_SENDS_PER_TURN = 64
+_MARK_INTERVAL_S = 0.02
+_SWEEP_INTERVAL_S = 1.0
+_BLOCKED_MS = 50
+
+
+def open_socket(address: str, port: int) -> socket.socket:
+    """A bound datagram socket with large buffers; `::` takes IPv4 clients too.
+
+    Raises:
+        PortTaken: it cannot be bound.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        if address == "::":
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        _set_buffer(sock, "SO_RCVBUF", _RECEIVE_BYTES)
+        _set_buffer(sock, "SO_SNDBUF", _SEND_BYTES)
+        sock.setblocking(False)
+        sock.bind(socket.getaddrinfo(address, port, type=socket.SOCK_DGRAM)[0][4])
+    except OSError as exc:
+        sock.close()
+        raise PortTaken(
+            f"UDP port {port} of {address} cannot be used ({exc.strerror}): "
+            "stop what listens there, or set UDP_PORT"
+        ) from exc
+    return sock
+
+
+# Linux lets a privileged process exceed net.core.rmem_max; the socket module has no names for it.
+_FORCE = {"SO_RCVBUF": 33, "SO_SNDBUF": 32}
+
+
+def _set_buffer(sock: socket.socket, name: str, size: int) -> None:
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, _FORCE[name], size)
+    except OSError:
+        sock.setsockopt(socket.SOL_SOCKET, getattr(socket, name), size)
+
+
+class UdpServer:
+    """Owns the socket, the clients, and the thread in which all of it happens."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        ledger: Ledger,
+        cookies: Cookies,
+        legacy: str,
+        stats: Stats,
+        on_failure: Callable[[], None],
+    ) -> None:
+        """`on_failure` is called when the thread ends by an error."""
+        self._socket = sock
+        self._stats = stats
+        self._on_failure = on_failure
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._calls: deque[Callable[[], None]] = deque()
+        self._stop_at: float | None = None
+        self._next_mark = self._next_sweep = 0.0
+        self.registry = Registry()
+        self.delivery = Delivery(self.registry, ledger, self._send, stats)
+        self.subscriptions = Subscriptions(
+            self.registry, self.delivery, ledger, cookies, self._send, stats, legacy
+        )
+        self.delivery.request_unread = self.subscriptions.request_unread
+        ledger.connect(self.post, self.delivery, self.subscriptions)
+        self.last_turn = monotonic()
+        self._thread = threading.Thread(target=self._run, name="udp")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def post(self, call: Callable[[], None]) -> None:
+        """Has the UDP thread make this call."""
+        self._calls.append(call)
+        os.eventfd_write(self._wake, 1)
+
+    def stop(self, drain_s: float) -> None:
+        """Ends the thread when nothing is in flight any more, `drain_s` from now at the latest."""
+        if self._thread.is_alive():
+            deadline = monotonic() + drain_s
+            self.post(lambda: self._stop_by(deadline))
+            self._thread.join()
+
+    def close(self) -> None:
+        """After `stop`: closes the socket."""
+        self._socket.close()
+        if self._wake >= 0:
+            os.close(self._wake)
+            self._wake = -1
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    @property
+    def posted(self) -> int:
+        return len(self._calls)
+
+    def _stop_by(self, deadline: float) -> None:
+        self._stop_at = deadline if self._stop_at is None else min(self._stop_at, deadline)
+
+    # --- the thread ----------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        poller = select.poll()
+        poller.register(self._socket, select.POLLIN)
+        poller.register(self._wake, select.POLLIN)
+        try:
+            while not self._is_done():
+                self._turn(poller)
+            self.delivery.flush_marks()
+        except Exception:
+            log.exception("The UDP thread has failed")
+            self._on_failure()
+
+    def _is_done(self) -> bool:
+        if self._stop_at is None:
+            return False
+        return monotonic() >= self._stop_at or (not self._calls and self.delivery.is_idle)
+
+    def _turn(self, poller: select.poll) -> None:
+        if not (self.delivery.has_work or self._calls):
+            self._wait(poller)
+        now = self.last_turn = monotonic()
+        self._read_some(now)
+        self._make_calls()
+        self.delivery.run_timers(now)
+        self.delivery.send_some(now, _SENDS_PER_TURN)
+        if now >= self._next_mark:
+            self._next_mark = now + _MARK_INTERVAL_S
+            self.delivery.flush_marks()
+        if now >= self._next_sweep:
+            self._next_sweep = now + _SWEEP_INTERVAL_S
+            self.subscriptions.expire(now)
+
+    def _wait(self, poller: select.poll) -> None:
+        ready = poller.poll(self._wait_ms())
+        if any(handle == self._wake for handle, _ in ready):
+            os.eventfd_read(self._wake)
+
+    def _wait_ms(self) -> int:
+        if self.delivery.has_portions:
+            return int(PORTION_INTERVAL_S * 1000)
+        is_waiting = self.delivery.is_timing or self.delivery.has_marks
+        return 20 if is_waiting or self._stop_at is not None else 500
+
+    def _read_some(self, now: float) -> None:
+        for _ in range(_READS_PER_TURN):
+            try:
+                # One byte more than may be, so that a longer datagram is seen to be too long.
+                datagram, address = self._socket.recvfrom(MAX_DATAGRAM + 1)
+            except BlockingIOError:
+                return
+            except OSError as exc:  # an ICMP refusal of something that was sent
+                log.debug("Receiving failed reason=%s", exc)
+                continue
+            self._stats.received += 1
+            self._handle(datagram, address, now)
+
+    def _handle(self, datagram: bytes, address: Address, now: float) -> None:
+        try:
+            self.subscriptions.on_datagram(datagram, address, now)
+        except Exception:
+            log.exception("A datagram could not be dealt with address=%s", address[0])
+
+    def _make_calls(self) -> None:
+        for _ in range(len(self._calls)):
+            call = self._calls.popleft()
+            try:
+                call()
+            except Exception:
+                log.exception("A call of another thread failed")
+
+    def _send(self, datagram: bytes, address: Address) -> bool:
+        """Sends now; False where the system would not take it. One client disturbs no other."""
+        try:
+            self._socket.sendto(datagram, address)
+            return True
+        except BlockingIOError:
+            return self._send_when_writable(datagram, address)
+        except OSError as exc:
+            self._stats.send_errors += 1
+            log.debug("Sending failed address=%s reason=%s", address[0], exc)
+            # A refusal belongs to an earlier datagram, perhaps another client's; sent it was not.
+            if exc.errno == errno.ECONNREFUSED:
+                return self._send_when_writable(datagram, address)
+            return False
+
+    def _send_when_writable(self, datagram: bytes, address: Address) -> bool:
+        poller = select.poll()
+        poller.register(self._socket, select.POLLOUT)
+        poller.poll(_BLOCKED_MS)
+        try:
+            self._socket.sendto(datagram, address)
+            return True
+        except OSError:
+            self._stats.send_errors += 1
+            return False
+
+    # --- figures -------------------------------------------------------------------------------
+
+    @property
+    def address(self) -> tuple[str, int]:
+        host, port = self._socket.getsockname()[:2]
+        return host, port
+
+    def receive_drops(self) -> int:
+        """Datagrams the kernel dropped because this socket's receive buffer was full."""
+        inode = str(os.fstat(self._socket.fileno()).st_ino)
+        table = "udp6" if self._socket.family == socket.AF_INET6 else "udp"
+        try:
+            lines = Path(f"/proc/net/{table}").read_text().splitlines()[1:]
+        except OSError:
+            return 0
+        return next((int(f[-1]) for f in map(str.split, lines) if f[9] == inode), 0)

@@ -1,0 +1,226 @@
+"""The server's tests: the real program or its real parts, an independent client, a real database.
+
+The client speaks CONTRACT section 5 by itself; it shares no code with the server.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import socket
+import subprocess
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+import psycopg
+import pytest
+import requests
+
+SECRET = "a secret for tests, long enough"
+Database = psycopg.Connection[tuple[Any, ...]]
+
+
+def derive(server_secret: str, user_id: str, generation: int = 0) -> str:
+    text = f"key|{user_id}|{generation}".encode()
+    return hmac.new(server_secret.encode(), text, hashlib.sha256).hexdigest()
+
+
+class UdpClient:
+    """One socket that subscribes as one user."""
+
+    def __init__(self, server: tuple[str, int], user_id: str, bind: str = "127.0.0.1") -> None:
+        family = socket.AF_INET6 if ":" in server[0] else socket.AF_INET
+        self.socket = socket.socket(family, socket.SOCK_DGRAM)
+        self.socket.bind(("::1" if family == socket.AF_INET6 else bind, 0))
+        self.server = server
+        self.user_id = user_id
+        self.key = derive(SECRET, user_id)
+        self.session: str | None = None
+
+    def close(self) -> None:
+        self.socket.close()
+
+    def send(self, message: object) -> None:
+        body = message if isinstance(message, bytes) else json.dumps(message).encode()
+        self.socket.sendto(body, self.server)
+
+    def receive(self, timeout: float = 5.0) -> dict[str, Any]:
+        self.socket.settimeout(timeout)
+        datagram = self.socket.recv(65536)
+        assert len(datagram) <= 1200
+        body = json.loads(datagram)
+        assert isinstance(body, dict)
+        return body
+
+    def receive_type(self, kind: str, timeout: float = 5.0) -> dict[str, Any]:
+        """The next datagram of this type; others in between are dropped."""
+        deadline = monotonic() + timeout
+        while True:
+            body = self.receive(max(0.01, deadline - monotonic()))
+            if body["type"] == kind:
+                return body
+
+    def is_silent(self, seconds: float = 0.3) -> bool:
+        try:
+            self.receive(seconds)
+        except TimeoutError:
+            return True
+        return False
+
+    def cookie(self) -> str:
+        self.send({"type": "SUBSCRIBE", "user_id": self.user_id, "cookie": ""})
+        return str(self.receive_type("CHALLENGE")["cookie"])
+
+    def proof(self, cookie: str, ack: bool) -> str:
+        text = f"subscribe|{self.user_id}|{int(ack)}|{cookie}".encode()
+        return hmac.new(self.key.encode(), text, hashlib.sha256).hexdigest()
+
+    def request(self, cookie: str, ack: bool = True) -> dict[str, object]:
+        proof = self.proof(cookie, ack)
+        body = {"type": "SUBSCRIBE", "user_id": self.user_id, "cookie": cookie, "proof": proof}
+        return {**body, "ack": True} if ack else body
+
+    def subscribe(self, ack: bool = True) -> dict[str, Any]:
+        """All three steps; returns the confirmation."""
+        self.send(self.request(self.cookie(), ack))
+        confirmation = self.receive_type("SUBSCRIBE")
+        self.session = confirmation["session"]
+        return confirmation
+
+    def ack(self, *ids: int) -> None:
+        self.send({"type": "ACK", "session": self.session, "ids": list(ids)})
+
+    def ping(self) -> None:
+        self.send({"type": "PING", "session": self.session, "user_id": self.user_id})
+
+    def read(self, count: int, timeout: float = 5.0) -> list[dict[str, Any]]:
+        """Receives and acknowledges so many notifications."""
+        found = []
+        deadline = monotonic() + timeout
+        while len(found) < count:
+            body = self.receive(max(0.01, deadline - monotonic()))
+            if "id" in body:
+                self.ack(body["id"])
+                found.append(body)
+        return found
+
+
+@dataclass
+class Server:
+    """A running server program."""
+
+    process: subprocess.Popen[str]
+    http: str
+    udp: tuple[str, int]
+
+    def post(self, kind: str, body: object, **kwargs: Any) -> requests.Response:
+        return requests.post(f"{self.http}/notify/{kind}", json=body, timeout=10, **kwargs)
+
+    def get(self, path: str, **kwargs: Any) -> requests.Response:
+        return requests.get(f"{self.http}{path}", timeout=10, **kwargs)
+
+    def metric(self, name: str) -> float:
+        lines = self.get("/metrics").text.splitlines()
+        return next(float(x.split()[-1]) for x in lines if x.startswith(f"mangahub_notify_{name} "))
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+@pytest.fixture
+def start_server(
+    start_program: Callable[..., Any], database_url: str
+) -> Callable[..., Server]:
+    """`start_server({"NOTIFY_LEGACY_CLIENTS": "any"})` → a `Server` on ports of its own."""
+
+    def start(env: dict[str, str] | None = None) -> Server:
+        settings = {
+            "DATABASE_URL": database_url,
+            "NOTIFY_SECRET": SECRET,
+            "UDP_PORT": "0",
+            "UDP_HTTP_PORT": "0",
+            **(env or {}),
+        }
+        process = start_program("notify_server", "serve", env=settings)
+        line = process.stdout.readline()
+        assert line.startswith("listening http="), process.communicate(timeout=10)[1]
+        fields = dict(part.split("=") for part in line.split()[1:])
+        return Server(process, f"http://{fields['http']}", _address(fields["udp"]))
+
+    return start
+
+
+@pytest.fixture
+def server(start_server: Callable[..., Server]) -> Server:
+    return start_server()
+
+
+@pytest.fixture
+def make_client() -> Iterator[Callable[..., UdpClient]]:
+    """`make_client(server, user_id)`; closed at the end."""
+    made: list[UdpClient] = []
+
+    def make(server: Server, user_id: str, **kwargs: Any) -> UdpClient:
+        client = UdpClient(server.udp, user_id, **kwargs)
+        made.append(client)
+        return client
+
+    yield make
+    for client in made:
+        client.close()
+
+
+@pytest.fixture
+def make_user(connection: Database) -> Callable[..., str]:
+    """Adds a user and returns his id."""
+
+    def make(name: str | None = None) -> str:
+        user_id = str(uuid.uuid4())
+        username = name or user_id
+        connection.execute(
+            "INSERT INTO users (id, username, email) VALUES (%s, %s, %s)",
+            (user_id, username, f"{username}@example.org"),
+        )
+        return user_id
+
+    return make
+
+
+@pytest.fixture
+def make_manga(connection: Database) -> Callable[..., int]:
+    """Adds a title, with its readers, and returns its id."""
+
+    def make(title: str = "A Title", readers: tuple[str, ...] = ()) -> int:
+        row = connection.execute(
+            "INSERT INTO manga (slug, title) VALUES (%s, %s) RETURNING id",
+            (str(uuid.uuid4()), title),
+        ).fetchone()
+        assert row is not None
+        for reader in readers:
+            connection.execute(
+                "INSERT INTO user_library (user_id, manga_id) VALUES (%s, %s)", (reader, row[0])
+            )
+        return int(row[0])
+
+    return make
+
+
+@pytest.fixture
+def eventually() -> Callable[..., None]:
+    """`eventually(lambda: …)` returns when the condition holds; fails after 5 s."""
+
+    def wait(condition: Callable[[], bool], timeout: float = 5.0) -> None:
+        deadline = monotonic() + timeout
+        ticker = threading.Event()
+        while not condition():
+            assert monotonic() < deadline, "it never came true"
+            ticker.wait(0.01)
+
+    return wait
