@@ -8,6 +8,7 @@ title, so that one title's trouble is its own.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,7 +16,7 @@ from uuid import UUID
 
 import psycopg
 
-from batch import chapters, decide, events, extract, outbox
+from batch import chapters, decide, events, extract, outbox, state
 from batch.config import Config
 from batch.decide import Claim, Plan, Rules, Title
 from batch.errors import ExtractionError
@@ -24,6 +25,9 @@ from batch.storage import take_turn
 from sql import Connection, is_down
 
 MAX_TITLES = 100  # in one transaction
+MAX_REFUSED = 500  # remembered; a change of the API's answers could break all of them
+
+log = logging.getLogger(__name__)
 
 Uploads = Mapping[UUID, Sequence[Chapter]]
 
@@ -57,6 +61,25 @@ def read_chapters(entities: Iterable[JsonObject]) -> tuple[list[Chapter], list[R
         except ExtractionError as exc:
             rejected.append(Rejected(exc.mangadex_id, exc.reason))
     return found, rejected
+
+
+def record_refused(
+    connection: Connection, sync_type: str, rejected: Sequence[Rejected], now: datetime
+) -> None:
+    """Notes for `status` what could not be read or stored, within bounds."""
+    for item in rejected:
+        log.warning("Cannot be used id=%s reason=%s", item.mangadex_id, item.reason)
+    known = set(state.rejected_ids(connection, sync_type)) if rejected else set()
+    room = MAX_REFUSED - len(known)
+    old = [item for item in rejected if item.mangadex_id in known]
+    new = [item for item in rejected if item.mangadex_id not in known]
+    state.record_rejected(connection, sync_type, [*old, *new[: max(room, 0)]], now)
+
+
+def forget_refused(connection: Connection, ids: Sequence[str]) -> None:
+    """What could not be read or stored before can be now, whichever workflow finds it so."""
+    for sync_type in ("chapter_feed", "chapter_check"):
+        state.clear_rejected(connection, sync_type, ids)
 
 
 def store_news(

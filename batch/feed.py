@@ -1,0 +1,84 @@
+"""One title's own feed: all that was ever uploaded for it in some languages."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from batch.mangadex import MangaDex
+from batch.models import Chapter, Page, Rejected
+from batch.news import read_chapters
+
+PAGE = 500
+LAST_OFFSET = 9_500  # the API pages no further
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Feed:
+    """What was read of a feed; chapters that were taken down are part of it.
+
+    Attributes:
+        is_whole: False where the API's ceiling has cut it off.
+    """
+
+    chapters: list[Chapter] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    is_whole: bool = False
+
+    def take_in(self, page: Page) -> list[Chapter]:
+        chapters, rejected = read_chapters(page.entities)
+        self.chapters += chapters
+        self.rejected += rejected
+        self.is_whole = not page.entities or page.offset + PAGE >= page.total
+        return chapters
+
+
+def read_feed(api: MangaDex, mangadex_id: UUID, languages: Sequence[str]) -> Feed:
+    """The whole feed. The newest come first, so that what is uploaded meanwhile hides nothing.
+
+    Raises:
+        RequestRefused, SourceDown, Stopped.
+    """
+    feed = Feed()
+    for page in _pages(api, mangadex_id, languages, "desc"):
+        feed.take_in(page)
+    if not feed.is_whole:
+        log.warning("The API shows no more of this feed manga=%s", mangadex_id)
+    return feed
+
+
+def read_history(
+    api: MangaDex, mangadex_id: UUID, languages: Sequence[str], until: datetime
+) -> list[Chapter]:
+    """What became readable before `until`, and perhaps a little more.
+
+    Raises:
+        RequestRefused, SourceDown, Stopped.
+    """
+    feed = Feed()
+    for page in _pages(api, mangadex_id, languages, "asc"):
+        if any(chapter.readable_at >= until for chapter in feed.take_in(page)):
+            break
+    return feed.chapters
+
+
+def _pages(
+    api: MangaDex, mangadex_id: UUID, languages: Sequence[str], direction: str
+) -> Iterator[Page]:
+    for offset in range(0, LAST_OFFSET + 1, PAGE):
+        page = api.list_feed(
+            mangadex_id,
+            languages=languages,
+            limit=PAGE,
+            offset=offset,
+            order=("readableAt", direction),
+            include_unavailable=True,
+        )
+        yield page
+        if not page.entities or offset + PAGE >= page.total:
+            return

@@ -1,0 +1,135 @@
+"""Reads the feeds of the titles that are due, one title after the other: `chapter-check`.
+
+    due titles → pool → each worker: whole feed → (baseline, once) → store + announce + checked
+                                                                     one commit a title
+
+The audit behind `chapter-feed`: it finds what was back-dated, corrected, uploaded anew in place of
+something that is gone, or missed for any reason. A feed that is empty proves nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from batch import chapters, decide, news
+from batch.decide import Title
+from batch.errors import RequestRefused
+from batch.feed import Feed, read_feed
+from batch.models import Rejected
+from batch.news import News
+from batch.run import Run
+from batch.tasks import run_tasks
+from batch.worker import WorkerSettings, this_worker
+from sql import Connection
+
+CHAPTER_CHECK = "chapter_check"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One title to look at; `now` is the run's, so that all titles are judged alike."""
+
+    mangadex_id: UUID
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a worker tells of a title: how many uploads it has, and what came of them."""
+
+    mangadex_id: UUID
+    uploads: int
+    gone: int
+    news: News
+
+
+def run(run: Run) -> None:
+    """Checks `MANGA_SYNC_CHAPTER_BATCH` due titles, or as many as were asked for.
+
+    Raises:
+        SourceDown, BatchError, SqlError, Stopped: titles that were read are done.
+    """
+    limit = None if run.full else run.limit or run.config.chapter_batch
+    before = run.started_at - run.config.chapter_interval
+    due = chapters.read_due(run.connection, before, limit)
+    run.progress.start("Titles checked", len(due))
+    if not due:
+        return
+    checks = (Check(mangadex_id, run.started_at) for mangadex_id in due)
+    with run.crew(len(due)) as crew:
+        for checked in run_tasks(run, crew, check_title, checks):
+            _account(run, checked)
+
+
+def _account(run: Run, checked: Checked) -> None:
+    summary, stored = run.summary, checked.news
+    summary.manga_seen += 1
+    summary.chapters_new += stored.chapters
+    summary.events += stored.events
+    summary.failed += len(stored.rejected)
+    run.progress.advance(
+        1,
+        manga=checked.mangadex_id,
+        uploads=checked.uploads,
+        new=stored.chapters,
+        gone=checked.gone,
+    )
+
+
+def check_title(settings: WorkerSettings, check: Check) -> Checked:
+    """In a worker: reads one feed and stores what it tells."""
+    worker = this_worker(settings)
+    try:
+        feed = read_feed(worker.api, check.mangadex_id, settings.config.languages)
+    except RequestRefused as exc:
+        feed = Feed(rejected=[Rejected(str(check.mangadex_id), str(exc))])
+    with worker.transaction() as connection:
+        gone = _prepare(connection, settings, check.mangadex_id, feed)
+        stored = news.store_news(
+            connection,
+            {check.mangadex_id: feed.chapters},
+            news.rules_of(settings.config),
+            check.now,
+            gone,
+        )
+        stored.rejected += feed.rejected
+        _note(connection, check, feed, stored)
+    return Checked(check.mangadex_id, len(feed.chapters), len(gone), stored)
+
+
+def _prepare(
+    connection: Connection, settings: WorkerSettings, mangadex_id: UUID, feed: Feed
+) -> frozenset[UUID]:
+    """Fixes the title's baseline if it is needed; returns its stored uploads that are gone."""
+    titles = chapters.read_titles(connection, {mangadex_id: feed.chapters})
+    if not titles:
+        return frozenset()
+    title, rules = titles[0], news.rules_of(settings.config)
+    readable = decide.select_readable(feed.chapters, rules, datetime.now(UTC))
+    if decide.needs_baseline(title, readable):
+        baselines = decide.find_baselines(title, feed.chapters, settings.config.languages)
+        chapters.save_baselines(connection, title.id, baselines)
+    return find_gone(title, feed)
+
+
+def find_gone(title: Title, feed: Feed) -> frozenset[UUID]:
+    """Stored uploads that were taken down, or are missing from a feed that was read in full."""
+    stored = {row.mangadex_chapter_id for row in title.stored if row.mangadex_chapter_id}
+    listed = {c.mangadex_chapter_id for c in feed.chapters}
+    taken_down = {c.mangadex_chapter_id for c in feed.chapters if c.is_unavailable}
+    missing = stored - listed if feed.is_whole and feed.chapters else set()
+    return frozenset(stored & taken_down | missing)
+
+
+def _note(connection: Connection, check: Check, feed: Feed, stored: News) -> None:
+    """Marks the title as checked, also where it was refused: others are due too."""
+    chapters.mark_checked(connection, check.mangadex_id, check.now)
+    readable = [str(chapter.mangadex_chapter_id) for chapter in feed.chapters]
+    usable = [] if stored.rejected else [str(check.mangadex_id)]
+    news.forget_refused(connection, [*readable, *usable])
+    news.record_refused(connection, CHAPTER_CHECK, stored.rejected, check.now)

@@ -1,0 +1,192 @@
+"""What became readable since the last run, of all tracked titles: `chapter-feed`.
+
+    /chapter by readableAt, newest first, back to the cursor → group by title
+    → for each title: (baseline, once) → store + announce     one commit for some titles
+    → cursor                                                   one commit, the last
+
+One request is a hundred chapters, whatever the number of titles. The pages come newest first, so
+the cursor moves only when everything is stored: a run that is killed repeats and finds the same.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from batch import chapters, decide, news, state
+from batch.cursors import read_cursor, write_cursor
+from batch.decide import Plan, Rules, Title
+from batch.errors import Banned, RequestRefused, SourceDown
+from batch.feed import read_history
+from batch.models import Chapter, Rejected
+from batch.run import Run
+
+CHAPTER_FEED = "chapter_feed"
+PAGE = 100
+LAST_OFFSET = 9_900  # the API pages no further
+OVERLAP = timedelta(minutes=15)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Walk:
+    """What the pages held.
+
+    Attributes:
+        uploads: chapters by title, of all titles there are.
+        newest: readableAt of the newest chapter whose time has come.
+        is_whole: False where the API's ceiling came before the cursor.
+    """
+
+    uploads: dict[UUID, list[Chapter]] = field(default_factory=dict)
+    rejected: list[Rejected] = field(default_factory=list)
+    newest: datetime | None = None
+    is_whole: bool = True
+
+
+@dataclass(slots=True)
+class Trouble:
+    """Titles that the source or the database would not have: they are left to `chapter-check`."""
+
+    rejected: list[Rejected] = field(default_factory=list)
+    is_source_failing: bool = False
+
+
+def run(run: Run) -> None:
+    """Stores and announces what is new.
+
+    Raises:
+        SourceDown, BatchError, SqlError, Stopped: the cursor stays, and nothing is lost.
+    """
+    cursor = read_cursor(state.read(run.connection, CHAPTER_FEED).last_cursor)
+    since = cursor - OVERLAP if cursor else chapters.first_sync(run.connection)
+    if since is None:
+        log.info("No title is tracked yet: there is nothing to look for")
+        return
+    walk = _walk_back(run, since)
+    trouble = Trouble()
+    _store(run, walk, trouble)
+    _finish(run, walk, cursor, trouble)
+
+
+def _walk_back(run: Run, since: datetime) -> Walk:
+    """Collects the pages back to `since`."""
+    walk = Walk()
+    run.progress.start("Recent chapters", None)
+    for offset in range(0, LAST_OFFSET + 1, PAGE):
+        run.stop.check()
+        page = run.api.list_chapters(
+            languages=run.config.languages,
+            ratings=run.config.content_ratings,
+            limit=PAGE,
+            offset=offset,
+        )
+        found, rejected = news.read_chapters(page.entities)
+        walk.rejected += rejected
+        _collect(walk, found, run.started_at)
+        run.progress.advance(len(page.entities), offset=offset)
+        if not page.entities or offset + PAGE >= page.total or reaches(found, since):
+            return walk
+    walk.is_whole = False
+    return walk
+
+
+def _collect(walk: Walk, found: Iterable[Chapter], now: datetime) -> None:
+    for chapter in found:
+        if chapter.readable_at > now:
+            continue  # scheduled: its time will come
+        walk.uploads.setdefault(chapter.manga_mangadex_id, []).append(chapter)
+        walk.newest = max(chapter.readable_at, walk.newest or chapter.readable_at)
+
+
+def reaches(found: Sequence[Chapter], since: datetime) -> bool:
+    """Whether a page goes back beyond `since`: its end, or all of it where it is out of order."""
+    moments = [chapter.readable_at for chapter in found]
+    if not moments:
+        return False
+    is_in_order = moments == sorted(moments, reverse=True)
+    return (moments[-1] if is_in_order else max(moments)) < since
+
+
+def _store(run: Run, walk: Walk, trouble: Trouble) -> None:
+    """Titles with all that is needed first, in sets; then those whose baseline is to be found."""
+    rules = news.rules_of(run.config)
+    ready: dict[UUID, list[Chapter]] = {}
+    needing: list[Title] = []
+    titles = chapters.read_titles(run.connection, walk.uploads)
+    for title in titles:
+        uploads = walk.uploads[title.mangadex_id]
+        readable = decide.select_readable(uploads, rules, run.started_at)
+        if decide.needs_baseline(title, readable):
+            needing.append(title)
+        elif decide.plan(title, readable) != Plan():
+            ready[title.mangadex_id] = uploads
+    run.summary.manga_seen = len(titles)
+    run.progress.start("Titles with news", len(ready) + len(needing))
+    for start in range(0, len(ready), news.MAX_TITLES):
+        run.stop.check()
+        keys = list(ready)[start : start + news.MAX_TITLES]
+        _store_part(run, {key: ready[key] for key in keys}, rules, trouble)
+    for title in needing:
+        run.stop.check()
+        if _find_baseline(run, title, trouble):
+            only = {title.mangadex_id: walk.uploads[title.mangadex_id]}
+            _store_part(run, only, rules, trouble)
+
+
+def _store_part(
+    run: Run, uploads: dict[UUID, list[Chapter]], rules: Rules, trouble: Trouble
+) -> None:
+    stored = news.store_news(run.connection, uploads, rules, run.started_at)
+    trouble.rejected += stored.rejected
+    run.summary.chapters_new += stored.chapters
+    run.summary.events += stored.events
+    run.progress.advance(len(uploads), new=stored.chapters, events=stored.events)
+
+
+def _find_baseline(run: Run, title: Title, trouble: Trouble) -> bool:
+    """Fetches and fixes a title's baseline; one title that the source fails stops no other.
+
+    Raises:
+        SourceDown: it failed two in a row.
+    """
+    try:
+        history = read_history(
+            run.api, title.mangadex_id, run.config.languages, title.first_synced_at
+        )
+    except (SourceDown, RequestRefused) as exc:
+        if isinstance(exc, Banned) or (isinstance(exc, SourceDown) and trouble.is_source_failing):
+            raise
+        trouble.is_source_failing = isinstance(exc, SourceDown)
+        trouble.rejected.append(Rejected(str(title.mangadex_id), str(exc)))
+        return False
+    trouble.is_source_failing = False
+    baselines = decide.find_baselines(title, history, run.config.languages)
+    chapters.save_baselines(run.connection, title.id, baselines)
+    return True
+
+
+def _finish(run: Run, walk: Walk, cursor: datetime | None, trouble: Trouble) -> None:
+    """The cursor, and what `chapter-check` has to do instead, in one commit."""
+    with run.connection.transaction():
+        if not walk.is_whole:
+            due = chapters.mark_due(run.connection)
+            log.warning(
+                "More is new than the API shows: every title is due for a check due=%d", due
+            )
+        chapters.mark_due(run.connection, [UUID(item.mangadex_id) for item in trouble.rejected])
+        news.forget_refused(run.connection, _readable_ids(walk))
+        refused = [*trouble.rejected, *walk.rejected]
+        news.record_refused(run.connection, CHAPTER_FEED, refused, run.started_at)
+        newest = max(filter(None, (cursor, walk.newest)), default=None)
+        if newest is not None:
+            state.move_cursor(run.connection, CHAPTER_FEED, write_cursor(newest))
+    run.summary.failed += len(refused)
+
+
+def _readable_ids(walk: Walk) -> list[str]:
+    return [str(c.mangadex_chapter_id) for found in walk.uploads.values() for c in found]

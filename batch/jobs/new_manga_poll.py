@@ -1,0 +1,178 @@
+"""Titles created since the last poll: `new-manga-poll`.
+
+    list by createdAt, oldest first → extract → unknown ones → store + events + cursor
+                                                                        one commit a page
+
+The cursor is the newest createdAt that was read, so it never passes a page that is not stored. A
+little is read again each time, for titles that come to be listed late; known ones are skipped.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from batch import events, outbox, state
+from batch.cursors import read_cursor, write_cursor
+from batch.jobs.initial_sync import is_id, read_titles
+from batch.models import Manga, Page, Rejected, Summary
+from batch.run import Run
+from batch.storage import read_manga, store_manga, take_turn
+
+NEW_MANGA_POLL = "new_manga_poll"
+PAGE = 100
+LAST_OFFSET = 9_900  # the API pages no further
+OVERLAP = timedelta(hours=1)
+OVERLAP_TITLES = 50  # half a page: the overlap alone never needs a second request
+SECOND = timedelta(seconds=1)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Place:
+    """How far the poll has come.
+
+    Attributes:
+        floor: nothing older is imported: the moment of the initial sync.
+        cursor: createdAt of the newest title that was read.
+        recent: createdAt of the titles just before it.
+    """
+
+    floor: datetime | None
+    cursor: datetime
+    since: datetime
+    recent: deque[datetime] = field(default_factory=lambda: deque(maxlen=OVERLAP_TITLES))
+
+    def move_to(self, moments: Sequence[datetime]) -> None:
+        self.recent.extend(sorted(moments))
+        self.cursor = max([self.cursor, *moments])
+
+    @property
+    def reread_from(self) -> datetime:
+        """Where the next poll begins: an hour back, or less where titles come quickly."""
+        enough = len(self.recent) == OVERLAP_TITLES
+        return max(self.cursor - OVERLAP, self.recent[0] if enough else self.since)
+
+
+def run(run: Run) -> None:
+    """Imports every title that is not known.
+
+    Raises:
+        SourceDown, BatchError, SqlError, Stopped: what came before is stored, up to the cursor.
+    """
+    run.progress.start("New titles", None)
+    _retry_refused(run)
+    place = find_place(run)
+    offset = 0
+    while True:
+        run.stop.check()
+        page = run.api.list_manga(
+            order=("createdAt", "asc"),
+            limit=PAGE,
+            offset=offset,
+            ratings=run.config.content_ratings,
+            # Nobody says whether the bound is part of the answer.
+            created_since=place.since - SECOND,
+        )
+        run.progress.expect(page.total)
+        newest = _take_in(run, place, page)
+        offset += PAGE
+        if not page.entities or offset >= page.total:
+            return
+        if offset > LAST_OFFSET:
+            place.since, offset = max(newest, place.since + SECOND), 0
+
+
+def find_place(run: Run) -> Place:
+    """Where the last poll ended; for the first one the moment of the initial sync."""
+    before = state.read(run.connection, NEW_MANGA_POLL)
+    cursor = read_cursor(before.last_cursor)
+    floor = read_cursor(before.metadata.get("floor"))
+    if cursor is None:
+        start = _first_moment(run).replace(microsecond=0)
+        log.info("First poll since=%s", write_cursor(start))
+        return Place(start, start, start)
+    since = read_cursor(before.metadata.get("reread_from")) or cursor - OVERLAP
+    since = min(since, cursor)
+    return Place(floor, cursor, max(since, floor) if floor else since)
+
+
+def _first_moment(run: Run) -> datetime:
+    initial = state.read(run.connection, "initial_sync")
+    started_at = read_cursor(initial.metadata.get("started_at"))
+    adopted = run.connection.execute(
+        "SELECT value ->> 'adopted_at' FROM mangahub_meta WHERE key = 'adoption'"
+    ).fetchone()
+    return (
+        started_at
+        or initial.last_success_at
+        or initial.last_run_at
+        or (read_cursor(adopted[0]) if adopted else None)
+        or run.started_at
+    )
+
+
+def _take_in(run: Run, place: Place, page: Page) -> datetime:
+    """Stores a page, its events and the cursor; returns the newest createdAt of the page."""
+    mangas, rejected = read_titles(page.entities)
+    moments = [manga.created_at for manga in mangas]
+    wanted = [manga for manga in mangas if place.floor is None or manga.created_at >= place.floor]
+    place.move_to(moments)
+    with run.connection.transaction():
+        _store_unknown(run, wanted, rejected, len(page.entities))
+        state.move_cursor(
+            run.connection,
+            NEW_MANGA_POLL,
+            write_cursor(place.cursor),
+            reread_from=write_cursor(place.reread_from),
+            floor=write_cursor(place.floor) if place.floor else None,
+        )
+    return max(moments, default=place.since)
+
+
+def _retry_refused(run: Run) -> None:
+    """Asks once more for titles that could not be stored: the cursor has passed them."""
+    refused = [
+        UUID(text) for text in state.rejected_ids(run.connection, NEW_MANGA_POLL) if is_id(text)
+    ]
+    for start in range(0, len(refused), PAGE):
+        ids = refused[start : start + PAGE]
+        page = run.api.list_manga(ids=ids, limit=len(ids))
+        mangas, rejected = read_titles(page.entities)
+        with run.connection.transaction():
+            done = _store_unknown(run, mangas, rejected, len(page.entities))
+            state.clear_rejected(run.connection, NEW_MANGA_POLL, [str(key) for key in done])
+
+
+def _store_unknown(
+    run: Run, mangas: Sequence[Manga], rejected: Sequence[Rejected], seen: int
+) -> set[UUID]:
+    """Stores and announces those that are not known; returns what is known now."""
+    now = datetime.now(UTC)
+    take_turn(run.connection)
+    known = set(read_manga(run.connection, [manga.mangadex_id for manga in mangas]))
+    new = {m.mangadex_id: m for m in mangas if m.mangadex_id not in known}
+    result = store_manga(run.connection, list(new.values()), now)
+    told = outbox.add_events(
+        run.connection,
+        [events.manga_event(i, key, new[key].title) for key, i in result.inserted.items()],
+    )
+    refused = [*rejected, *result.rejected]
+    for item in refused:
+        log.warning("A title cannot be stored id=%s reason=%s", item.mangadex_id, item.reason)
+    state.record_rejected(run.connection, NEW_MANGA_POLL, refused, now)
+    _account(run.summary, seen, len(result.inserted), told, len(refused))
+    run.progress.advance(seen, new=len(result.inserted), failed=len(refused))
+    return known | set(result.inserted)
+
+
+def _account(summary: Summary, seen: int, new: int, told: int, failed: int) -> None:
+    summary.manga_seen += seen
+    summary.manga_new += new
+    summary.events += told
+    summary.failed += failed

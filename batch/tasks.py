@@ -1,0 +1,56 @@
+"""Has the workers do one task after the other, and tolerates a few that the source fails."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from typing import TypeVar
+
+from batch.errors import Banned, SourceDown
+from batch.run import Crew, Run
+from batch.worker import WorkerSettings
+
+MAX_FAILED = 3  # tasks; then it is not one of them that is in trouble
+
+log = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+Report = TypeVar("Report")
+
+
+def run_tasks(
+    run: Run, crew: Crew, function: Callable[[WorkerSettings, Item], Report], items: Iterable[Item]
+) -> Iterator[Report]:
+    """Calls `function(settings, item)` in the workers; yields what they report, as it comes.
+
+    Raises:
+        SourceDown: at once where the source is down, at the end where it failed a few tasks.
+        Stopped, BatchError, SqlError.
+    """
+    waiting = iter(items)
+    pending: set[Future[Report]] = set()
+    failures: list[SourceDown] = []
+    while True:
+        while len(pending) < 2 * crew.pool.size and (item := next(waiting, None)) is not None:
+            pending.add(crew.pool.submit(function, crew.settings, item))
+        run.stop.check()
+        if not pending:
+            break
+        for future in crew.pool.wait(pending):
+            pending.remove(future)
+            try:
+                report = future.result()
+            except SourceDown as exc:
+                _note_failure(failures, exc)
+            else:
+                yield report
+    if failures:
+        raise SourceDown(f"tasks that the source failed: {len(failures)}, the last: {failures[-1]}")
+
+
+def _note_failure(failures: list[SourceDown], exc: SourceDown) -> None:
+    failures.append(exc)
+    log.error("The source failed a task; the next run repeats it: %s", exc)
+    if len(failures) >= MAX_FAILED or isinstance(exc, Banned):
+        raise exc
