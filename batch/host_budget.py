@@ -144,7 +144,8 @@ def _shared_directory() -> Path:
 
 def _file_name(api_url: str) -> str:
     parts = urlsplit(api_url)
-    source = f"{parts.hostname}:{parts.port or parts.scheme}{parts.path.rstrip('/')}"
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    source = f"{parts.hostname}:{port}{parts.path.rstrip('/')}"
     return f"mangahub-budget-{hashlib.sha256(source.encode()).hexdigest()[:16]}"
 
 

@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 from batch.models import Event, JsonObject
 from sql import Connection
 
+CHANNEL = "mangahub_outbox"  # notified by each commit that wrote events
 MAX_ERROR = 300  # characters kept of a reason
 
 
@@ -51,6 +52,7 @@ def add_events(connection: Connection, events: Sequence[Event]) -> int:
             [Jsonb(event.payload) for event in events],
         ],
     )
+    connection.execute(f"NOTIFY {CHANNEL}")
     return cursor.rowcount
 
 

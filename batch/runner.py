@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from typing import cast
 
 import sql
-from batch import state
+from batch import notifier, state
 from batch.config import Config
+from batch.courier import Courier
 from batch.errors import BatchError, Stopped
 from batch.locks import take_lock
 from batch.models import Summary
@@ -109,10 +110,8 @@ def _run_job(run: Run) -> None:
     name = run.summary.sync_type
     job = cast("Callable[[Run], None]", importlib.import_module(f"batch.jobs.{name}").run)
     try:
-        try:
+        with _couriered(run):
             job(run)
-        finally:
-            run.close()
         _deliver(run)
     except Stopped as exc:
         _record_end(run, "idle", f"{exc}; the next run goes on from there")
@@ -128,6 +127,20 @@ def _run_job(run: Run) -> None:
     log.info("Run ended sync_type=%s status=%s requests=%d", name, status, run.summary.requests)
 
 
+@contextmanager
+def _couriered(run: Run) -> Iterator[None]:
+    """Delivers events while the job is under way; an initial sync makes none."""
+    courier = None
+    if run.summary.sync_type != "initial_sync":
+        courier = Courier(run.config, run.database_url)
+    try:
+        yield
+    finally:
+        run.close()
+        if courier is not None:
+            courier.finish()
+
+
 def _record_end(run: Run, status: str, error: str) -> None:
     """The run's own error matters more than one in recording it."""
     run.summary.status = "stopped" if status == "idle" else "error"
@@ -139,6 +152,4 @@ def _record_end(run: Run, status: str, error: str) -> None:
 
 def _deliver(run: Run) -> None:
     """What cannot be delivered stays owed; a run does not fail by it."""
-    from batch import notifier
-
     notifier.relay(run.connection, run.config, run.stop, everything=False)

@@ -1,0 +1,93 @@
+"""Delivers events while a run is still under way, in a process of its own.
+
+A run commits title by title and may take minutes; readers should not wait for its end. PostgreSQL
+wakes the courier at each commit that wrote to the outbox (`NOTIFY`), whichever process made it, and
+a notification server that does not answer holds up the courier and not the run.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import select
+import signal
+import time
+from contextlib import suppress
+from multiprocessing.connection import Connection as Pipe
+
+import sql
+from batch import notifier
+from batch.config import Config
+from batch.errors import BatchError
+from batch.lineage import die_with
+from batch.outbox import CHANNEL
+
+FINISH_S = 5.0  # for a delivery under way when the run ends; what is left stays owed
+
+log = logging.getLogger(__name__)
+
+
+class Courier:
+    """A child process that listens to the outbox.
+
+    Args:
+        config: where the notification server is.
+        database_url: where the outbox is.
+    """
+
+    def __init__(self, config: Config, database_url: str) -> None:
+        context = multiprocessing.get_context("fork")
+        self._pipe, theirs = context.Pipe()
+        arguments = (theirs, self._pipe, config, database_url, os.getpid())
+        self._process = context.Process(target=_serve, args=arguments, name="courier")
+        self._process.start()
+        theirs.close()
+
+    def finish(self) -> None:
+        """Lets a delivery under way end, and ends the process."""
+        with suppress(OSError):
+            self._pipe.send(None)
+        self._process.join(FINISH_S)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self._pipe.close()
+        self._process.close()
+
+
+class _NoStop:
+    """A delivery under way is ended by nobody but `Courier.finish`, which loses patience."""
+
+    def check(self) -> None:
+        return None
+
+    def wait(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+def _serve(pipe: Pipe, parents_end: Pipe, config: Config, database_url: str, parent: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    die_with(parent)
+    parents_end.close()
+    try:
+        with sql.connect(database_url, "mangahub-batch courier") as connection, sql.translated():
+            connection.execute(f"LISTEN {CHANNEL}")
+            _deliver_until_told(pipe, connection, config)
+    except (BatchError, sql.SqlError) as exc:
+        log.warning("Events are delivered at the end of the run only: %s", exc)
+
+
+def _deliver_until_told(pipe: Pipe, connection: sql.Connection, config: Config) -> None:
+    """One attempt for each commit; a server that turns out to be down is left alone."""
+    while not _told_to_end(pipe, connection):
+        for _ in connection.notifies(timeout=0):
+            pass  # one delivery takes everything that has come meanwhile
+        if notifier.relay(connection, config, _NoStop(), everything=False).is_down:
+            return
+
+
+def _told_to_end(pipe: Pipe, connection: sql.Connection) -> bool:
+    ready, _, _ = select.select([connection.fileno(), pipe.fileno()], [], [])
+    return pipe.fileno() in ready

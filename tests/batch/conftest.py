@@ -1,0 +1,58 @@
+"""Fixtures for the batch: stand-in APIs, and the real program against them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from mangadex_sim import Simulator
+
+
+@pytest.fixture
+def simulator() -> Iterator[Callable[..., Simulator]]:
+    """`simulator(titles=50, rate=0)` → a started Simulator; stopped after the test."""
+    with ExitStack() as stack:
+
+        def start(**settings: Any) -> Simulator:
+            return stack.enter_context(Simulator(**settings))
+
+        yield start
+
+
+@pytest.fixture
+def batch(run_batch: Callable[..., Any], database_url: str) -> Callable[..., Any]:
+    """`batch(sim, "initial-sync", "--json", WORKERS="2")` → Finished.
+
+    Keywords in capitals are settings without their MANGA_SYNC_; others go to the runner.
+    """
+
+    def run(sim: Simulator, *args: str, timeout: float = 60, **settings: str) -> Any:
+        env = batch_environment(sim, database_url, **settings)
+        return run_batch(*args, env=env, timeout=timeout)
+
+    return run
+
+
+def batch_environment(sim: Simulator, database_url: str, **settings: str) -> dict[str, str]:
+    """What the batch needs to know; a fast rate unless a test says otherwise."""
+    named = {f"MANGA_SYNC_{name}": value for name, value in settings.items()}
+    return {
+        "DATABASE_URL": database_url,
+        "MANGADEX_API_URL": sim.url,
+        "MANGA_SYNC_RATE_PER_SECOND": "200",
+        # Nobody listens there: events stay owed.
+        "UDP_SERVER_URL": "http://127.0.0.1:9",
+    } | named
+
+
+@pytest.fixture
+def environment(database_url: str) -> Callable[..., dict[str, str]]:
+    """`environment(sim, WORKERS="2")` → variables for a program that a test starts itself."""
+
+    def build(sim: Simulator, **settings: str) -> dict[str, str]:
+        return batch_environment(sim, database_url, **settings)
+
+    return build

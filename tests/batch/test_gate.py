@@ -1,0 +1,157 @@
+"""The run's turnstile, in this process and behind its Manager."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from itertools import pairwise
+
+import pytest
+
+from batch import gate as gate_module
+from batch.gate import MAX_FAILURES, Gate, GateAddress, GateServer
+
+
+def test_no_more_callers_are_inside_than_allowed() -> None:
+    gate = Gate(concurrency=2, per_second=1000, burst=100)
+    assert gate.enter("a", 1)
+    assert gate.enter("b", 1)
+    assert not gate.enter("c", 0.02)
+    gate.leave("a", 1)
+    assert gate.enter("c", 1)
+
+
+def test_turns_are_given_in_the_order_of_asking() -> None:
+    gate = Gate(concurrency=1, per_second=1000, burst=100)
+    assert gate.enter("first", 1)
+    order: list[str] = []
+
+    def caller(name: str) -> None:
+        assert gate.enter(name, 10)
+        order.append(name)
+        gate.leave(name, 1)
+
+    names = ["c", "a", "d", "b"]
+    threads = []
+    for name in names:
+        thread = threading.Thread(target=caller, args=(name,))
+        thread.start()
+        threads.append(thread)
+        _until(lambda name=name: name in gate._waiting)  # type: ignore[misc]
+    gate.leave("first", 1)
+    for thread in threads:
+        thread.join(10)
+    assert order == names
+
+
+def test_who_gives_up_waiting_keeps_the_place_in_the_queue() -> None:
+    gate = Gate(concurrency=1, per_second=1000, burst=100)
+    assert gate.enter("holder", 1)
+    assert not gate.enter("early", 0.01)
+    assert not gate.enter("late", 0.01)
+    gate.leave("holder", 1)
+    assert not gate.enter("late", 0.01)
+    assert gate.enter("early", 1)
+
+
+def test_a_place_in_the_queue_that_nobody_comes_back_for_is_dropped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gate_module, "ABSENCE_S", 0.0)
+    gate = Gate(concurrency=1, per_second=1000, burst=100)
+    assert gate.enter("holder", 1)
+    assert not gate.enter("dead", 0.01)
+    gate.leave("holder", 1)
+    assert gate.enter("alive", 1)
+
+
+def test_a_turn_whose_lease_is_over_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate_module, "LEASE_S", 0.0)
+    gate = Gate(concurrency=1, per_second=1000, burst=100)
+    assert gate.enter("dead", 1)
+    assert gate.enter("alive", 1)
+
+
+def test_what_a_dead_caller_held_is_taken_back() -> None:
+    gate = Gate(concurrency=1, per_second=1000, burst=100)
+    assert gate.enter("dead", 1)
+    gate.forget("dead")
+    assert gate.enter("alive", 1)
+
+
+def test_turns_are_paced() -> None:
+    gate = Gate(concurrency=5, per_second=50, burst=1)
+    times = []
+    for _ in range(4):
+        assert gate.enter("a", 1)
+        times.append(time.monotonic())
+        gate.leave("a", 1)
+    assert all(later - earlier >= 0.0195 for earlier, later in pairwise(times))
+
+
+def test_a_burst_goes_at_once() -> None:
+    gate = Gate(concurrency=20, per_second=0.1, burst=10)
+    assert all(gate.enter(f"caller {n}", 0.5) for n in range(10))
+    assert not gate.enter("one more", 0.01)
+
+
+def test_failures_in_a_row_open_the_circuit_and_a_success_between_does_not() -> None:
+    gate = Gate(concurrency=1, per_second=1000, burst=1)
+    for _ in range(MAX_FAILURES - 1):
+        gate.report(False)
+    gate.report(True)
+    assert not gate.is_open()
+    for _ in range(MAX_FAILURES):
+        gate.report(False)
+    assert gate.is_open()
+
+
+def test_calls_are_counted() -> None:
+    gate = Gate(concurrency=1, per_second=1000, burst=10)
+    gate.enter("a", 1)
+    gate.leave("a", 3)
+    gate.enter("a", 1)
+    gate.leave("a", 0)
+    assert gate.spent() == 3
+
+
+def test_a_served_gate_is_one_for_all_processes() -> None:
+    server = GateServer(Gate(concurrency=1, per_second=1000, burst=10))
+    try:
+        child = multiprocessing.get_context("fork").Process(
+            target=_enter_and_leave_nothing_back, args=(server.address,)
+        )
+        child.start()
+        child.join(10)
+        assert child.exitcode == -signal.SIGKILL
+        assert not server.gate.enter("parent", 0.05)
+        server.forget("child")
+        assert server.gate.enter("parent", 5)
+        server.gate.leave("parent", 2)
+        assert server.gate.spent() == 2
+    finally:
+        spent = server.close()
+    assert spent == 2
+
+
+def test_a_server_whose_process_is_gone_is_closed_without_a_fuss() -> None:
+    server = GateServer(Gate(concurrency=1, per_second=1000, burst=10))
+    pid = server._manager._process.pid  # type: ignore[attr-defined]
+    os.kill(pid, signal.SIGKILL)
+    server.forget("anyone")
+    assert server.close() == 0
+
+
+def _enter_and_leave_nothing_back(address: GateAddress) -> None:
+    address.connect().enter("child", 5)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _until(condition: object) -> None:
+    deadline = time.monotonic() + 5
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < deadline
+        time.sleep(0.001)

@@ -1,0 +1,412 @@
+"""`initial-sync`, the real program against the stand-in API and a real database."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import sql
+from mangadex_sim import Simulator
+
+Batch = Callable[..., Any]
+Simulators = Callable[..., Simulator]
+
+
+def rows(connection: sql.Connection, query: str) -> list[Any]:
+    return connection.execute(query.encode()).fetchall()
+
+
+def count(connection: sql.Connection, table: str = "manga") -> int:
+    return int(rows(connection, f"SELECT count(*) FROM {table}")[0][0])
+
+
+def wait_for(condition: Callable[[], bool], timeout_s: float = 20) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def rejected(connection: sql.Connection) -> dict[str, Any]:
+    query = "SELECT metadata->'rejected' FROM sync_state WHERE sync_type = 'initial_sync'"
+    return rows(connection, query)[0][0] or {}
+
+
+def test_as_many_titles_as_asked_for_are_stored(
+    simulator: Simulators, batch: Batch, connection: sql.Connection
+) -> None:
+    sim = simulator(titles=400, rate=0)
+    done = batch(sim, "initial-sync", "--count", "150", "--json")
+    assert done.code == 0, done.stderr
+    assert (
+        done.json.items()
+        >= {
+            "sync_type": "initial_sync",
+            "status": "completed",
+            "requests": 2,
+            "manga_seen": 150,
+            "manga_new": 150,
+            "events": 0,
+            "failed": 0,
+        }.items()
+    )
+    assert count(connection) == 150
+    assert count(connection, "notification_events") == 0
+    without_genre = "SELECT count(*) FROM manga m WHERE NOT EXISTS"
+    without_genre += " (SELECT FROM manga_genres g WHERE g.manga_id = m.id)"
+    assert rows(connection, without_genre)[0][0] < 75
+
+
+def test_the_default_count_is_150(
+    simulator: Simulators, batch: Batch, connection: sql.Connection
+) -> None:
+    assert batch(simulator(titles=400, rate=0), "initial-sync").code == 0
+    assert count(connection) == 150
+
+
+def test_a_catalogue_smaller_than_the_count_is_no_error(
+    simulator: Simulators, batch: Batch, connection: sql.Connection
+) -> None:
+    done = batch(simulator(titles=30, rate=0), "initial-sync", "--json", CONTENT_RATINGS=ALL)
+    assert (done.code, done.json["status"]) == (0, "completed")
+    assert count(connection) == 30
+
+
+ALL = "safe,suggestive,erotica,pornographic"
+
+
+def test_a_completed_run_is_skipped_unless_more_is_asked_for_or_forced(
+    simulator: Simulators, batch: Batch, connection: sql.Connection
+) -> None:
+    sim = simulator(titles=300, rate=0)
+
+    def outcome(*arguments: str) -> tuple[str, int]:
+        done = batch(sim, "initial-sync", "--json", *arguments)
+        assert done.code == 0
+        return done.json["status"], done.json["requests"]
+
+    assert outcome("--count", "120") == ("completed", 2)
+    assert outcome("--count", "120") == ("skipped", 0)
+    assert outcome("--count", "50") == ("skipped", 0)
+    assert outcome("--count", "50", "--force") == ("completed", 1)
+    assert outcome("--count", "130") == ("completed", 2)
+    assert outcome("--all")[0] == "completed"
+    assert outcome("--all") == ("skipped", 0)
+    assert outcome("--count", "10000") == ("skipped", 0)
+    assert count(connection) == 300 - hidden_titles(sim)
+
+
+def hidden_titles(sim: Simulator) -> int:
+    """Pornographic titles of a simulator, which are not imported by default."""
+    import requests
+
+    def total(*ratings: str) -> int:
+        parameters = [("contentRating[]", rating) for rating in ratings]
+        headers = {"User-Agent": "mangahub-tests/1"}
+        answer = requests.get(f"{sim.url}/manga", parameters, headers=headers, timeout=10)
+        return int(answer.json()["total"])
+
+    return total("pornographic")
+
+
+def test_it_can_be_switched_off(simulator: Simulators, batch: Batch) -> None:
+    done = batch(simulator(titles=10), "initial-sync", "--json", INITIAL="false")
+    assert (done.code, done.json["status"], done.json["requests"]) == (0, "skipped", 0)
+
+
+def test_the_whole_catalogue_is_walked_past_the_ceiling_of_ten_thousand(
+    simulator: Simulators, batch: Batch, connection: sql.Connection
+) -> None:
+    sim = simulator(titles=21_000, rate=0)
+    done = batch(
+        sim,
+        "initial-sync",
+        "--all",
+        "--json",
+        RATE_PER_SECOND="1000",
+        RATE_CONCURRENCY="10",
+        WORKERS="2",
+        CONTENT_RATINGS=ALL,
+        timeout=120,
+    )
+    assert done.code == 0, done.stderr
+    assert count(connection) == 21_000
+    assert 210 <= done.json["requests"] <= 216
+    assert sim.stats()["by_status"] == {"200": done.json["requests"]}
+
+
+def test_a_killed_run_goes_on_where_it_was(
+    simulator: Simulators,
+    batch: Batch,
+    environment: Callable[..., dict[str, str]],
+    start_program: Callable[..., subprocess.Popen[str]],
+    connection: sql.Connection,
+) -> None:
+    sim = simulator(titles=2000, rate=0, latency_s=0.05)
+    process = start_program(
+        "batch", "initial-sync", "--count", "1500", env=environment(sim, RATE_PER_SECOND="30")
+    )
+    wait_for(lambda: count(connection, "sync_pages") >= 4)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait(10)
+    before = rows(connection, "SELECT status, last_cursor FROM sync_state ORDER BY id")[0]
+    assert before[0] == "running"
+    assert before[1].startswith("followedCount since the beginning offset ")
+    stored = count(connection, "sync_pages")
+    sim.reset()
+    assert batch(sim, "status").stdout.count("killed") == 2
+    done = batch(sim, "initial-sync", "--count", "1500", "--json")
+    assert done.code == 0, done.stderr
+    assert "The run before did not end by itself" in done.stderr
+    assert done.json["manga_seen"] == 1500
+    assert stored >= 4
+    assert sim.stats()["total"] <= 15 - 4
+    assert count(connection) == 1500
+    assert count(connection, "sync_pages") == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
+def test_a_signal_ends_it_between_two_pages(
+    simulator: Simulators,
+    environment: Callable[..., dict[str, str]],
+    start_program: Callable[..., subprocess.Popen[str]],
+    connection: sql.Connection,
+    number: signal.Signals,
+) -> None:
+    sim = simulator(titles=2000, rate=0, latency_s=0.2)
+    env = environment(sim, RATE_PER_SECOND="10")
+    process = start_program("batch", "initial-sync", "--count", "1500", "--json", env=env)
+    wait_for(lambda: count(connection, "sync_pages") >= 2)
+    os.killpg(process.pid, number)  # as a terminal and systemd do: to every process
+    began = time.monotonic()
+    stdout, stderr = process.communicate(timeout=15)
+    assert time.monotonic() - began < 10
+    assert process.returncode == 128 + number, stderr
+    assert "Traceback" not in stderr
+    assert f"stopped by signal {number.value}" in stderr.splitlines()[-1]
+    assert '"status": "stopped"' in stdout
+    query = "SELECT status, error_message FROM sync_state WHERE sync_type = 'initial_sync'"
+    status, message = rows(connection, query)[0]
+    assert (status, message.startswith("stopped by signal")) == ("idle", True)
+    # What was under way has been finished: every request that was made is a stored page.
+    assert count(connection, "sync_pages") == sim.stats()["total"]
+
+
+def test_a_second_signal_leaves_at_once(
+    simulator: Simulators,
+    environment: Callable[..., dict[str, str]],
+    start_program: Callable[..., subprocess.Popen[str]],
+) -> None:
+    sim = simulator(titles=200, rate=0)
+    sim.fail("hang", count=None)
+    process = start_program("batch", "initial-sync", env=environment(sim))
+    wait_for(lambda: sim.stats()["total"] >= 1)
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.2)
+    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 128 + signal.SIGTERM
+    assert time.monotonic() - began < 2
+    sim.heal()
+
+
+def test_a_worker_that_is_killed_costs_nothing(
+    simulator: Simulators,
+    environment: Callable[..., dict[str, str]],
+    start_program: Callable[..., subprocess.Popen[str]],
+    connection: sql.Connection,
+) -> None:
+    sim = simulator(titles=2000, rate=0, latency_s=0.1)
+    env = environment(sim, RATE_PER_SECOND="20", WORKERS="3")
+    process = start_program("batch", "initial-sync", "--count", "1000", "--json", env=env)
+    wait_for(lambda: count(connection, "sync_pages") >= 2)
+    os.kill(worker_pids(process.pid)[-1], signal.SIGKILL)
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 0, stderr
+    assert "A worker died by itself name=worker-" in stderr
+    assert count(connection) == 1000
+
+
+def worker_pids(parent: int) -> list[int]:
+    """The program's children; the first is the Manager."""
+    with open(f"/proc/{parent}/task/{parent}/children") as listing:
+        return [int(pid) for pid in listing.read().split()]
+
+
+def test_of_two_runs_at_once_the_second_is_told_to_come_back(
+    simulator: Simulators,
+    batch: Batch,
+    environment: Callable[..., dict[str, str]],
+    start_program: Callable[..., subprocess.Popen[str]],
+    connection: sql.Connection,
+) -> None:
+    sim = simulator(titles=500, rate=0, latency_s=0.1)
+    env = environment(sim, RATE_PER_SECOND="1")
+    first = start_program("batch", "initial-sync", "--count", "400", env=env)
+    running = "SELECT status FROM sync_state WHERE sync_type = 'initial_sync'"
+    wait_for(lambda: rows(connection, running)[0][0] == "running")
+    began = time.monotonic()
+    second = batch(sim, "initial-sync", "--json")
+    assert time.monotonic() - began < 5
+    assert second.code == 75
+    assert second.json["error"] == "another run of initial-sync is under way on this database"
+    assert len(second.stderr.splitlines()) == 1
+    first.terminate()
+    assert first.wait(15) == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [
+        ("title_number_where_text", "is a number, not text"),
+        ("title_1mb", "characters, at most 2,000 are allowed"),
+        ("title_without_id", "an entity with the id None"),
+    ],
+)
+def test_a_title_that_cannot_be_used_is_recorded_and_retried_and_costs_no_other(
+    simulator: Simulators, batch: Batch, connection: sql.Connection, mode: str, reason: str
+) -> None:
+    sim = simulator(titles=300, rate=0)
+    sim.fail(mode, count=1, position=3)
+    done = batch(sim, "initial-sync", "--count", "100", "--json")
+    assert done.code == 0, done.stderr
+    assert done.json["failed"] == 1
+    refused = rejected(connection)
+    assert len(refused) == 1
+    assert reason in f"{next(iter(refused))} {next(iter(refused.values()))['reason']}"
+    assert reason in batch(sim, "status").stdout or "None" in reason
+    with_id = mode != "title_without_id"
+    assert count(connection) == (99 if with_id else 100)
+    again = batch(sim, "initial-sync", "--count", "100", "--json")
+    if with_id:
+        assert (again.json["manga_new"], again.json["requests"]) == (1, 1)
+        assert rejected(connection) == {}
+        assert count(connection) == 100
+
+
+@pytest.mark.parametrize("mode", ["title_nul", "same_title_twice"])
+def test_oddities_that_can_be_stored_are(
+    simulator: Simulators, batch: Batch, connection: sql.Connection, mode: str
+) -> None:
+    sim = simulator(titles=300, rate=0)
+    sim.fail(mode, count=1, position=3)
+    done = batch(sim, "initial-sync", "--count", "100", "--json")
+    assert done.code == 0, done.stderr
+    assert count(connection) == 100
+    assert rejected(connection) == {}
+
+
+@pytest.mark.parametrize(
+    "mode",
+    [
+        "429_epoch",
+        "429_retry_after",
+        "429_bare",
+        "400_html_overload",
+        "500",
+        "502_html",
+        "503",
+        "html_200",
+        "cut",
+        "empty_body",
+        "empty_array",
+        "not_json",
+        "reset",
+    ],
+)
+def test_a_fault_that_passes_is_got_over(
+    simulator: Simulators, batch: Batch, connection: sql.Connection, mode: str
+) -> None:
+    sim = simulator(titles=200, rate=0)
+    sim.fail(mode, count=1)
+    done = batch(sim, "initial-sync", "--count", "100", "--json")
+    assert done.code == 0, done.stderr
+    assert done.json["requests"] == 2
+    assert count(connection) == 100
+    assert "Traceback" not in done.stderr
+    assert "A request will be repeated" in done.stderr
+
+
+def test_a_source_that_is_down_at_the_start_ends_the_run_with_75(
+    simulator: Simulators, batch: Batch
+) -> None:
+    sim = simulator(titles=200, rate=0)
+    sim.down()
+    done = batch(sim, "initial-sync", "--count", "100", "--json")
+    assert done.code == 75
+    assert "after 5 tries: GET /manga" in done.json["error"]
+    assert done.json["status"] == "error"
+    assert "Traceback" not in done.stderr
+    sim.up()
+
+
+def test_a_source_that_goes_down_half_way_costs_only_time(
+    simulator: Simulators, batch: Batch, connection: sql.Connection
+) -> None:
+    sim = simulator(titles=2000, rate=0)
+    sim.fail("500", count=None, skip=6)
+    done = batch(sim, "initial-sync", "--count", "1000", "--json")
+    assert done.code == 75, done.stderr
+    assert done.json["manga_seen"] == count(connection) == 600
+    query = "SELECT status, error_message FROM sync_state WHERE sync_type = 'initial_sync'"
+    assert rows(connection, query)[0][0] == "error"
+    # The circuit opens: ten workers do not try five times each.
+    assert sim.stats()["total"] < 25
+    sim.heal()
+    sim.reset()
+    done = batch(sim, "initial-sync", "--count", "1000", "--json")
+    assert done.code == 0, done.stderr
+    assert count(connection) == 1000
+    assert sim.stats()["total"] == 4
+
+
+def test_a_ban_stops_everything_at_once(simulator: Simulators, batch: Batch) -> None:
+    sim = simulator(titles=2000, rate=0)
+    sim.fail("403_html_ban", count=None)
+    done = batch(sim, "initial-sync", "--json")
+    assert done.code == 75
+    assert "banned" in done.json["error"]
+    asked = sim.stats()["total"]
+    assert asked <= 2
+    done = batch(sim, "initial-sync", "--json")
+    assert done.code == 75
+    assert "pause" in done.json["error"]
+    assert sim.stats()["total"] == asked
+
+
+def test_never_more_than_five_requests_reach_the_source_in_any_second(
+    simulator: Simulators, batch: Batch, connection: sql.Connection
+) -> None:
+    sim = simulator(titles=2000, latency_s=0.05)
+    done = batch(sim, "initial-sync", "--count", "1500", "--json", RATE_PER_SECOND="5")
+    assert done.code == 0, done.stderr
+    assert sim.stats()["by_status"] == {"200": 15}
+    assert sim.stats()["max_in_a_second"] <= 5
+    assert count(connection) == 1500
+
+
+def test_two_runs_on_one_host_share_one_budget(
+    simulator: Simulators,
+    batch: Batch,
+    environment: Callable[..., dict[str, str]],
+    start_program: Callable[..., subprocess.Popen[str]],
+    postgres: str,
+    empty_database_url: str,
+) -> None:
+    sim = simulator(titles=2000)
+    sql.migrate(empty_database_url)
+    env = environment(sim, RATE_PER_SECOND="5")
+    other = start_program("batch", "initial-sync", "--count", "800", env=env)
+    env = {**env, "DATABASE_URL": empty_database_url}
+    third = start_program("batch", "initial-sync", "--count", "800", env=env)
+    for process in (other, third):
+        _, stderr = process.communicate(timeout=60)
+        assert process.returncode == 0, stderr
+    assert sim.stats()["by_status"] == {"200": 16}
+    assert sim.stats()["max_in_a_second"] <= 5
