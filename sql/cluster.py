@@ -17,12 +17,13 @@ from sql import processes
 from sql.binaries import Binaries
 from sql.errors import EmbeddedUnavailable
 from sql.owner import Owner
-from sql.places import Places, explain
+from sql.places import Places
 
 _STOP_TIMEOUT_S = 60.0
 # A server that was killed replays its log first.
 _START_TIMEOUT_S = 120.0
 _POLL_S = 0.01
+_UNFINISHED = ".data-"
 
 _CONFIGURATION = """
 # Written once for the embedded server; what follows here may be changed.
@@ -53,17 +54,22 @@ def major_version(places: Places) -> int | None:
 
 def create(places: Places, binaries: Binaries, owner: Owner, durable: bool = True) -> None:
     """Makes a new data directory beside its place and moves it there when it is whole."""
-    for left_over in places.home.glob(".data-*"):
-        shutil.rmtree(left_over, ignore_errors=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=places.home))
     try:
-        unfinished = Path(tempfile.mkdtemp(prefix=".data-", dir=places.home))
         owner.give(unfinished)
         _initdb(unfinished, binaries, owner, durable)
-        with open(unfinished / "postgresql.conf", "a", encoding="utf-8") as file:
-            file.write(_CONFIGURATION if durable else _CONFIGURATION + "fsync = off\n")
+        settings = _CONFIGURATION if durable else _CONFIGURATION + "fsync = off\n"
+        owner.append(unfinished / "postgresql.conf", settings)
         os.rename(unfinished, places.cluster)
-    except OSError as exc:
-        raise EmbeddedUnavailable(explain(exc, places.home)) from exc
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+
+
+def remove_unfinished(places: Places) -> None:
+    """What a `create` that was killed left behind."""
+    for left_over in places.home.glob(f"{_UNFINISHED}*"):
+        shutil.rmtree(left_over, ignore_errors=True)
 
 
 def _initdb(target: Path, binaries: Binaries, owner: Owner, durable: bool) -> None:
@@ -78,7 +84,6 @@ def _initdb(target: Path, binaries: Binaries, owner: Owner, durable: bool) -> No
     )
     if done.returncode == 0:
         return
-    shutil.rmtree(target, ignore_errors=True)
     raise EmbeddedUnavailable(
         f"cannot make a database in {target.parent}: {_complaint(done.stderr)}: "
         "mend it, set MANGAHUB_DATA to another place, or set DATABASE_URL"
@@ -102,7 +107,11 @@ def start(places: Places, binaries: Binaries, owner: Owner, is_ready: Callable[[
         EmbeddedUnavailable: it ended, or is not ready in time; its own words are in the text.
     """
     _clear_the_way(places)
-    pid = _spawn(places, binaries, owner)
+    await_ready(places, _spawn(places, binaries, owner), is_ready)
+
+
+def await_ready(places: Places, pid: int, is_ready: Callable[[], bool]) -> None:
+    """Waits for a server that starts; it may have to replay its log first."""
     deadline = monotonic() + _START_TIMEOUT_S
     pause = Event()
     while not is_ready():
@@ -117,9 +126,9 @@ def start(places: Places, binaries: Binaries, owner: Owner, is_ready: Callable[[
 
 
 def _clear_the_way(places: Places) -> None:
-    """Removes what a killed server left: its children, and a pid file that names another process.
+    """Removes what a killed server left: its children, and files that name another process now.
 
-    PostgreSQL itself would refuse to start where that pid is in use again by the same user.
+    PostgreSQL itself would refuse to start where their pid is in use again by the same user.
     """
     deadline = monotonic() + 2
     pause = Event()
@@ -130,7 +139,8 @@ def _clear_the_way(places: Places) -> None:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         pause.wait(_POLL_S)
-    (places.cluster / "postmaster.pid").unlink(missing_ok=True)
+    for lock in (places.cluster / "postmaster.pid", places.socket_lock, places.socket):
+        lock.unlink(missing_ok=True)
 
 
 def _spawn(places: Places, binaries: Binaries, owner: Owner) -> int:

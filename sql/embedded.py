@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,11 +17,12 @@ from time import monotonic
 
 from mangahub.env import Env
 from sql import binaries, cluster, owner, processes
-from sql.connection import connect
+from sql.connection import connect, translated
 from sql.errors import DatabaseDown, EmbeddedUnavailable
 from sql.places import Places, explain, prepare
 
 _LOCK_TIMEOUT_S = 180.0
+_WATCH_INTERVAL_S = 0.5
 
 
 def places(data: Path) -> Places:
@@ -44,7 +46,7 @@ def ensure_running(data: Path, env: Env, durable: bool = True) -> str:
 
 def is_ready(place: Places) -> bool:
     """Whether the server takes connections and has our database; starts no process to find out."""
-    return place.sockets.is_dir() and _answers(place.url())
+    return os.path.isdir(place.sockets) and _answers(place.url())
 
 
 def _answers(url: str) -> bool:
@@ -56,12 +58,25 @@ def _answers(url: str) -> bool:
 
 
 def stop(data: Path) -> bool:
-    """Stops the server; False if it was not running."""
+    """Stops the server, ending open sessions; False if it was not running."""
     place = places(data)
-    if processes.postmaster(place.cluster) is None:
+    if pid(data) is None:
         return False
     with _locked(place, owner.choose(place.home)):
         return cluster.stop(place)
+
+
+def watch(data: Path, env: Env, signals: set[signal.Signals]) -> bool:
+    """Runs the server until one of the signals, which must be blocked, comes; then stops it.
+
+    False if it ended by itself.
+    """
+    ensure_running(data, env)
+    while signal.sigtimedwait(signals, _WATCH_INTERVAL_S) is None:
+        if pid(data) is None:
+            return False
+    stop(data)
+    return True
 
 
 def pid(data: Path) -> int | None:
@@ -69,25 +84,38 @@ def pid(data: Path) -> int | None:
 
 
 def _start(place: Places, user: owner.Owner, env: Env, durable: bool) -> None:
+    """Under the lock: looks again, then makes and starts what is missing."""
     if is_ready(place):
         return
     programs = binaries.find(env, cluster.major_version(place))
     programs = binaries.reachable(programs, user, place.home.parent)
-    if not cluster.exists(place):
-        cluster.create(place, programs, user, durable)
+    try:
+        cluster.remove_unfinished(place)
+        if not cluster.exists(place):
+            cluster.create(place, programs, user, durable)
+        _run(place, programs, user)
+    except OSError as exc:
+        raise EmbeddedUnavailable(explain(exc, place.home)) from exc
+
+
+def _run(place: Places, programs: binaries.Binaries, user: owner.Owner) -> None:
+    """Starts the server, or waits for one that is starting; replaces one without its socket."""
     admin = place.url("postgres", "postgres")
-    if processes.postmaster(place.cluster) is None or not _answers(admin):
-        # One that runs and does not answer has lost its socket, or is not ready and will wait.
+    running = processes.postmaster(place.cluster)
+    if running is not None and place.socket.exists():
+        cluster.await_ready(place, running, lambda: _answers(admin))
+    else:
         cluster.stop(place)
         cluster.start(place, programs, user, lambda: _answers(admin))
-    _ensure_database(admin)
+    with translated():
+        _ensure_database(admin)
 
 
 def _ensure_database(admin: str) -> None:
     """The role and the database that the programs use; a start that was killed may lack them."""
     with connect(admin, "mangahub-start") as connection:
         if not connection.execute("SELECT FROM pg_roles WHERE rolname = 'mangahub'").fetchall():
-            connection.execute("CREATE ROLE mangahub LOGIN CREATEDB")
+            connection.execute("CREATE ROLE mangahub LOGIN")
         found = connection.execute("SELECT FROM pg_database WHERE datname = 'mangahub'")
         if not found.fetchall():
             connection.execute("CREATE DATABASE mangahub OWNER mangahub")

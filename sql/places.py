@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import stat
+import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -38,12 +39,24 @@ class Places:
 
     @property
     def sockets(self) -> Path:
-        """The socket's directory: a short one below /tmp where the path would be too long."""
+        """The socket's directory: a short one below /tmp where the path would not do.
+
+        It would not if it is too long, or holds what separates or quotes directories.
+        """
         place = self.home / "run"
-        if len(os.fsencode(place / _SOCKET_NAME)) <= _SOCKET_LIMIT:
+        fits = len(os.fsencode(place / _SOCKET_NAME)) <= _SOCKET_LIMIT
+        if fits and not re.search(r'[",\x00-\x1f]', str(place)):
             return place
         mark = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:16]
         return Path(f"/tmp/mangahub-{mark}")
+
+    @property
+    def socket(self) -> Path:
+        return self.sockets / _SOCKET_NAME
+
+    @property
+    def socket_lock(self) -> Path:
+        return self.sockets / f"{_SOCKET_NAME}.lock"
 
     def url(self, user: str = "mangahub", database: str = "mangahub") -> str:
         return f"postgresql://{user}@/{database}?host={quote(str(self.sockets), safe='/')}"
@@ -69,24 +82,30 @@ def prepare(places: Places, owner: Owner) -> None:
 
 def _make_private(folder: Path, owner: Owner) -> None:
     """A directory of `owner` alone; one that somebody else made is refused, not repaired."""
-    try:
+    with suppress(FileExistsError):
         folder.mkdir(mode=0o700)
-    except FileExistsError:
-        pass
-    else:
-        owner.give(folder)
-    found = os.lstat(folder)
-    # Killed between its two steps, root left a directory of its own: empty, and its to give.
-    if found.st_uid == os.geteuid() and owner.is_other and not os.listdir(folder):
-        owner.give(folder)
-        found = os.lstat(folder)
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner.uid:
-        raise EmbeddedUnavailable(
-            f"{folder} belongs to another user ({name_of(found.st_uid)}) or is no directory: "
-            "remove it, or set DATABASE_URL"
-        )
-    if found.st_mode & 0o077:
-        folder.chmod(0o700)
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except (NotADirectoryError, PermissionError) as exc:
+        raise EmbeddedUnavailable(_foreign(folder, os.lstat(folder).st_uid)) from exc
+    try:
+        # As root we made it a moment ago, or were killed before we could give it away.
+        if owner.is_other and os.fstat(handle).st_uid == 0 and not os.listdir(handle):
+            os.chown(handle, owner.uid, owner.gid)
+        found = os.fstat(handle)
+        if found.st_uid != owner.uid:
+            raise EmbeddedUnavailable(_foreign(folder, found.st_uid))
+        if found.st_mode & 0o077:
+            os.fchmod(handle, 0o700)
+    finally:
+        os.close(handle)
+
+
+def _foreign(folder: Path, uid: int) -> str:
+    return (
+        f"{folder} was made by another user ({name_of(uid)}) or is no directory: "
+        "remove it, set MANGAHUB_DATA to another place, or set DATABASE_URL"
+    )
 
 
 def _unreachable(data: Path, owner: Owner) -> str:

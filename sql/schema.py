@@ -39,6 +39,7 @@ WHERE NOT tgisinternal AND tgenabled = %s AND tgrelid IN (
     to_regclass('users'), to_regclass('manga'), to_regclass('genres'),
     to_regclass('manga_genres'), to_regclass('user_library'), to_regclass('chapters'),
     to_regclass('notifications'), to_regclass('sync_state'))"""
+_TABLE_TIMEOUT_S = 30.0
 # Any constant does, as long as all programs agree on it.
 _LOCK_KEY = 7_241_905_318_842_011
 
@@ -138,7 +139,8 @@ def _apply(connection: Connection, migration: Migration) -> bool:
             if migration.name in recorded:
                 return False
             # Waiting longer for a table would make its other users queue behind us.
-            connection.execute("SET LOCAL lock_timeout = '30s'")
+            timeout = f"{_TABLE_TIMEOUT_S * 1000:.0f}ms"
+            connection.execute("SELECT set_config('lock_timeout', %s, true)", (timeout,))
             connection.execute(_CREATE)
             with _quiet_triggers(connection):
                 connection.execute(migration.text.encode())
@@ -149,7 +151,8 @@ def _apply(connection: Connection, migration: Migration) -> bool:
             return True
     except psycopg.errors.LockNotAvailable as exc:
         raise DatabaseDown(
-            f"migration {migration.name} waited 30 s for a table that others keep locked: "
+            f"migration {migration.name} waited {_TABLE_TIMEOUT_S:.0f} s for a table that "
+            "others keep locked: "
             "try again when they are done"
         ) from exc
     except psycopg.Error as exc:

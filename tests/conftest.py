@@ -55,7 +55,7 @@ def _memory() -> Path | None:
 @pytest.fixture
 def home() -> Iterator[Path]:
     """A directory for MANGAHUB_DATA; an embedded server that was started there is stopped."""
-    folder = _make_directory()
+    folder = _make_directory(_memory())
     yield folder
     embedded.stop(folder)
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,99 @@
+"""`python -m sql start|stop|status|url`: the embedded PostgreSQL, for units and for people.
+
+Exit codes: 0 done · 1 failed · 2 bad usage or configuration · 3 `status`: it does not run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+
+from mangahub.env import Env, SettingError, data_dir
+from sql import embedded
+from sql.errors import SqlError
+
+_NOT_RUNNING = 3
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command and returns the exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        code: int = arguments.run(arguments)
+        return code
+    except SettingError as exc:
+        print(f"sql: {exc}", file=sys.stderr)
+        return 2
+    except SqlError as exc:
+        print(f"sql: {exc}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m sql",
+        description="Controls the embedded PostgreSQL that is used where DATABASE_URL is not set.",
+        epilog="Its files are below MANGAHUB_DATA, in the directory `postgres`.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="start|stop|status|url")
+    start = commands.add_parser("start", help="start it, or do nothing if it runs")
+    start.add_argument(
+        "--foreground",
+        action="store_true",
+        help="stay until TERM or Ctrl-C and stop it then; ends with 1 if the server ends by itself",
+    )
+    start.set_defaults(run=_start)
+    stop = commands.add_parser("stop", help="end all sessions and stop it")
+    stop.set_defaults(run=_stop)
+    status = commands.add_parser("status", help="say whether it runs; exit code 3 if it does not")
+    status.set_defaults(run=_status)
+    url = commands.add_parser("url", help="print its URL, and start it if necessary")
+    url.set_defaults(run=_url)
+    return parser
+
+
+def _start(arguments: argparse.Namespace) -> int:
+    env = Env()
+    if arguments.foreground:
+        return _stay(env)
+    print(embedded.ensure_running(data_dir(env), env))
+    return 0
+
+
+def _stay(env: Env) -> int:
+    ends = {signal.SIGTERM, signal.SIGINT}
+    # Blocked, so that one that comes while the server starts is not lost; see sigtimedwait.
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+    place = embedded.places(data_dir(env))
+    print(f"sql: serving {place.url()}, log in {place.log}", file=sys.stderr)
+    if embedded.watch(data_dir(env), env, ends):
+        return 0
+    print(f"sql: the server ended by itself, see {place.log}", file=sys.stderr)
+    return 1
+
+
+def _stop(_: argparse.Namespace) -> int:
+    stopped = embedded.stop(data_dir(Env()))
+    print("stopped" if stopped else "not running")
+    return 0
+
+
+def _status(_: argparse.Namespace) -> int:
+    data = data_dir(Env())
+    pid = embedded.pid(data)
+    if pid is None:
+        print(f"not running ({embedded.places(data).home})")
+        return _NOT_RUNNING
+    print(f"running, process {pid}: {embedded.places(data).url()}")
+    return 0
+
+
+def _url(_: argparse.Namespace) -> int:
+    env = Env()
+    print(embedded.ensure_running(data_dir(env), env))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
