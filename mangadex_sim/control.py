@@ -51,6 +51,10 @@ class Control:
             "settings": self._settings,
         }
 
+    def paths(self) -> list[str]:
+        """Return the names of all orders."""
+        return list(self._orders)
+
     def order(self, path: str, order: Json) -> Json:
         """Carry out one order; LookupError, ValueError or TypeError for a bad one."""
         carry_out = self._orders.get(path)

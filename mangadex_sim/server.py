@@ -39,9 +39,9 @@ class Server:
     def __init__(self, handler: Handler, host: str, port: int) -> None:
         self._handler = handler
         self._stopped = threading.Event()
-        self._lock = threading.Lock()  # guards the three below
+        self._lock = threading.Lock()  # guards what follows
         self._connections: dict[socket.socket, threading.Thread] = {}
-        self._reopening: threading.Thread | None = None
+        self._helpers: list[threading.Thread] = []  # acceptors, and those that end an outage
         self._listener: socket.socket | None = None
         self._family = socket.AF_INET6 if ":" in host else socket.AF_INET
         bound = self._bind(host, port)
@@ -83,7 +83,7 @@ class Server:
                 if thread is not threading.current_thread():  # that one brought the order
                     _shut(connection)
         if seconds is not None:
-            self._reopening = self._start(self._reopen_after, seconds)
+            self._start(self._reopen_after, seconds)
 
     def _reopen_after(self, seconds: float) -> None:
         if not self._stopped.wait(seconds):
@@ -101,14 +101,14 @@ class Server:
             threads = list(self._connections.values())
             for connection in self._connections:
                 _shut(connection)
-        for thread in [*threads, *filter(None, [self._reopening])]:
+        for thread in [*threads, *self._helpers]:
             thread.join(_JOIN_S)
 
-    def _start(self, target: Callable[..., None], *arguments: object) -> threading.Thread:
+    def _start(self, target: Callable[..., None], *arguments: object) -> None:
         thread = threading.Thread(target=target, args=arguments, daemon=True,
                                   name=f"mangadex_sim{target.__name__}")
+        self._helpers = [*(each for each in self._helpers if each.is_alive()), thread]
         thread.start()
-        return thread
 
     # --- connections ---------------------------------------------------------------------------
 
@@ -151,21 +151,18 @@ class Server:
 
     def _respond(self, connection: socket.socket, request: Request) -> bool:
         """Answer one request; return whether the connection can be used again."""
-        outcome = "client_gone"
+        outcome = "failed"
         try:
             reply, due_s = self._handler.handle(request)
             self._stopped.wait(max(0.0, due_s - time.monotonic()))
-            reusable = write_reply(connection, reply, request.keep_alive, self._stopped)
             outcome = str(reply.status) if reply.manner is Manner.PLAIN else reply.manner.value
-            return reusable
-        except OSError:
-            raise
-        except Exception:
+        except Exception:  # one request's fault must not end the others' server
             log.exception("request failed target=%s", request.target[:200])
-            outcome = "failed"
             return False
         finally:
+            # Before the first byte leaves: a client that has its answer finds it counted.
             self._handler.finish(request, outcome)
+        return write_reply(connection, reply, request.keep_alive, self._stopped)
 
 
 def _shut(endpoint: socket.socket) -> None:

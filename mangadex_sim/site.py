@@ -26,7 +26,6 @@ from mangadex_sim.wire import Manner, Reply, Request
 
 # nginx answered 414 at 7,214 characters; 100 ids of 50 characters must pass.
 MOST_TARGET_CHARACTERS = 7_200
-_MIXED = itertools.cycle(("epoch", "none"))
 
 
 class Site:
@@ -44,6 +43,7 @@ class Site:
         self.faults = FaultPlan()
         self.tally = Tally()
         self._down_until_s = 0.0
+        self._mixed = itertools.cycle(("epoch", "none"))
 
     def go_down(self, seconds: float | None) -> None:
         """Close every connection without an answer, for a time or until `come_up`."""
@@ -87,7 +87,7 @@ class Site:
             return replies.banned()
         kind = self.settings.retry_header
         if kind == "mixed":
-            kind = next(_MIXED)
+            kind = next(self._mixed)
         return replies.too_many(kind, verdict.wait_s, time.time())
 
     def _answer(self, request: Request) -> Reply:

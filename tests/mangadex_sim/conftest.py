@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -39,18 +37,6 @@ class Asker:
         response = self.get(target)
         assert response.status_code == 400, response.text
         return str(response.json()["errors"][0]["detail"])
-
-
-@pytest.fixture(autouse=True)
-def no_thread_is_left() -> Iterator[None]:
-    """Fail a test whose simulator leaves a thread behind."""
-    before = set(threading.enumerate())
-    yield
-    deadline = time.monotonic() + 5
-    for thread in set(threading.enumerate()) - before:
-        thread.join(max(0.0, deadline - time.monotonic()))
-    left = set(threading.enumerate()) - before
-    assert not left, f"threads left: {left}"
 
 
 @pytest.fixture
