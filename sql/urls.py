@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -15,11 +14,17 @@ _ALLOWED = "a libpq URL such as postgresql://user:password@host:5432/database"
 _SSL_MODES = frozenset({"disable", "allow", "prefer", "require", "verify-ca", "verify-full"})
 
 
+# A quoted value ends at its quote, another at a blank or &; a backslash takes the next along.
+_PASSWORD_FIELD = re.compile(
+    r"(password\s*=\s*)('(?:\\.|[^'\\])*'?|(?:\\.|[^&\s\\])*)", re.IGNORECASE | re.DOTALL
+)
+# Up to the last @, because a password may hold one, or a slash, that should have been quoted.
+_PASSWORD_PART = re.compile(r"^((?:\w*:/+)?+[^:@]*):.*@", re.DOTALL)
+
+
 def masked(url: str) -> str:
     """The URL with *** for every password, on one line."""
-    # The user part ends at the last @ before the path: a password may hold an unquoted one.
-    text = re.sub(r"^(\w+://[^:/?#@]*):[^/?#]*@", r"\1:***@", url)
-    text = re.sub(r"((?:ssl|pg)?password=)('[^']*'|[^&\s]*)", r"\1***", text, flags=re.IGNORECASE)
+    text = _PASSWORD_FIELD.sub(r"\1***", _PASSWORD_PART.sub(r"\1:***@", url))
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
@@ -30,27 +35,21 @@ def checked(name: str, url: str) -> str:
         SettingError: it is no URL, or one of its parts cannot be right.
     """
     if not url.isprintable() or not url.startswith(("postgresql://", "postgres://")):
-        raise SettingError(name, masked(url), _ALLOWED)
+        raise _refused(name, url)
     try:
         parts = conninfo_to_dict(url)
-    except (psycopg.ProgrammingError, UnicodeError) as exc:
-        raise SettingError(name, _no_secrets(url), _ALLOWED) from exc
+    except (psycopg.ProgrammingError, UnicodeError):
+        # libpq's own text repeats parts of the URL.
+        raise _refused(name, url) from None
     if not (_ports_are_valid(parts.get("port")) and _options_are_valid(parts)):
-        raise SettingError(name, _no_secrets(url), _ALLOWED)
+        raise _refused(name, url)
     return url
 
 
-def _no_secrets(url: str) -> str:
-    """A malformed URL may hold its password anywhere: show no more than is surely none."""
-    return masked(url) if "@" not in url or _splits(url) else url.split("://")[0] + "://***"
-
-
-def _splits(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return "password" not in parse_qs(parts.query) and parts.username is not None
-    except ValueError:
-        return False
+def _refused(name: str, url: str) -> SettingError:
+    """Without an @ the password may stand where the port should."""
+    shown = re.sub(r"^((?:\w*:/+)?+[^:@]*):[^@]*$", r"\1:***", masked(url), flags=re.DOTALL)
+    return SettingError(name, shown, _ALLOWED)
 
 
 def _ports_are_valid(ports: object) -> bool:

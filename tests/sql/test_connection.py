@@ -1,14 +1,240 @@
-"""Connecting, and what a failed or lost connection looks like to the operator."""
+"""Connecting, and what a failed or lost connection looks like to the operator: one line."""
 
 from __future__ import annotations
 
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+import psycopg_pool
+import pytest
+
 import sql
+from mangahub.env import Env
+from sql import embedded
+
+SECRET = "s3cr3t"
 
 
-def test_a_migrated_database_is_current(connection: sql.Connection) -> None:
-    sql.require_current(connection)
+def refusal(url: str) -> str:
+    """The text of the error, checked for what is common to all."""
+    with pytest.raises(sql.DatabaseDown) as caught:
+        sql.connect(url)
+    text = str(caught.value)
+    assert len(text.splitlines()) == 1
+    assert SECRET not in text
+    assert text.startswith("cannot connect to postgresql://")
+    # Nor in what a traceback would show besides.
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+    return text
+
+
+# --- sessions ----------------------------------------------------------------------------------
 
 
 def test_sessions_are_in_utc_and_commit_by_themselves(connection: sql.Connection) -> None:
     assert connection.execute("SHOW timezone").fetchone() == ("UTC",)
+    assert connection.execute("SHOW client_encoding").fetchone() == ("UTF8",)
     assert connection.autocommit
+
+
+def test_a_server_with_another_time_zone_still_gives_utc(
+    database_url: str, connection: sql.Connection
+) -> None:
+    name = connection.info.dbname
+    connection.execute(f"ALTER DATABASE \"{name}\" SET timezone = 'Asia/Tokyo'".encode())
+    with sql.connect(database_url) as other:
+        assert other.execute("SHOW timezone").fetchone() == ("UTC",)
+
+
+def test_the_program_is_named_to_the_server(database_url: str) -> None:
+    with sql.connect(database_url, "mangahub-batch") as connection:
+        shown = connection.execute("SHOW application_name").fetchone()
+    assert shown == ("mangahub-batch",)
+
+
+def test_what_the_url_says_comes_first(database_url: str) -> None:
+    with sql.connect(f"{database_url}&application_name=mine&connect_timeout=1") as connection:
+        assert connection.execute("SHOW application_name").fetchone() == ("mine",)
+
+
+def test_a_pool_takes_the_same_arguments(database_url: str) -> None:
+    pool = psycopg_pool.ConnectionPool(
+        database_url,
+        min_size=1,
+        kwargs=sql.connect_arguments(database_url, "mangahub-notify"),
+        configure=sql.set_utc,
+        open=False,
+    )
+    with pool, pool.connection() as connection:
+        assert connection.execute("SHOW application_name").fetchone() == ("mangahub-notify",)
+
+
+# --- refused -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (("//postgres@", "//stranger@"), "the user does not exist there"),
+        (("/test_", "/no_such_"), "the database does not exist there"),
+        (("?host=/", "?host=/nonexistent/"), "its socket does not exist"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[1],
+)
+def test_what_the_server_refuses_is_told_apart(
+    database_url: str, change: tuple[str, str], reason: str
+) -> None:
+    assert refusal(database_url.replace(*change)).endswith(reason)
+
+
+def test_a_refused_password_is_told_apart(home: Path) -> None:
+    embedded.ensure_running(home, Env({}), durable=False)
+    place = embedded.places(home)
+    with sql.connect(place.url("postgres", "postgres")) as admin:
+        admin.execute("CREATE ROLE keeper LOGIN PASSWORD 'another'")
+        rules = "local all postgres trust\nlocal all all scram-sha-256\n"
+        (place.cluster / "pg_hba.conf").write_text(rules)
+        admin.execute("SELECT pg_reload_conf()")
+        where = f"/postgres?host={quote(str(place.sockets))}"
+        assert refusal_when_loaded(f"postgresql://keeper:{SECRET}@{where}") == (
+            "the password was refused"
+        )
+        assert refusal(f"postgresql://keeper@{where}").endswith("the password was refused")
+
+
+def refusal_when_loaded(url: str) -> str:
+    """The server reads its rules anew in a moment of its own choosing."""
+    for _ in range(200):
+        try:
+            sql.connect(url).close()
+        except sql.DatabaseDown:
+            return refusal(url).rpartition(": ")[2]
+    raise AssertionError("the server never read its rules")
+
+
+def test_a_port_where_nothing_listens() -> None:
+    with closing(socket.socket()) as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        text = refusal(f"postgresql://u:{SECRET}@127.0.0.1:{port}/db")
+    assert text == (
+        f"cannot connect to postgresql://u:***@127.0.0.1:{port}/db: nothing listens there"
+    )
+
+
+def test_an_unknown_host() -> None:
+    assert refusal(f"postgresql://u:{SECRET}@no-such-host.invalid/db").endswith(
+        "the host name is unknown"
+    )
+
+
+@contextmanager
+def peer(answer: bytes | None) -> Iterator[int]:
+    """A port whose owner gives one answer to each connection, or none at all."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.05)
+        ended = threading.Event()
+        held: list[socket.socket] = []
+
+        def serve() -> None:
+            while not ended.is_set():
+                try:
+                    client = server.accept()[0]
+                except TimeoutError:
+                    continue
+                held.append(client)
+                if answer is not None:
+                    client.recv(1000)
+                    client.sendall(answer)
+                    client.close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            ended.set()
+            thread.join()
+            for client in held:
+                client.close()
+
+
+def error_message(state: bytes, text: bytes) -> bytes:
+    """PostgreSQL's ErrorResponse."""
+    fields = b"SFATAL\0VFATAL\0C" + state + b"\0M" + text + b"\0\0"
+    return b"E" + (len(fields) + 4).to_bytes(4, "big") + fields
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (error_message(b"57P03", b"the database system is starting up"), "starting up"),
+        (error_message(b"57P03", b"the database system is in recovery mode"), "starting up"),
+        (error_message(b"57P03", b"the database system is shutting down"), "shutting down"),
+        (error_message(b"53300", b"sorry, too many clients already"), "no free connection"),
+        (error_message(b"28000", b"no pg_hba.conf entry for host"), "access was refused"),
+        (error_message(b"XX000", b"odd words"), "odd words"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", ""),
+        (b"", ""),
+        (None, "it does not answer"),
+    ],
+    ids=["starting", "recovery", "stopping", "full", "hba", "odd", "http", "closes", "silent"],
+)
+def test_what_a_peer_answers_is_told_apart(answer: bytes | None, reason: str) -> None:
+    with peer(answer) as port:
+        url = f"postgresql://u:{SECRET}@127.0.0.1:{port}/db?sslmode=disable&gssencmode=disable"
+        assert reason in refusal(f"{url}&connect_timeout=2").rpartition("connect_timeout=2")[2]
+
+
+# --- lost --------------------------------------------------------------------------------------
+
+
+def test_a_session_that_is_ended_means_down(
+    admin: sql.Connection, connection: sql.Connection
+) -> None:
+    admin.execute("SELECT pg_terminate_backend(%s)", (connection.info.backend_pid,))
+    for _ in range(2):
+        with pytest.raises(sql.DatabaseDown) as caught, sql.translated():
+            connection.execute("SELECT 1")
+        assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_closed_connection_means_down(database_url: str) -> None:
+    connection = sql.connect(database_url)
+    connection.close()
+    with pytest.raises(sql.DatabaseDown), sql.translated():
+        connection.execute("SELECT 1")
+
+
+def test_a_read_only_server_cannot_store(connection: sql.Connection) -> None:
+    connection.execute("SET default_transaction_read_only = on")
+    with pytest.raises(sql.DatabaseUnwritable, match="read-only"), sql.translated():
+        connection.execute("INSERT INTO genres (name) VALUES ('x')")
+
+
+def test_a_full_disk_cannot_store(connection: sql.Connection) -> None:
+    raising = "DO $$ BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = '53100'; END $$"
+    with pytest.raises(sql.DatabaseUnwritable, match="no room"), sql.translated():
+        connection.execute(raising)
+
+
+@pytest.mark.parametrize(
+    ("statement", "error"),
+    [
+        ("INSERT INTO manga (title) VALUES (NULL)", psycopg.errors.NotNullViolation),
+        ("SELECT 1 / 0", psycopg.errors.DivisionByZero),
+        ("SELECT FROM nowhere", psycopg.errors.UndefinedTable),
+        ("SET statement_timeout = 1; SELECT pg_sleep(5)", psycopg.errors.QueryCanceled),
+    ],
+)
+def test_what_speaks_of_the_statement_passes(
+    connection: sql.Connection, statement: str, error: type[Exception]
+) -> None:
+    with pytest.raises(error), sql.translated():
+        connection.execute(statement.encode())
