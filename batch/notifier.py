@@ -259,5 +259,5 @@ def _shorten(text: str) -> str:
 
 def _cause(exc: BaseException) -> str:
     """The last part of a chain of wrapped errors, on one line."""
-    text = str(exc)
-    return f"{type(exc).__name__}: {_shorten(text.rsplit(': ', 1)[-1])}"
+    last = str(exc).rsplit(": ", 1)[-1].rstrip("\"')")
+    return f"{type(exc).__name__}: {_shorten(last)}"

@@ -30,7 +30,7 @@ def run_tasks(
     """
     waiting = iter(items)
     pending: set[Future[Report]] = set()
-    failures: list[SourceDown] = []
+    failures: list[str] = []
     while True:
         while len(pending) < 2 * crew.pool.size and (item := next(waiting, None)) is not None:
             pending.add(crew.pool.submit(function, crew.settings, item))
@@ -49,8 +49,8 @@ def run_tasks(
         raise SourceDown(f"tasks that the source failed: {len(failures)}, the last: {failures[-1]}")
 
 
-def _note_failure(failures: list[SourceDown], exc: SourceDown) -> None:
-    failures.append(exc)
-    log.error("The source failed a task; the next run repeats it: %s", exc)
+def _note_failure(failures: list[str], exc: SourceDown) -> None:
+    failures.append(str(exc))
+    log.error("The source failed a task; the next run repeats it: %s", failures[-1])
     if len(failures) >= MAX_FAILED or isinstance(exc, Banned):
         raise exc

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ import pytest
 from batch import decide, events
 from batch.decide import Baseline, Claim, Position, Slot, StoredChapter, Title
 from batch.models import JsonObject, Manga
+from notify_server import validation
 
 MANGA = UUID(int=0xA)
 SYNCED = datetime(2026, 3, 1, tzinfo=UTC)
@@ -141,6 +143,24 @@ def test_the_highest_of_a_list_is_its_largest_number_also_over_volumes() -> None
     ]
     (payload,) = payloads(replace(TITLE, numbering_restarts=True, baselines={}), *claims)
     assert payload == {"chapter": 9, "chapters": list(range(1, 10))}
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        pytest.param([claim("181")], id="a number"),
+        pytest.param([claim("10.25")], id="a fraction"),
+        pytest.param([claim("99999999.99")], id="the largest"),
+        pytest.param([nameless(1)], id="without a number"),
+        pytest.param([claim(f"{n}.5") for n in range(9)], id="a list"),
+        pytest.param([nameless(n) for n in range(9)], id="a list without numbers"),
+    ],
+)
+def test_the_receiver_takes_what_is_made(claims: list[Claim]) -> None:
+    for event in events.chapter_events(TITLE, claims):
+        body = {**event.payload, "type": event.type, "event_id": event.dedup_key}
+        taken = validation.parse_typed_event(validation.parse_json(json.dumps(body).encode()))
+        assert taken.event_id == event.dedup_key
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def track(sim: Simulator, run_job: RunJob, connection: Connection) -> Callable[.
 
     def add(count: int = 1, days: float = 1, **attributes: object) -> list[str]:
         ids = sim.add_titles(count, **attributes)
-        run_job("initial_sync", COUNT="1000")
+        run_job("initial_sync", INITIAL_COUNT="1000")
         connection.execute(
             "UPDATE manga SET first_synced_at = %s WHERE mangadex_id = ANY(%s::uuid[])",
             [ago(days=days), ids],
