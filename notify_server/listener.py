@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -20,7 +19,8 @@ from uuid import UUID
 import psycopg
 
 import sql
-from notify_server import database, unread
+from notify_server import unread
+from notify_server.database import Database, open_connection
 from notify_server.inbox import CHANNEL
 from notify_server.intake import Claims, push_rows
 from notify_server.snapshot import Snapshot, full_xid, parse_snapshot
@@ -38,11 +38,12 @@ _MOST_RECEIPTS = 20_000
 
 
 class Listener:
-    """One thread with a connection of its own."""
+    """One thread with a connection of its own that only listens; it borrows another to ask."""
 
     def __init__(
         self,
         locate: Callable[[], str],
+        database: Database,
         udp: UdpServer,
         claims: Claims,
         on_failure: Callable[[str], None],
@@ -52,13 +53,13 @@ class Listener:
         `on_failure` is called where waiting is no use: the schema is another one.
         """
         self._locate = locate
+        self._database = database
         self._udp = udp
         self._claims = claims
         self._on_failure = on_failure
         self._seen: Snapshot | None = None
         self._seen_at = datetime(9999, 1, 1, tzinfo=UTC)
         self._seen_seq = 0
-        self._heard: deque[str] = deque()
         self._stop = threading.Event()
         self.has_tried = threading.Event()
         # A daemon, so that a database that hangs cannot keep the process from leaving.
@@ -102,12 +103,11 @@ class Listener:
 
     def _follow(self) -> None:
         """Listens until the connection is lost."""
-        connection = database.open_connection(self._locate())
+        connection = open_connection(self._locate())
         try:
             with sql.translated():
-                connection.add_notify_handler(lambda notify: self._heard.append(notify.payload))
                 connection.execute(f"LISTEN {CHANNEL}".encode())
-                self._check(connection)
+                self._check()
                 self.has_tried.set()
                 log.info("Following the database")
                 self._listen(connection)
@@ -118,30 +118,29 @@ class Listener:
         next_check = monotonic() + _CHECK_INTERVAL_S
         while not self._stop.is_set():
             for notify in connection.notifies(timeout=_WAIT_S, stop_after=1):
-                self._heard.append(notify.payload)
-            while self._heard:
-                self._on_payload(connection, self._heard.popleft())
+                self._on_payload(notify.payload)
             for event_id in self._claims.take_doubtful():
-                self._push(connection, event_id)
+                self._push(event_id)
             if monotonic() >= next_check:
                 next_check = monotonic() + _CHECK_INTERVAL_S
-                self._check(connection)
+                self._check()
 
-    def _on_payload(self, connection: sql.Connection, payload: str) -> None:
+    def _on_payload(self, payload: str) -> None:
         """Anybody who may connect can send on the channel, so nothing is taken for granted."""
         try:
             told = json.loads(payload)
             if "rotated" in told:
                 self._revoke(UUID(told["rotated"]), int(told["generation"]))
             else:
-                self._push(connection, str(told["event_id"]))
+                self._push(str(told["event_id"]))
         except (ValueError, TypeError, KeyError):
             log.warning("A notice on the channel made no sense payload=%.80r", payload)
 
-    def _push(self, connection: sql.Connection, event_id: str) -> None:
+    def _push(self, event_id: str) -> None:
         if not self._claims.take_over(event_id):
             return
-        event = unread.load_event(connection, event_id)
+        with self._database.connection() as connection:
+            event = unread.load_event(connection, event_id)
         if event is None:
             return
         self._claims.remember(event_id, event.xid)
@@ -153,17 +152,18 @@ class Listener:
 
     # --- what was missed -----------------------------------------------------------------------
 
-    def _check(self, connection: sql.Connection) -> None:
+    def _check(self) -> None:
         """Pushes what the last snapshot did not see, and takes a new one."""
         before = self._seen
-        receipts = self._look(connection)
+        with self._database.connection() as connection:
+            receipts = self._look(connection)
         if before is None or self._seen is None:
             return
         for event_id, xmin in receipts:
             if not before.sees(full_xid(xmin, self._seen)):
-                self._push(connection, event_id)
+                self._push(event_id)
         self._claims.forget(self._seen)
-        self._revoke_all(connection)
+        self._revoke_all()
 
     def _look(self, connection: sql.Connection) -> list[tuple[str, int]]:
         """Takes a new snapshot, and with it the receipts that the last one may not have seen."""
@@ -180,8 +180,11 @@ class Listener:
         self._seen_at = now - _LONGEST_TRANSACTION
         return [(event_id, xid) for *_, event_id, xid in rows if event_id is not None]
 
-    def _revoke_all(self, connection: sql.Connection) -> None:
+    def _revoke_all(self) -> None:
         users = self._udp.registry.users()
-        if users:
-            for user, generation in unread.key_generations(connection, users).items():
-                self._revoke(UUID(bytes=user), generation)
+        if not users:
+            return
+        with self._database.connection() as connection:
+            generations = unread.key_generations(connection, users)
+        for user, generation in generations.items():
+            self._revoke(UUID(bytes=user), generation)

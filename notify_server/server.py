@@ -78,7 +78,7 @@ class NotifyServer:
 
     def _build(self, locate: Callable[[], str]) -> None:
         stats, claims = Stats(), Claims()
-        self._database = Database(locate(), web.THREADS + 1)
+        self._database = Database(locate(), web.THREADS + 2)
         self._ledger = Ledger(
             self._database, self._secret, lambda: self._listener.may_join()
         )
@@ -90,7 +90,7 @@ class NotifyServer:
             stats,
             lambda: self._fail("the UDP thread has failed"),
         )
-        self._listener = Listener(locate, self._udp, claims, self._fail)
+        self._listener = Listener(locate, self._database, self._udp, claims, self._fail)
         intake = Intake(self._database, self._udp, claims)
         metrics = Metrics(self._udp, stats)
         parts = Services(

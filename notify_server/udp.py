@@ -30,8 +30,10 @@ log = logging.getLogger(__name__)
 
 _RECEIVE_BYTES = 16 * 2**20
 _SEND_BYTES = 4 * 2**20
-_READS_PER_TURN = 256
 _SENDS_PER_TURN = 64
+_READS_IDLE, _READS_BUSY, _READS_FULL = 256, 16, 256
+# What the kernel counts for one small datagram in the receive buffer, at most.
+_KERNEL_BYTES = 1_280
 _MARK_INTERVAL_S = 0.02
 _SWEEP_INTERVAL_S = 1.0
 _BLOCKED_MS = 50
@@ -92,6 +94,10 @@ class UdpServer:
         self._calls: deque[Callable[[], None]] = deque()
         self._stop_at: float | None = None
         self._next_mark = self._next_sweep = 0.0
+        # How many datagrams may be answered before those answers have to be read.
+        buffer = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        self._most_unread = max(_SENDS_PER_TURN, buffer // _KERNEL_BYTES // 2)
+        self._sent_when_empty = 0
         self.registry = Registry()
         self.delivery = Delivery(self.registry, ledger, self._send, stats)
         self.subscriptions = Subscriptions(
@@ -181,17 +187,25 @@ class UdpServer:
         return 20 if is_waiting or self._stop_at is not None else 500
 
     def _read_some(self, now: float) -> None:
-        for _ in range(_READS_PER_TURN):
+        for _ in range(self._reads_allowed()):
             try:
                 # One byte more than may be, so that a longer datagram is seen to be too long.
                 datagram, address = self._socket.recvfrom(MAX_DATAGRAM + 1)
             except BlockingIOError:
+                self._sent_when_empty = self._stats.sent
                 return
             except OSError as exc:  # an ICMP refusal of something that was sent
                 log.debug("Receiving failed reason=%s", exc)
                 continue
             self._stats.received += 1
             self._handle(datagram, address, now)
+
+    def _reads_allowed(self) -> int:
+        """While an event goes out, its ACKs may wait a little, as long as the buffer holds them."""
+        if not self.delivery.has_work:
+            return _READS_IDLE
+        unread = self._stats.sent - self._sent_when_empty
+        return _READS_BUSY if unread < self._most_unread else _READS_FULL
 
     def _handle(self, datagram: bytes, address: Address, now: float) -> None:
         try:

@@ -1,0 +1,327 @@
+"""Measures the notification server: fan-out, acknowledgement, subscription, replay, memory.
+
+    python bench/notify_push.py [--quick] [SCENARIO…]
+
+Starts a PostgreSQL, a server and the load generator of its own, and prints a table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter, sleep
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "bench")]
+
+from notify_clients import Crowd  # noqa: E402
+
+import sql  # noqa: E402
+from mangahub.env import Env  # noqa: E402
+from sql import embedded  # noqa: E402
+
+SECRET = "benchmark-secret-of-good-length"
+RUNS = 5
+
+
+class Bench:
+    """A database with users, a server, and connections to both."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.connection = sql.connect(url)
+        self.process, self.http, self.udp = _start_server(url)
+
+    def close(self) -> None:
+        self.process.terminate()
+        self.process.wait(15)
+        self.connection.close()
+
+    def set_users(self, count: int) -> list[str]:
+        """Exactly so many users, no notifications, one title that all of them read."""
+        run = self.connection.execute
+        run("TRUNCATE users, manga, notifications, notification_receipts CASCADE")
+        run(
+            "INSERT INTO users (username) SELECT 'u' || n FROM generate_series(1, %s) n", (count,)
+        )
+        run("INSERT INTO manga (id, slug, title) VALUES (1, 'a', 'A Title')")
+        run("INSERT INTO user_library (user_id, manga_id) SELECT id, 1 FROM users")
+        run("VACUUM ANALYZE users, user_library, notifications, manga")
+        return [str(r[0]) for r in run("SELECT id FROM users").fetchall()]
+
+    def keys(self) -> dict[str, str]:
+        answer = subprocess.run(
+            [sys.executable, "-m", "notify_server", "key", "--all", "--json"],
+            cwd=ROOT, env=_env(self.url), capture_output=True, text=True, check=True,
+        )
+        return dict(json.loads(answer.stdout.splitlines()[-1]))
+
+    def crowd(self, users: list[str]) -> Crowd:
+        crowd = Crowd(self.udp, self.keys())
+        crowd.open(users)
+        crowd.subscribe()
+        return crowd
+
+    def wait_marked(self) -> float:
+        """Seconds until nothing is unread."""
+        started = perf_counter()
+        while self._unread() and perf_counter() - started < 20:
+            sleep(0.01)
+        return perf_counter() - started
+
+    def _unread(self) -> int:
+        query = "SELECT count(*) FROM notifications WHERE delivered_at IS NULL"
+        row = self.connection.execute(query).fetchone()
+        return int(row[0]) if row else 0
+
+    def memory_mb(self) -> float:
+        text = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(text.split("VmRSS:")[1].split()[0]) / 1024
+
+    def metric(self, name: str) -> float:
+        connection = http.client.HTTPConnection(*self.http)
+        connection.request("GET", "/metrics")
+        lines = connection.getresponse().read().decode().splitlines()
+        connection.close()
+        return next(float(x.split()[-1]) for x in lines if x.startswith(f"mangahub_notify_{name} "))
+
+
+def _env(url: str) -> dict[str, str]:
+    own = {"DATABASE_URL": url, "NOTIFY_SECRET": SECRET, "UDP_PORT": "0", "UDP_HTTP_PORT": "0"}
+    return {**os.environ, **own, "LOG_LEVEL": "WARNING"}
+
+
+def _start_server(
+    url: str,
+) -> tuple[subprocess.Popen[str], tuple[str, int], tuple[str, int]]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "notify_server", "serve", "--json"],
+        cwd=ROOT, env=_env(url), stdout=subprocess.PIPE, text=True,
+    )
+    assert process.stdout is not None
+    line = json.loads(process.stdout.readline())
+    http_host, http_port = line["http"].rsplit(":", 1)
+    udp_host, udp_port = line["udp"].rsplit(":", 1)
+    return process, (http_host, int(http_port)), (udp_host, int(udp_port))
+
+
+class Poster:
+    """Posts events over one kept connection."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._connection = http.client.HTTPConnection(*bench.http)
+
+    def post(self, kind: str = "new-manga") -> None:
+        body = json.dumps({"manga_id": 1, "title": "A Title", "event_id": uuid.uuid4().hex})
+        headers = {"Content-Type": "application/json"}
+        self._connection.request("POST", f"/notify/{kind}", body, headers)
+        answer = self._connection.getresponse()
+        answer.read()
+        assert answer.status == 202, answer.status
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+@contextmanager
+def _posting(bench: Bench, events: int) -> Iterator[list[float]]:
+    """Posts in a thread; the list holds each POST's start, and at last the end."""
+    times: list[float] = []
+
+    def post() -> None:
+        poster = Poster(bench)
+        for _ in range(events):
+            times.append(perf_counter())
+            poster.post()
+        times.append(perf_counter())
+        poster.close()
+
+    thread = threading.Thread(target=post)
+    thread.start()
+    try:
+        yield times
+    finally:
+        thread.join()
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.1f} ms"
+
+
+Row = tuple[str, str, str]
+
+
+def one_event(bench: Bench, clients: int, goal_ms: int) -> Iterator[Row]:
+    users = bench.set_users(clients)
+    crowd = bench.crowd(users)
+    spans, stored, lost, delays = [], [], 0, []
+    for run in range(RUNS + 1):
+        crowd.forget()
+        with _posting(bench, 1) as times:
+            found, last = crowd.read(clients, 10)
+        lost += clients - found
+        bench.wait_marked()
+        if run:  # the first one warms up
+            spans.append(last - times[0])
+            stored.append(times[1] - times[0])
+            delays += [r.arrivals[0] - times[0] for r in crowd.readers if r.arrivals]
+    crowd.close()
+    delays.sort()
+    p50, p99 = delays[len(delays) // 2], delays[int(len(delays) * 0.99)]
+    detail = f"p50 {_ms(p50)}, p99 {_ms(p99)}, 202 after {_ms(statistics.median(stored))}"
+    name = f"1 event, {clients} clients, last datagram (≤ {goal_ms} ms)"
+    yield name, _ms(statistics.median(spans)), f"{detail}, lost {lost}"
+
+
+def many_events(bench: Bench, events: int, clients: int) -> Iterator[Row]:
+    users = bench.set_users(clients)
+    crowd = bench.crowd(users)
+    spans, marked, ends = [], [], []
+    lost = repeated = 0
+    before = bench.metric("retransmitted_total"), bench.metric("clients_dropped_total")
+    for run in range(RUNS + 1):
+        crowd.forget()
+        with _posting(bench, events) as times:
+            found, last = crowd.read(events * clients, 30)
+        lost += events * clients - found
+        if run:
+            ends.append(times[-1] - times[0])
+            spans.append(last - times[0])
+            marked.append(bench.wait_marked())
+        else:
+            bench.wait_marked()
+        crowd.read(1, 0.3)
+        repeated += sum(len(r.ids) - len(set(r.ids)) for r in crowd.readers)
+    resent = bench.metric("retransmitted_total") - before[0]
+    dropped = bench.metric("clients_dropped_total") - before[1]
+    crowd.close()
+    yield (
+        f"{events} events, {clients} clients, last datagram",
+        _ms(statistics.median(spans)),
+        f"last 202 after {_ms(statistics.median(ends))}, all marked "
+        f"{_ms(statistics.median(marked))} later, lost {lost}, twice {repeated}, "
+        f"resent {resent:.0f}, clients dropped {dropped:.0f}",
+    )
+
+
+def subscribing(bench: Bench) -> Iterator[Row]:
+    users = bench.set_users(1000)
+    keys = bench.keys()
+    spans = []
+    for _ in range(RUNS):
+        crowd = Crowd(bench.udp, keys)
+        crowd.open(users)
+        spans.append(crowd.subscribe())
+        crowd.close()
+    yield "1000 clients subscribing at once, all confirmed", _ms(statistics.median(spans)), ""
+
+
+def replaying(bench: Bench) -> Iterator[Row]:
+    users = bench.set_users(1)
+    keys = bench.keys()
+    spans, is_ordered = [], True
+    for _ in range(RUNS):
+        bench.connection.execute("TRUNCATE notifications, notification_receipts")
+        poster = Poster(bench)
+        for _ in range(500):
+            poster.post()
+        poster.close()
+        crowd = Crowd(bench.udp, keys)
+        crowd.open(users)
+        started = perf_counter()
+        crowd.subscribe()
+        found = len(crowd.readers[0].ids)
+        _, last = crowd.read(500 - found, 5)
+        spans.append(last - started)
+        crowd.read(1, 0.2)
+        ids = crowd.readers[0].ids
+        is_ordered = is_ordered and ids == sorted(set(ids)) and len(ids) == 500
+        crowd.close()
+    note = "in order, none twice" if is_ordered else "NOT IN ORDER OR INCOMPLETE"
+    yield "500 unread replayed at SUBSCRIBE (≤ 200 ms)", _ms(statistics.median(spans)), note
+
+
+def silent_client(bench: Bench) -> Iterator[Row]:
+    """A client that never acknowledges, beside 100 that do."""
+    users = bench.set_users(101)
+    crowd = bench.crowd(users)
+    for acknowledging in (True, False):
+        crowd.readers[0].acknowledges = acknowledging
+        crowd.forget()
+        with _posting(bench, 60) as times:
+            crowd.read(60 * 100 + (60 if acknowledging else 32), 10)
+        last = max(r.arrivals[-1] for r in crowd.readers[1:])
+        name = "60 events, 101 clients" + ("" if acknowledging else ", one of them never ACKs")
+        yield name, _ms(last - times[0]), "last datagram of the others"
+        bench.connection.execute("TRUNCATE notifications, notification_receipts")
+    crowd.close()
+
+
+def memory(bench: Bench) -> Iterator[Row]:
+    for count in (0, 1000, 10000):
+        _restart(bench)
+        users = bench.set_users(count)
+        crowd = bench.crowd(users)
+        idle = bench.memory_mb()
+        if count:
+            with _posting(bench, 1):
+                crowd.read(count, 10)
+            bench.wait_marked()
+        after = f"{bench.memory_mb():.0f} MB after an event"
+        crowd.close()
+        yield f"memory with {count} clients (≤ 100 MB)", f"{idle:.0f} MB", after
+
+
+def _restart(bench: Bench) -> None:
+    bench.process.terminate()
+    bench.process.wait(15)
+    bench.process, bench.http, bench.udp = _start_server(bench.url)
+
+
+SCENARIOS: dict[str, Callable[[Bench], Iterator[Row]]] = {
+    "one-1": lambda b: one_event(b, 1, 5),
+    "one-1000": lambda b: one_event(b, 1000, 40),
+    "one-5000": lambda b: one_event(b, 5000, 150),
+    "one-10000": lambda b: one_event(b, 10000, 300),
+    "100x1000": lambda b: many_events(b, 100, 1000),
+    "20x5000": lambda b: many_events(b, 20, 5000),
+    "subscribe": subscribing,
+    "replay": replaying,
+    "silent": silent_client,
+    "memory": memory,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("scenario", nargs="*", metavar="SCENARIO", help=", ".join(SCENARIOS))
+    chosen = parser.parse_args().scenario or list(SCENARIOS)
+    folder = Path(tempfile.mkdtemp(prefix="mangahub-bench-"))
+    folder.chmod(0o755)
+    try:
+        url = embedded.ensure_running(folder, Env({}))
+        sql.migrate(url)
+        for name in chosen:
+            bench = Bench(url)
+            for row in SCENARIOS[name](bench):
+                print(f"{row[0]:<58} {row[1]:>11}  {row[2]}", flush=True)
+            bench.close()
+    finally:
+        embedded.stop(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
