@@ -6,15 +6,19 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 
+import psycopg
+
 import sql
+from batch import config as settings
+from batch.answers import Answer, http_date
 from batch.calls import Calls
 from batch.config import Config
-from batch.errors import BatchError
+from batch.errors import BatchError, Stopped
 from batch.gate import Gate
 from batch.host_budget import HostBudget
 from batch.session import Session
@@ -23,7 +27,6 @@ from mangahub.env import Env, SettingError
 
 MAX_CLOCK_ERROR_S = 60
 MIN_FREE_BYTES = 200 * 1024 * 1024
-_SECRETS = frozenset({"api_key", "notify_key"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,30 +49,20 @@ class Findings:
 
 
 def examine(env: Env, config: Config, stop: SignalStop) -> Findings:
-    """Looks at everything, also when one thing is broken."""
+    """Looks at everything, also when one thing is broken.
+
+    Raises:
+        Stopped: a signal came.
+    """
     url: str | None = None
     try:
         url = sql.database_url(env)
         checks = [*_database_checks(url)]
-    except (SettingError, sql.SqlError) as exc:
-        checks = [Check("database", False, str(exc), "start it, or correct DATABASE_URL")]
+    except (SettingError, sql.SqlError, psycopg.Error) as exc:
+        fact = " ".join(str(exc).split())
+        checks = [Check("database", False, fact, "start it, or correct DATABASE_URL")]
     checks += [*_source_checks(config, stop), _data_directory(config.data_dir)]
-    return Findings(checks, sql.masked(url) if url else None, masked_configuration(config))
-
-
-def masked_configuration(config: Config) -> dict[str, object]:
-    """Every setting by its field, secrets as `***`."""
-    values = {field.name: getattr(config, field.name) for field in fields(config)}
-    return {
-        name: "***" if name in _SECRETS and value else _plain(value)
-        for name, value in values.items()
-    }
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, tuple | frozenset):
-        return sorted(str(item) for item in value)
-    return value if isinstance(value, str | int | float | None) else str(value)
+    return Findings(checks, sql.masked(url) if url else None, settings.shown(config))
 
 
 def _database_checks(url: str) -> Iterator[Check]:
@@ -88,16 +81,11 @@ def _database_checks(url: str) -> Iterator[Check]:
 
 
 def _source_checks(config: Config, stop: SignalStop) -> Iterator[Check]:
-    """One paced request; also tells whether the clocks agree."""
-    gate = Gate(1, config.rate_per_second, 1)
+    """One request; also tells whether the clocks agree."""
     try:
-        calls = Calls(gate, HostBudget(config.api_url, config.rate_per_second), "doctor", stop)
-        session = Session(config.api_url, config.api_key, calls)
-        try:
-            with calls.turn():
-                answer = session.get("/ping", [])
-        finally:
-            session.close()
+        answer = _ask(config, stop)
+    except Stopped:
+        raise
     except BatchError as exc:
         cure = "check the network, MANGADEX_API_URL and proxies"
         yield Check("source", False, f"{config.api_url}: {exc}", cure)
@@ -108,21 +96,34 @@ def _source_checks(config: Config, stop: SignalStop) -> Iterator[Check]:
     yield from _clock(answer.headers.get("Date", ""))
 
 
+def _ask(config: Config, stop: SignalStop) -> Answer:
+    """It waits for its slot like every call."""
+    gate = Gate(1, config.rate_per_second, 1)
+    with closing(HostBudget(config.api_url, config.rate_per_second)) as budget:
+        calls = Calls(gate, budget, "doctor", stop)
+        with closing(Session(config.api_url, config.api_key, calls)) as session, calls.turn():
+            return session.get("/manga", [("limit", "1")])
+
+
 def _clock(date: str) -> Iterator[Check]:
-    try:
-        difference_s = (datetime.now(UTC) - parsedate_to_datetime(date)).total_seconds()
-    except (ValueError, TypeError):
+    moment = http_date(date)
+    if moment is None:
         return
+    difference_s = (datetime.now(UTC) - moment).total_seconds()
     is_well = abs(difference_s) <= MAX_CLOCK_ERROR_S
     fact = f"{abs(difference_s):.0f} s from the source's"
     yield Check("clock", is_well, fact, "" if is_well else "run a time service (NTP)")
 
 
 def _data_directory(path: Path) -> Check:
-    if not path.exists():
+    cure = "give it to the user that runs the programs, or set MANGAHUB_DATA"
+    try:
+        path.stat()
+    except FileNotFoundError:
         return Check("data directory", True, f"{path} is not there yet; it is made when needed")
-    if not os.access(path, os.W_OK | os.X_OK):
-        cure = "give it to the user that runs the programs, or set MANGAHUB_DATA"
+    except OSError as exc:
+        return Check("data directory", False, f"{path}: {exc.strerror}", cure)
+    if not path.is_dir() or not os.access(path, os.W_OK | os.X_OK):
         return Check("data directory", False, f"{path} cannot be written to", cure)
     free = shutil.disk_usage(path).free
     is_well = free >= MIN_FREE_BYTES
@@ -144,9 +145,18 @@ def as_json(findings: Findings) -> dict[str, object]:
 
 def as_text(findings: Findings) -> str:
     lines = [_line(check) for check in findings.checks]
-    settings = [f"  {name} = {value}" for name, value in findings.configuration.items()]
-    url = f"database_url = {findings.database_url}"
-    return "\n".join([*lines, url, "configuration:", *settings])
+    url = f"  DATABASE_URL = {findings.database_url or '-'}"
+    others = [f"  {name} = {_written(value)}" for name, value in findings.configuration.items()]
+    return "\n".join([*lines, "configuration:", url, *others])
+
+
+def _written(value: object) -> str:
+    """As it would stand in the environment."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "-" if value is None or value == "" else str(value)
 
 
 def _line(check: Check) -> str:

@@ -57,6 +57,19 @@ class MangaDex:
     def close(self) -> None:
         self._session.close()
 
+    def probe(self) -> None:
+        """One small request, not repeated, to see whether the source is well again.
+
+        Raises:
+            SourceDown, Banned, Stopped: it is not.
+        """
+        try:
+            self._attempt("/manga", _window(1, 0, ("createdAt", "asc")), lambda body: None)
+        except RequestRefused:
+            return  # a clear refusal is a sign of health
+        except SourceTrouble as exc:
+            raise SourceDown(f"the source is still in trouble: {exc}") from exc
+
     def list_manga(
         self,
         *,
@@ -85,7 +98,7 @@ class MangaDex:
         return self._get("/manga", parameters, lambda body: page_of(body, offset))
 
     def get_manga(self, mangadex_id: UUID) -> JsonObject | None:
-        """`GET /manga/{id}`: the title, or None where the source answers 404.
+        """`GET /manga/{id}`: the title, or None where the API itself answers 404.
 
         Raises:
             RequestRefused, SourceDown, Stopped.
@@ -94,7 +107,8 @@ class MangaDex:
         try:
             return self._get(f"/manga/{mangadex_id}", parameters, entity_of)
         except RequestRefused as exc:
-            if exc.status == 404:
+            # A wrong address or an edge in trouble answers 404 too, and would empty the catalogue.
+            if exc.status == 404 and exc.by_api:
                 return None
             raise
 
@@ -171,7 +185,9 @@ class MangaDex:
             except Banned:
                 self._calls.pause(BAN_PAUSE)
                 raise
-            except SourceTrouble:
+            except SourceTrouble as exc:
+                if exc.retry_after:
+                    self._calls.pause(exc.retry_after)
                 self._calls.failed()
                 raise
             except RequestRefused:

@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from typing import cast
 
 import sql
-from batch import notifier, state
+from batch import notifier, source_health, state
 from batch.config import Config
 from batch.courier import Courier
-from batch.errors import BatchError, Stopped
+from batch.errors import BatchError, SourceDown, Stopped
 from batch.locks import take_lock
 from batch.models import Summary
 from batch.progress import Progress
@@ -111,6 +111,7 @@ def _run_job(run: Run) -> None:
     job = cast("Callable[[Run], None]", importlib.import_module(f"batch.jobs.{name}").run)
     try:
         with _couriered(run):
+            _ask_for_admission(run)
             job(run)
         _deliver(run)
     except Stopped as exc:
@@ -118,6 +119,9 @@ def _run_job(run: Run) -> None:
         raise
     except (BatchError, sql.SqlError) as exc:
         _record_end(run, "error", str(exc))
+        if isinstance(exc, SourceDown):
+            with suppress(Exception):
+                source_health.note_trouble(run.connection, exc, datetime.now(UTC))
         raise
     except Exception as exc:
         _record_end(run, "error", f"{type(exc).__name__}: {exc}")
@@ -125,6 +129,13 @@ def _run_job(run: Run) -> None:
     status = "completed" if run.summary.status == "completed" else "skipped"
     state.finish(run.connection, name, "completed", None, last_run=run.summary.as_json())
     log.info("Run ended sync_type=%s status=%s requests=%d", name, status, run.summary.requests)
+
+
+def _ask_for_admission(run: Run) -> None:
+    """Probes a source that was in trouble; a run that asks nothing need not know."""
+    if run.summary.sync_type == "initial_sync" and not run.config.initial_enabled:
+        return
+    source_health.admit(run.connection, lambda: run.api.probe(), run.started_at)
 
 
 @contextmanager

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from batch import source_health
 from batch.locks import is_running
 from batch.outbox import count_owed
-from batch.state import SyncState, read_all
+from batch.source_health import Health
+from batch.state import SyncState, read_all, rejected_in
 from sql import Connection
 
+MAX_LISTED = 20  # failures of a workflow; --json has all of them
 _TABLES = ("manga", "chapters", "genres", "users", "user_library", "notifications")
 
 
@@ -26,6 +29,7 @@ class Status:
     """Everything `status` shows."""
 
     workflows: list[Workflow]
+    source: Health
     counts: dict[str, int]
     events_owed: int
     now: datetime
@@ -35,7 +39,8 @@ def read_status(connection: Connection) -> Status:
     """Reads it all; on big tables the counts are the planner's estimates."""
     workflows = [Workflow(row, _true_status(connection, row)) for row in read_all(connection)]
     counts = {table: _count(connection, table) for table in _TABLES}
-    return Status(workflows, counts, count_owed(connection), datetime.now(UTC))
+    health = source_health.read(connection)
+    return Status(workflows, health, counts, count_owed(connection), datetime.now(UTC))
 
 
 def _true_status(connection: Connection, row: SyncState) -> str:
@@ -59,6 +64,7 @@ def as_json(status: Status) -> dict[str, object]:
     return {
         "status": "completed",
         "workflows": {w.state.sync_type: _workflow_json(w) for w in status.workflows},
+        "source": source_health.as_json(status.source),
         "counts": status.counts,
         "events_owed": status.events_owed,
     }
@@ -73,7 +79,7 @@ def _workflow_json(workflow: Workflow) -> dict[str, object]:
         "cursor": row.last_cursor,
         "error": row.error_message,
         "last_run": row.metadata.get("last_run"),
-        "rejected": row.metadata.get("rejected") or {},
+        "rejected": rejected_in(row.metadata),
     }
 
 
@@ -89,6 +95,9 @@ def as_text(status: Status) -> str:
         )
     for workflow in status.workflows:
         lines += _trouble(workflow)
+    if status.source.state != "well":
+        until = f" until {status.source.until:%Y-%m-%d %H:%M} UTC" if status.source.until else ""
+        lines.append(f"source: {status.source.state}{until}: {status.source.reason}")
     counts = ", ".join(f"{number:,} {table}" for table, number in status.counts.items())
     return "\n".join([*lines, "", f"{counts}; {status.events_owed:,} events owed"])
 
@@ -96,12 +105,14 @@ def as_text(status: Status) -> str:
 def _trouble(workflow: Workflow) -> list[str]:
     row = workflow.state
     name = row.sync_type.replace("_", "-")
-    lines = [f"{name}: {row.error_message}"] if row.error_message else []
+    lines = [f"{name}: {' '.join(row.error_message.split())}"] if row.error_message else []
     if workflow.status == "killed":
         lines.append(f"{name}: the last run was killed; the next one goes on from its cursor")
-    rejected = row.metadata.get("rejected")
-    for key, why in rejected.items() if isinstance(rejected, dict) else ():
+    rejected = rejected_in(row.metadata)
+    for key, why in list(rejected.items())[:MAX_LISTED]:
         lines.append(f"{name}: cannot store {key}: {why.get('reason')} (try {why.get('attempts')})")
+    if len(rejected) > MAX_LISTED:
+        lines.append(f"{name}: … and {len(rejected) - MAX_LISTED:,} more; --json lists them all")
     return lines
 
 

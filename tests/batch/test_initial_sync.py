@@ -7,11 +7,13 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import sql
+from batch import host_budget
 from mangadex_sim import Simulator
 
 Batch = Callable[..., Any]
@@ -333,7 +335,7 @@ def test_a_fault_that_passes_is_got_over(
     assert "A request will be repeated" in done.stderr
 
 
-def test_a_source_that_is_down_at_the_start_ends_the_run_with_75(
+def test_a_source_that_is_down_ends_the_run_with_75_and_is_probed_by_the_next(
     simulator: Simulators, batch: Batch
 ) -> None:
     sim = simulator(titles=200, rate=0)
@@ -343,7 +345,16 @@ def test_a_source_that_is_down_at_the_start_ends_the_run_with_75(
     assert "after 5 tries: GET /manga" in done.json["error"]
     assert done.json["status"] == "error"
     assert "Traceback" not in done.stderr
+    again = batch(sim, "initial-sync", "--count", "100", "--json")
+    assert again.code == 75
+    assert "the source is still in trouble" in again.json["error"]
+    assert again.json["requests"] == 1
+    assert "source: trouble: after 5 tries" in batch(sim, "status").stdout
     sim.up()
+    done = batch(sim, "initial-sync", "--count", "100", "--json")
+    assert (done.code, done.json["requests"]) == (0, 2)
+    done = batch(sim, "initial-sync", "--count", "100", "--json", "--force")
+    assert done.json["requests"] == 1
 
 
 def test_a_source_that_goes_down_half_way_costs_only_time(
@@ -363,21 +374,39 @@ def test_a_source_that_goes_down_half_way_costs_only_time(
     done = batch(sim, "initial-sync", "--count", "1000", "--json")
     assert done.code == 0, done.stderr
     assert count(connection) == 1000
-    assert sim.stats()["total"] == 4
+    assert sim.stats()["total"] == 1 + 4  # the first one is a probe
 
 
-def test_a_ban_stops_everything_at_once(simulator: Simulators, batch: Batch) -> None:
+def test_a_ban_stops_everything_for_a_long_and_growing_time(
+    simulator: Simulators, batch: Batch, connection: sql.Connection
+) -> None:
     sim = simulator(titles=2000, rate=0)
     sim.fail("403_html_ban", count=None)
     done = batch(sim, "initial-sync", "--json")
     assert done.code == 75
     assert "banned" in done.json["error"]
+    assert "THE SOURCE HAS BANNED THIS ADDRESS" in done.stderr
     asked = sim.stats()["total"]
     assert asked <= 2
+    for command in ("initial-sync", "new-manga-poll", "chapter-feed"):
+        done = batch(sim, command, "--json")
+        assert done.code == 75
+        assert "no request before" in done.json["error"]
+    assert sim.stats()["total"] == asked
+    end_ban(sim, connection)
     done = batch(sim, "initial-sync", "--json")
     assert done.code == 75
-    assert "pause" in done.json["error"]
-    assert sim.stats()["total"] == asked
+    query = "SELECT value->'bans', (value->>'until')::timestamptz - now() > '15 min' FROM"
+    assert rows(connection, f"{query} mangahub_meta WHERE key = 'source'") == [(2, True)]
+
+
+def end_ban(sim: Simulator, connection: sql.Connection) -> None:
+    """As if its time were over, in the database and on this host."""
+    connection.execute(
+        "UPDATE mangahub_meta SET value = value || jsonb_build_object('until', now())"
+        " WHERE key = 'source'"
+    )
+    (Path("/dev/shm") / host_budget._file_name(sim.url)).unlink()
 
 
 def test_never_more_than_five_requests_reach_the_source_in_any_second(

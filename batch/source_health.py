@@ -1,0 +1,117 @@
+"""What the runs have learnt about the source: well, in trouble, or banning us.
+
+Kept in the database, row `source` of `mangahub_meta`, so that it outlives runs and reboots and
+holds for every host. A run that meets trouble leaves it there; the next one first probes with a
+single request. A ban stops every run until its time is over, and each one in a row lasts twice as
+long: requests during a ban renew it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from psycopg.types.json import Jsonb
+
+from batch.errors import Banned, SourceDown
+from sql import Connection
+
+FIRST_BAN = timedelta(minutes=10)
+LONGEST_BAN = timedelta(days=1)
+_KEY = "source"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The row: `state` is well, trouble or banned.
+
+    Attributes:
+        until: the end of a ban.
+        bans: how many there were in a row.
+    """
+
+    state: str = "well"
+    reason: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    bans: int = 0
+
+
+def read(connection: Connection) -> Health:
+    """What is known; well where nothing is."""
+    row = connection.execute(
+        "SELECT value->>'state', value->>'reason', (value->>'since')::timestamptz,"
+        " (value->>'until')::timestamptz, coalesce((value->>'bans')::integer, 0)"
+        " FROM mangahub_meta WHERE key = %s",
+        [_KEY],
+    ).fetchone()
+    return Health(*row) if row else Health()
+
+
+def admit(connection: Connection, probe: Callable[[], None], now: datetime) -> None:
+    """Lets a run begin, after a probe where the last one met trouble.
+
+    Args:
+        probe: asks the source one thing.
+
+    Raises:
+        Banned: the ban is not over.
+        SourceDown: the probe failed.
+    """
+    health = read(connection)
+    if health.state == "well":
+        return
+    # A clock that was set back must not make a ban longer than any can be.
+    if health.until and now < health.until <= now + LONGEST_BAN:
+        raise Banned(f"no request before {health.until:%Y-%m-%d %H:%M} UTC: {health.reason}")
+    log.info("Probing the source with one request; the last run met trouble: %s", health.reason)
+    probe()
+    note_well(connection)
+
+
+def note_well(connection: Connection) -> None:
+    """The source has answered as it should."""
+    connection.execute(
+        "DELETE FROM mangahub_meta WHERE key = %s AND value->>'state' <> 'well'", [_KEY]
+    )
+
+
+def note_trouble(connection: Connection, error: SourceDown, now: datetime) -> None:
+    """Remembers why a run had to end; a ban that goes on gets longer each time it is met."""
+    before = read(connection)
+    if isinstance(error, Banned):
+        health = _banned(before, str(error), now)
+        log.error(
+            "THE SOURCE HAS BANNED THIS ADDRESS: nothing is asked until=%s ban_in_a_row=%d",
+            health.until,
+            health.bans,
+        )
+    else:
+        since = before.since if before.state == "trouble" else now
+        health = Health("trouble", str(error)[:500], since, None, before.bans)
+    connection.execute(
+        "INSERT INTO mangahub_meta (key, value) VALUES (%s, %s)"
+        " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        [_KEY, Jsonb(as_json(health))],
+    )
+
+
+def _banned(before: Health, reason: str, now: datetime) -> Health:
+    if before.until and now < before.until:
+        return before  # met by a run that was under way when it began
+    span = min(FIRST_BAN * 2**before.bans, LONGEST_BAN)
+    return Health("banned", reason[:500], now, now + span, min(before.bans + 1, 20))
+
+
+def as_json(health: Health) -> dict[str, object]:
+    return {
+        "state": health.state,
+        "reason": health.reason,
+        "since": health.since.isoformat() if health.since else None,
+        "until": health.until.isoformat() if health.until else None,
+        "bans": health.bans,
+    }
