@@ -13,6 +13,9 @@ from mangadex_sim.clock import parse_instant
 from mangadex_sim.settings import MAX_TITLES, RETRY_HEADERS, Settings
 from mangadex_sim.simulator import Simulator
 
+# A thread that renders a page must not keep another from noting when its request came.
+_SWITCH_S = 0.0005
+
 _EPILOG = """\
 The first line on stdout is "mangadex_sim listening on http://HOST:PORT". TERM and INT end it at
 once with exit code 0; 2 is bad usage, 1 a port that cannot be had. Orders while it runs go to
@@ -59,6 +62,9 @@ def _add_rate_options(parser: argparse.ArgumentParser, normal: Settings) -> None
     add = group.add_argument
     add("--rate", type=int, default=normal.rate, metavar="N",
         help="requests in any sliding second; 0 switches the rule off (default: %(default)s)")
+    add("--window", type=float, default=normal.window_s, metavar="S",
+        help="that second's length; a little less forgives the jitter of a busy machine"
+             " (default: %(default)s)")
     add("--retry-header", choices=RETRY_HEADERS, default=normal.retry_header,
         help="what a 429 says about waiting (default: %(default)s)")
     add("--ban-after", type=int, default=normal.ban_after, metavar="N",
@@ -76,8 +82,9 @@ def read_settings(arguments: argparse.Namespace) -> Settings:
     return Settings(
         titles=arguments.titles, seed=arguments.seed, recent_chapters=arguments.recent_chapters,
         history_end=arguments.history_end, rate=arguments.rate,
-        retry_header=arguments.retry_header, ban_after=arguments.ban_after,
-        ban_s=arguments.ban_seconds, latency_s=arguments.latency / 1_000,
+        window_s=arguments.window, retry_header=arguments.retry_header,
+        ban_after=arguments.ban_after, ban_s=arguments.ban_seconds,
+        latency_s=arguments.latency / 1_000,
         since_inclusive=not arguments.exclusive_since)
 
 
@@ -97,6 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"cannot listen on {arguments.host}:{arguments.port}: {error}", file=sys.stderr)
         return 1
+    sys.setswitchinterval(_SWITCH_S)
     with simulator:
         print(f"mangadex_sim listening on {simulator.url}", flush=True)
         stopped.wait()

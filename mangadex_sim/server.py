@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from mangadex_sim.replies import PLAIN
@@ -162,6 +163,8 @@ class Server:
         finally:
             # Before the first byte leaves: a client that has its answer finds it counted.
             self._handler.finish(request, outcome)
+        if request.method == "HEAD":
+            reply = replace(reply, body=b"")
         return write_reply(connection, reply, request.keep_alive, self._stopped)
 
 

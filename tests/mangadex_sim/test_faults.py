@@ -68,8 +68,9 @@ def test_a_429_tells_the_ordered_time(asker: Asker) -> None:
     assert asker.get("/ping").headers["Retry-After"] == "7"
 
 
-BROKEN = {"cut": (requests.exceptions.ChunkedEncodingError, requests.ConnectionError),
-          "close": requests.ConnectionError, "reset": requests.ConnectionError}
+BROKEN: dict[str, type[Exception]] = {
+    "cut": requests.exceptions.ChunkedEncodingError, "close": requests.ConnectionError,
+    "reset": requests.ConnectionError}
 
 
 @pytest.mark.parametrize("mode", BROKEN)

@@ -255,7 +255,7 @@ FILTERS: dict[str, tuple[str, Callable[[Json], bool]]] = {
 
 @pytest.mark.parametrize("name", FILTERS)
 def test_a_filter_keeps_exactly_what_fits(name: str, make_sim: Make) -> None:
-    asker = make_sim(titles=200)
+    asker = make_sim(titles=120)
     query, fits = FILTERS[name]
     default = [m for m in walk(asker, "/manga?order[createdAt]=asc", 100)]
     if name == "rating":
@@ -266,7 +266,7 @@ def test_a_filter_keeps_exactly_what_fits(name: str, make_sim: Make) -> None:
 
 
 def test_tags_and_authors_filter_by_id(make_sim: Make) -> None:
-    asker = make_sim(titles=200)
+    asker = make_sim(titles=120)
     rows = walk(asker, "/manga?order[createdAt]=asc", 100)
     two = next(m for m in rows if len(m["attributes"]["tags"]) >= 2)["attributes"]["tags"][:2]
     first, second = two[0]["id"], two[1]["id"]

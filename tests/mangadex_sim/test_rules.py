@@ -28,7 +28,7 @@ CASES: dict[str, tuple[dict[str, float], list[float], list[Outcome]]] = {
     "a ban ends": ({"ban_after": 0, "ban_s": 3}, [0] * 5 + [.1, 3.2], [OK] * 5 + [BAN, OK]),
     "every request renews a ban": ({"ban_after": 0, "ban_s": 3}, [0] * 5 + [.1, 3, 5.9, 9],
                                    [OK] * 5 + [BAN, BAN, BAN, OK]),
-    "old refusals are forgiven": ({"ban_after": 1, "ban_within_s": 1}, [0] * 6 + [2] * 6,
+    "old refusals are forgiven": ({"ban_after": 1, "ban_within_s": 1}, [0.0] * 6 + [2.0] * 6,
                                   ([OK] * 5 + [MANY]) * 2),
     "no rule": ({"rate": 0}, [0.0] * 50, [OK] * 50),
     "another rate": ({"rate": 1}, [0, .5, 1, 1.5], [OK, MANY, OK, MANY]),
