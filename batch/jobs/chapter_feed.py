@@ -37,14 +37,16 @@ class Walk:
     """What the pages held.
 
     Attributes:
-        uploads: chapters by title, of all titles there are.
+        uploads: the chapters that were looked for, by title, of all titles there are.
         newest: readableAt of the newest chapter whose time has come.
+        total: how many chapters the list has in all.
         is_whole: False where the API's ceiling came before the cursor.
     """
 
     uploads: dict[UUID, list[Chapter]] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
     newest: datetime | None = None
+    total: int = 0
     is_whole: bool = True
 
 
@@ -62,19 +64,25 @@ def run(run: Run) -> None:
     Raises:
         SourceDown, BatchError, SqlError, Stopped: the cursor stays, and nothing is lost.
     """
-    cursor = read_cursor(state.read(run.connection, CHAPTER_FEED).last_cursor)
+    before = state.read(run.connection, CHAPTER_FEED)
+    cursor = read_cursor(before.last_cursor)
     since = cursor - OVERLAP if cursor else chapters.first_sync(run.connection)
     if since is None:
         log.info("No title is tracked yet: there is nothing to look for")
         return
-    walk = _walk_back(run, since)
+    walk = _walk_back(run, since, (cursor, before.metadata.get("total")))
     trouble = Trouble()
     _store(run, walk, trouble)
     _finish(run, walk, cursor, trouble)
 
 
-def _walk_back(run: Run, since: datetime) -> Walk:
-    """Collects the pages back to `since`."""
+def _walk_back(run: Run, since: datetime, before: tuple[datetime | None, object]) -> Walk:
+    """Collects the pages back to `since`.
+
+    Args:
+        before: the last run's newest and total. Where both are the same again, nothing has come
+            and nothing is listed late, so that one page is enough however much came just before.
+    """
     walk = Walk()
     run.progress.start("Recent chapters", None)
     for offset in range(0, LAST_OFFSET + 1, PAGE):
@@ -86,21 +94,25 @@ def _walk_back(run: Run, since: datetime) -> Walk:
             offset=offset,
         )
         found, rejected = news.read_chapters(page.entities)
+        walk.total = page.total
         walk.rejected += rejected
-        _collect(walk, found, run.started_at)
+        _collect(walk, found, since, run.started_at)
         run.progress.advance(len(page.entities), offset=offset)
-        if not page.entities or offset + PAGE >= page.total or reaches(found, since):
+        is_last = not page.entities or offset + PAGE >= page.total
+        if is_last or reaches(found, since) or (walk.newest, walk.total) == before:
             return walk
     walk.is_whole = False
     return walk
 
 
-def _collect(walk: Walk, found: Iterable[Chapter], now: datetime) -> None:
+def _collect(walk: Walk, found: Iterable[Chapter], since: datetime, now: datetime) -> None:
+    """Keeps what is asked for: the last page goes back further, and some dates are to come."""
     for chapter in found:
         if chapter.readable_at > now:
-            continue  # scheduled: its time will come
-        walk.uploads.setdefault(chapter.manga_mangadex_id, []).append(chapter)
+            continue
         walk.newest = max(chapter.readable_at, walk.newest or chapter.readable_at)
+        if chapter.readable_at >= since:
+            walk.uploads.setdefault(chapter.manga_mangadex_id, []).append(chapter)
 
 
 def reaches(found: Sequence[Chapter], since: datetime) -> bool:
@@ -184,7 +196,8 @@ def _finish(run: Run, walk: Walk, cursor: datetime | None, trouble: Trouble) -> 
         news.record_refused(run.connection, CHAPTER_FEED, refused, run.started_at)
         newest = max(filter(None, (cursor, walk.newest)), default=None)
         if newest is not None:
-            state.move_cursor(run.connection, CHAPTER_FEED, write_cursor(newest))
+            cursor_text = write_cursor(newest)
+            state.move_cursor(run.connection, CHAPTER_FEED, cursor_text, total=walk.total)
     run.summary.failed += len(refused)
 
 

@@ -10,8 +10,7 @@ little is read again each time, for titles that come to be listed late; known on
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -40,23 +39,34 @@ class Place:
     Attributes:
         floor: nothing older is imported: the moment of the initial sync.
         cursor: createdAt of the newest title that was read.
-        recent: createdAt of the titles just before it.
+        since: where the list begins.
+        skipped: how many known titles at the beginning of the list need not be read again.
+        listed: createdAt of all titles that were read.
     """
 
     floor: datetime | None
     cursor: datetime
     since: datetime
-    recent: deque[datetime] = field(default_factory=lambda: deque(maxlen=OVERLAP_TITLES))
+    skipped: int = 0
+    listed: list[datetime] = field(default_factory=list)
 
-    def move_to(self, moments: Sequence[datetime]) -> None:
-        self.recent.extend(sorted(moments))
-        self.cursor = max([self.cursor, *moments])
+    def move_to(self, moments: Iterable[datetime]) -> None:
+        self.listed = sorted([*self.listed, *moments])
+        self.cursor = max([self.cursor, *self.listed[-1:]])
 
     @property
-    def reread_from(self) -> datetime:
+    def next_since(self) -> datetime:
         """Where the next poll begins: an hour back, or less where titles come quickly."""
-        enough = len(self.recent) == OVERLAP_TITLES
-        return max(self.cursor - OVERLAP, self.recent[0] if enough else self.since)
+        enough = self.listed[-OVERLAP_TITLES:]
+        recent = enough[0] if len(enough) == OVERLAP_TITLES else self.since
+        return max(self.cursor - OVERLAP, recent)
+
+    @property
+    def next_skipped(self) -> int:
+        """Titles of one second cannot be told apart by a date: all but the last are left out."""
+        before = self.skipped if self.next_since == self.since else 0
+        again = before + sum(moment >= self.next_since - SECOND for moment in self.listed)
+        return min(again - OVERLAP_TITLES, LAST_OFFSET - PAGE) if again > PAGE else 0
 
 
 def run(run: Run) -> None:
@@ -68,7 +78,7 @@ def run(run: Run) -> None:
     run.progress.start("New titles", None)
     _retry_refused(run)
     place = find_place(run)
-    offset = 0
+    offset = place.skipped
     while True:
         run.stop.check()
         page = run.api.list_manga(
@@ -79,6 +89,9 @@ def run(run: Run) -> None:
             # Nobody says whether the bound is part of the answer.
             created_since=place.since - SECOND,
         )
+        if place.skipped and page.total < place.skipped + OVERLAP_TITLES // 2:
+            offset = place.skipped = 0  # many are gone: nobody knows which
+            continue
         run.progress.expect(page.total)
         newest = _take_in(run, place, page)
         offset += PAGE
@@ -86,6 +99,7 @@ def run(run: Run) -> None:
             return
         if offset > LAST_OFFSET:
             place.since, offset = max(newest, place.since + SECOND), 0
+            place.skipped = 0
 
 
 def find_place(run: Run) -> Place:
@@ -97,9 +111,14 @@ def find_place(run: Run) -> Place:
         start = _first_moment(run).replace(microsecond=0)
         log.info("First poll since=%s", write_cursor(start))
         return Place(start, start, start)
-    since = read_cursor(before.metadata.get("reread_from")) or cursor - OVERLAP
-    since = min(since, cursor)
-    return Place(floor, cursor, max(since, floor) if floor else since)
+    since = min(cursor, read_cursor(before.metadata.get("next_since")) or cursor - OVERLAP)
+    skipped = before.metadata.get("next_skipped")
+    return Place(
+        floor,
+        cursor,
+        max(since, floor) if floor else since,
+        skipped if isinstance(skipped, int) and 0 < skipped < LAST_OFFSET else 0,
+    )
 
 
 def _first_moment(run: Run) -> datetime:
@@ -129,7 +148,8 @@ def _take_in(run: Run, place: Place, page: Page) -> datetime:
             run.connection,
             NEW_MANGA_POLL,
             write_cursor(place.cursor),
-            reread_from=write_cursor(place.reread_from),
+            next_since=write_cursor(place.next_since),
+            next_skipped=place.next_skipped,
             floor=write_cursor(place.floor) if place.floor else None,
         )
     return max(moments, default=place.since)

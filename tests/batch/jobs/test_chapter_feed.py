@@ -67,6 +67,18 @@ def test_a_run_without_news_is_one_request_and_writes_no_row(
     assert after == before[:2]
 
 
+def test_a_run_without_news_is_one_request_also_when_much_came_just_before(
+    sim: Simulator, track: Track, run_job: RunJob, numbers: Numbers
+) -> None:
+    (title,) = track()
+    sim.publish_many([{"manga": title, "number": str(n)} for n in range(250)])
+    assert run_job("chapter_feed").chapters_new == 250
+    assert run_job("chapter_feed").requests == 1
+    sim.publish(title, number="0.5")
+    assert run_job("chapter_feed").requests == 3
+    assert len(numbers()) == 251
+
+
 def test_without_tracked_titles_nothing_is_asked(run_job: RunJob, connection: Connection) -> None:
     assert run_job("chapter_feed").requests == 0
     assert cursor_of(connection) is None
@@ -196,10 +208,11 @@ def test_a_baseline_is_fetched_once_and_then_fixed(
     run_job("chapter_feed")
     baseline = "SELECT translated_language, latest_chapter FROM chapter_baselines"
     assert connection.execute(baseline.encode()).fetchall() == [("en", 20)]
-    sim.publish(title, number="30", readableAt=long_ago(days=8))  # back-dated, but above it
+    sim.publish(title, number="30", readableAt=long_ago(days=8))  # for chapter-check to find
     sim.publish(title, number="19.5")
+    sim.publish(title, number="20", groups=["B"])
     sim.reset()
-    assert run_job("chapter_feed").chapters_new == 1
+    assert run_job("chapter_feed").chapters_new == 0
     assert "/manga/{id}/feed" not in paths(sim)
     assert connection.execute(baseline.encode()).fetchall() == [("en", 20)]
 

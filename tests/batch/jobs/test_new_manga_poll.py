@@ -70,7 +70,9 @@ def test_250_new_titles_are_250_found_in_three_requests(
     assert cursor_of(connection) == f"{newest:%Y-%m-%dT%H:%M:%S}"
 
 
-@pytest.mark.parametrize("step_s", [1, 30, 3600 * 2], ids=["in a burst", "quickly", "slowly"])
+@pytest.mark.parametrize(
+    "step_s", [0, 1, 30, 3600 * 2], ids=["at once", "in a burst", "quickly", "slowly"]
+)
 def test_a_poll_without_news_is_one_request(
     step_s: int, sim: Simulator, synced: datetime, run_job: RunJob, connection: Connection
 ) -> None:
@@ -78,8 +80,37 @@ def test_a_poll_without_news_is_one_request(
     add_many(sim, 226, synced + timedelta(seconds=step_s * 24), timedelta(seconds=min(step_s, 300)))
     run_job("new_manga_poll")
     assert len(titles(connection)) == 250
+    for _ in range(2):
+        summary = run_job("new_manga_poll")
+        assert (summary.requests, summary.manga_new, summary.events) == (1, 0, 0)
+
+
+def test_a_title_of_the_same_second_as_many_before_is_found(
+    sim: Simulator, synced: datetime, run_job: RunJob, connection: Connection
+) -> None:
+    add_many(sim, 250, synced, timedelta(0))
+    run_job("new_manga_poll")
+    add(sim, synced, "One more")
     summary = run_job("new_manga_poll")
-    assert (summary.requests, summary.manga_new, summary.events) == (1, 0, 0)
+    assert (summary.requests, titles(connection)[-1]) == (1, "One more")
+    add_many(sim, 240, synced, timedelta(0))
+    assert run_job("new_manga_poll").manga_new == 240
+    assert run_job("new_manga_poll").requests == 1
+    add(sim, synced + timedelta(hours=3), "Hours later")
+    run_job("new_manga_poll")
+    assert run_job("new_manga_poll").requests == 1
+    assert titles(connection)[-1] == "Hours later"
+
+
+def test_when_many_known_titles_are_gone_the_list_is_read_from_its_beginning(
+    sim: Simulator, synced: datetime, run_job: RunJob, connection: Connection
+) -> None:
+    add_many(sim, 250, synced, timedelta(0))
+    run_job("new_manga_poll")
+    sim.remove_title(*range(200))
+    add(sim, synced, "One more")
+    run_job("new_manga_poll")
+    assert titles(connection)[-1] == "One more"
 
 
 def test_the_first_poll_begins_at_the_initial_sync(
