@@ -1,0 +1,1 @@
+"""What `scripts/quickstart.sh` does once everything is installed: a tour with real programs."""

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# All tests, and lint: what a person types is what CI runs.
+#   ./scripts/test.sh [PYTEST ARGUMENT…]        for example: tests/sql -k adoption -x
+# Runs everything also when one part fails; the tests come last, so that the end is pytest's own.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/environment.sh
+. scripts/environment.sh
+
+case ${1:-} in
+  -h | --help)
+    printf 'usage: test.sh [PYTEST ARGUMENT…]\n\nInstalls into .venv, then runs ruff, mypy, shellcheck where it is installed, and pytest.\n'
+    exit 0 ;;
+esac
+
+failed=()
+check() { # name command...
+  local name=$1; shift
+  say "$name"
+  "$@" || failed+=("$name")
+}
+
+ensure_environment dev
+check 'ruff check' "$venv/bin/python" -m ruff check .
+check mypy "$venv/bin/python" -m mypy
+if command -v shellcheck >/dev/null; then check shellcheck shellcheck -x scripts/*.sh .ci/run; fi
+say pytest
+code=0
+"$venv/bin/python" -m pytest "$@" || code=$?
+if [ ${#failed[@]} -gt 0 ]; then
+  printf 'test.sh: failed: %s\n' "$(IFS=,; echo "${failed[*]}")" >&2
+  [ "$code" != 0 ] || code=1
+fi
+exit "$code"
