@@ -11,12 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from typing import cast
 
 from batch.errors import Banned, RateLimited, RequestRefused, SourceTrouble
 from batch.models import JsonObject, Page
 
 _OVERLOAD = b"Your browser sent an invalid request"
 _MOST_SHOWN = 200
+_MAX_TOTAL = 2**31 - 1  # what the column holds; the whole site has some 90,000 titles
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +67,9 @@ def page_of(body: JsonObject | None, offset: int) -> Page:
     if body is None:
         return Page([], offset, offset)
     data, total = body.get("data"), body.get("total")
-    if not isinstance(data, list) or not isinstance(total, int) or isinstance(total, bool):
-        raise SourceTrouble(f"a list without data and total: {ascii(dict(body))[:_MOST_SHOWN]}")
-    return Page([e if isinstance(e, dict) else {} for e in data], total, offset)
+    if not (isinstance(data, list) and _is_total(total)):
+        raise SourceTrouble(f"the answer is no list with a total; it has {_keys(body)}")
+    return Page([e if isinstance(e, dict) else {} for e in data], cast(int, total), offset)
 
 
 def entity_of(body: JsonObject | None) -> JsonObject:
@@ -78,8 +80,16 @@ def entity_of(body: JsonObject | None) -> JsonObject:
     """
     data = (body or {}).get("data")
     if not isinstance(data, dict):
-        raise SourceTrouble(f"an entity without data: {ascii(body)[:_MOST_SHOWN]}")
+        raise SourceTrouble(f"the answer holds no entity; it has {_keys(body or {})}")
     return data
+
+
+def _is_total(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_TOTAL
+
+
+def _keys(body: JsonObject) -> str:
+    return _shown(", ".join(sorted(body))) or "no keys"
 
 
 def _fault(answer: Answer) -> Exception:
@@ -91,9 +101,8 @@ def _fault(answer: Answer) -> Exception:
     if answer.status >= 500 or answer.status in (408, 425):
         return SourceTrouble(line, retry_after(answer.headers))
     if 300 <= answer.status < 400:
-        target = answer.headers.get("Location", "?")
-        return RequestRefused(f"{line}; it points to {target[:_MOST_SHOWN]}", answer.status)
-    return RequestRefused(line, answer.status)
+        line = f"{line}; it points to {_shown(answer.headers.get('Location', '?'))}"
+    return RequestRefused(line, answer.status, by_api=answer.is_json)
 
 
 def retry_after(headers: Mapping[str, str]) -> timedelta | None:
@@ -103,7 +112,7 @@ def retry_after(headers: Mapping[str, str]) -> timedelta | None:
     limits"); it is read against the server's own `Date`, so that a wrong clock here does no harm.
     `Retry-After` is seconds or a date (RFC 9110, section 10.2.3).
     """
-    now = _date(headers.get("Date", "")) or datetime.now(UTC)
+    now = http_date(headers.get("Date", "")) or datetime.now(UTC)
     epoch = headers.get("X-RateLimit-Retry-After", "").strip()
     if re.fullmatch(r"\d{1,12}(\.\d+)?", epoch, re.ASCII):
         # One second more: the epoch is cut to whole seconds.
@@ -111,7 +120,7 @@ def retry_after(headers: Mapping[str, str]) -> timedelta | None:
     plain = headers.get("Retry-After", "").strip()
     if re.fullmatch(r"\d{1,9}", plain, re.ASCII):
         return timedelta(seconds=int(plain))
-    moment = _date(plain)
+    moment = http_date(plain)
     return _not_negative(moment - now) if moment else None
 
 
@@ -119,21 +128,27 @@ def _not_negative(span: timedelta) -> timedelta:
     return max(span, timedelta(0))
 
 
-def _date(text: str) -> datetime | None:
+def http_date(text: str) -> datetime | None:
+    """The moment of a `Date` header, None for what is no date; without a zone it is UTC."""
     try:
-        return parsedate_to_datetime(text).astimezone(UTC)
+        moment = parsedate_to_datetime(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, TypeError, OverflowError):
         return None
 
 
 def _said(answer: Answer) -> str:
-    kind = answer.headers.get("Content-Type", "no content type")
-    request_id = answer.headers.get("X-Request-ID")
+    kind = _shown(answer.headers.get("Content-Type", "no content type"))
+    request_id = _shown(answer.headers.get("X-Request-ID", ""))
     suffix = f" (request id {request_id})" if request_id else ""
     return f"{answer.asked} was answered with {answer.status}, {kind}{suffix}"
 
 
 def _excerpt(answer: Answer) -> str:
-    """The body's first words on one line, safe to print."""
-    text = answer.body[:1000].decode("utf-8", "replace")
-    return ascii(" ".join(text.split())[:_MOST_SHOWN])[1:-1] or "an empty body"
+    """The body's first words."""
+    return _shown(answer.body[:1000].decode("utf-8", "replace")) or "an empty body"
+
+
+def _shown(text: str) -> str:
+    """The beginning of a text of the source, on one line and safe to print."""
+    return ascii(" ".join(text.split())[:_MOST_SHOWN])[1:-1]

@@ -34,11 +34,13 @@ class RequestRefused(ApiError):
 
     Attributes:
         status: the HTTP status of the answer.
+        by_api: whether the API said so, and not something on the way to it.
     """
 
-    def __init__(self, message: str, status: int) -> None:
+    def __init__(self, message: str, status: int, by_api: bool = True) -> None:
         super().__init__(message)
         self.status = status
+        self.by_api = by_api
 
 
 class SourceTrouble(ApiError):

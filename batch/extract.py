@@ -18,6 +18,8 @@ from batch.models import Chapter, JsonObject, Manga
 
 COVERS_URL = "https://uploads.mangadex.org/covers"
 MAX_TITLE = 2_000  # characters; the longest real ones have some 300
+# Characters of what stands in an index, whose entries have to fit into a third of a database page.
+MAX_KEY = 200
 STATUSES = frozenset({"ongoing", "completed", "hiatus", "cancelled"})
 # The group that old imports carry where there was none.
 NO_GROUP = UUID("00e03853-1b96-4f41-9542-c71b8692033b")
@@ -79,7 +81,7 @@ def _manga(entity: JsonObject) -> Manga:
         cover_url=_cover_url(mangadex_id, related),
         genres=_genres(attributes),
         content_rating=_text(attributes, "contentRating") or "safe",
-        numbering_restarts=attributes.get("chapterNumbersResetOnNewVolume") is True,
+        numbering_restarts=_flag(attributes, "chapterNumbersResetOnNewVolume"),
         created_at=_moment(attributes, "createdAt"),
         updated_at=_moment(attributes, "updatedAt"),
         version=_whole(attributes, "version", 1),
@@ -89,8 +91,7 @@ def _manga(entity: JsonObject) -> Manga:
 def _chapter(entity: JsonObject) -> Chapter:
     attributes = _attributes(entity)
     related = list(_relationships(entity))
-    readable_at = _readable_at(attributes)
-    language = _text(attributes, "translatedLanguage")
+    language = _key(attributes, "translatedLanguage")
     if not language:
         raise _Fault("attributes.translatedLanguage is missing")
     readable_at = _readable_at(attributes)
@@ -98,7 +99,7 @@ def _chapter(entity: JsonObject) -> Chapter:
         mangadex_chapter_id=_uuid(entity.get("id"), "id"),
         manga_mangadex_id=_uuid(_first_id(related, "manga"), "the related manga's id"),
         translated_language=language,
-        volume=(_text(attributes, "volume") or "").strip() or None,
+        volume=_key(attributes, "volume"),
         number=plain_decimal(_text(attributes, "chapter")),
         title=_text(attributes, "title") or None,
         external_url=_text(attributes, "externalUrl") or None,
@@ -107,7 +108,7 @@ def _chapter(entity: JsonObject) -> Chapter:
         appeared_at=_appeared_at(attributes, readable_at),
         groups=_group_ids(related),
         uploader=_optional_uuid(_first_id(related, "user")),
-        is_unavailable=attributes.get("isUnavailable") is True,
+        is_unavailable=_flag(attributes, "isUnavailable"),
     )
 
 
@@ -115,7 +116,7 @@ def _label(entity: JsonObject) -> str:
     identifier = entity.get("id")
     if isinstance(identifier, str) and _UUID.fullmatch(identifier):
         return identifier.lower()
-    return f"an entity with the id {ascii(identifier)[:60]}"
+    return f"an entity with the id {_shown(identifier) if identifier is not None else None}"
 
 
 def _attributes(entity: JsonObject) -> JsonObject:
@@ -126,9 +127,7 @@ def _attributes(entity: JsonObject) -> JsonObject:
 
 
 def _relationships(entity: JsonObject) -> Iterator[JsonObject]:
-    relationships = entity.get("relationships", [])
-    if not isinstance(relationships, list):
-        raise _Fault(f"relationships is {_kind(relationships)}, not a list")
+    relationships = _list(entity.get("relationships"), "relationships")
     return (item for item in relationships if isinstance(item, Mapping))
 
 
@@ -161,7 +160,7 @@ def _localised(attributes: JsonObject, name: str) -> str | None:
         raise _Fault(f"attributes.{name} is {_kind(texts)}, not an object")
     for language, text in texts.items():
         if not (text is None or isinstance(text, str)):
-            raise _Fault(f"attributes.{name}.{language} is {_kind(text)}, not text")
+            raise _Fault(f"attributes.{name}, {_shown(language)}, is {_kind(text)}, not text")
     candidates = [texts.get("en"), *texts.values()]
     return next((_clean(text) for text in candidates if text and _clean(text)), None)
 
@@ -171,15 +170,16 @@ def _author(related: list[JsonObject]) -> str | None:
     for item in related:
         attributes = item.get("attributes")
         if item.get("type") == "author" and isinstance(attributes, Mapping):
-            name = _text(attributes, "name", "an author's name")
-            names += [_clean(name)] if name and _clean(name) not in names else []
+            name = (_text(attributes, "name", "an author's name") or "").strip()
+            names += [name] if name and name not in names else []
     return ", ".join(names) or None
 
 
 def _status(attributes: JsonObject) -> str | None:
     status = _text(attributes, "status")
     if status and status not in STATUSES:
-        raise _Fault(f"attributes.status is {ascii(status)[:40]}, not one of {sorted(STATUSES)}")
+        allowed = ", ".join(sorted(STATUSES))
+        raise _Fault(f"attributes.status is {_shown(status)}, not one of {allowed}")
     return status or None
 
 
@@ -192,20 +192,19 @@ def _cover_url(mangadex_id: UUID, related: list[JsonObject]) -> str | None:
     for item in related:
         attributes = item.get("attributes")
         if item.get("type") == "cover_art" and isinstance(attributes, Mapping):
-            file_name = _text(attributes, "fileName", "the cover's fileName")
-            return f"{COVERS_URL}/{mangadex_id}/{_clean(file_name)}" if file_name else None
+            file_name = (_text(attributes, "fileName", "the cover's fileName") or "").strip()
+            return f"{COVERS_URL}/{mangadex_id}/{file_name}" if file_name else None
     return None
 
 
 def _genres(attributes: JsonObject) -> tuple[str, ...]:
-    tags = attributes.get("tags", [])
-    if not isinstance(tags, list):
-        raise _Fault(f"attributes.tags is {_kind(tags)}, not a list")
     names: dict[str, None] = {}
-    for tag in tags:
+    for tag in _list(attributes.get("tags"), "attributes.tags"):
         inner = tag.get("attributes") if isinstance(tag, Mapping) else None
         if isinstance(inner, Mapping) and inner.get("group") == "genre":
             name = _localised(inner, "name")
+            if name and len(name) > MAX_KEY:
+                raise _Fault(f"a genre's name has {len(name):,} characters")
             names |= {name: None} if name else {}
     return tuple(names)
 
@@ -243,12 +242,35 @@ def _text(attributes: JsonObject, name: str, label: str | None = None) -> str | 
     return _storable(value)
 
 
+def _key(attributes: JsonObject, name: str) -> str | None:
+    """A short text, which has to fit into an index."""
+    text = (_text(attributes, name) or "").strip()
+    if len(text) > MAX_KEY:
+        raise _Fault(f"attributes.{name} has {len(text):,} characters")
+    return text or None
+
+
+def _flag(attributes: JsonObject, name: str) -> bool:
+    value = attributes.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise _Fault(f"attributes.{name} is {_kind(value)}, not a boolean")
+    return value is True
+
+
+def _list(value: object, label: str) -> list[object]:
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise _Fault(f"{label} is {_kind(value)}, not a list")
+    return value
+
+
 def _whole(attributes: JsonObject, name: str, default: int) -> int:
     value = attributes.get(name)
     if value is None:
         return default
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**31:
-        raise _Fault(f"attributes.{name} is {ascii(value)[:40]}, not a whole number")
+        raise _Fault(f"attributes.{name} is {_shown(value)}, not a whole number below 2**31")
     return value
 
 
@@ -259,13 +281,13 @@ def _moment(attributes: JsonObject, name: str) -> datetime:
         moment = datetime.fromisoformat(text or "")
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise _Fault(f"attributes.{name} is {ascii(text)[:40]}, not a time") from None
+        raise _Fault(f"attributes.{name} is {_shown(text)}, not a time") from None
 
 
 def _uuid(value: object, label: str) -> UUID:
     found = _optional_uuid(value)
     if found is None:
-        raise _Fault(f"{label} is {ascii(value)[:60]}, not a UUID")
+        raise _Fault(f"{label} is {_shown(value)}, not a UUID")
     return found
 
 
@@ -280,6 +302,11 @@ def _clean(text: str) -> str:
 def _storable(text: str) -> str:
     """Without what PostgreSQL's text cannot hold: NUL, and halves of surrogate pairs."""
     return text.replace("\0", "").encode("utf-8", "ignore").decode()
+
+
+def _shown(value: object) -> str:
+    """A text as it came, on one line and safe to print and store; of all else only the type."""
+    return ascii(value[:60]) if isinstance(value, str) else _kind(value)
 
 
 def _kind(value: object) -> str:
