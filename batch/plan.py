@@ -16,7 +16,7 @@ from batch.errors import SourceDown
 from batch.mangadex import MAX_WINDOW, Order
 
 PAGE = 100  # the most that /manga gives at once
-MAX_REREADS = 3  # of a window in which titles vanish while it is read
+MAX_REREADS = 3  # of a window that changes while it is read
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,8 @@ class CountPlan:
 
     def done(self, request: PageRequest, outcome: PageOutcome) -> None:
         self._under_way -= request.limit
-        self._total = outcome.total
+        # The highest one told: an answer that lacks it must not end the plan.
+        self._total = max(self._total or 0, outcome.total)
         self.seen.update(outcome.ids)
 
     def expected(self) -> int:
@@ -110,34 +111,40 @@ class _Window:
         self.since = since
         self.reread = reread
         self.total: int | None = None
-        self.shrank = False
+        self.changed = False
         self.under_way = 0
         self.queue: deque[int] = deque([0])  # offsets
-        self.next_since: datetime | None = None
+        self.latest: datetime | None = None  # creation date seen
 
-    def learn(self, total: int) -> None:
-        """The first page's total tells how many there are; a smaller one later, that some left."""
+    def learn(self, outcome: PageOutcome) -> None:
+        """The first page's total tells how many there are; another one later, that they moved."""
         if self.total is None:
-            offsets = range(PAGE, min(total, MAX_WINDOW), PAGE)
+            offsets = range(PAGE, min(outcome.total, MAX_WINDOW), PAGE)
             # The last page first where there is more: the next window begins at its end.
-            ordered = [*offsets[-1:], *offsets[:-1]] if total > MAX_WINDOW else offsets
+            ordered = [*offsets[-1:], *offsets[:-1]] if outcome.total > MAX_WINDOW else offsets
             self.queue.extend(ordered)
-        elif total < self.total:
-            self.shrank = True
-        self.total = total
+        elif outcome.total != self.total:
+            self.changed = True
+        self.total = outcome.total
+        dates = [date for date in (self.latest, outcome.last_created_at) if date]
+        self.latest = max(dates, default=None)
+
+    def goes_on(self) -> bool:
+        """Whether there are titles behind its end."""
+        return (self.total or 0) > MAX_WINDOW
 
 
 class AllPlan:
     """Every title, by creation date, in windows below the ceiling.
 
     A window begins a second before the last title of the one before: whether `createdAtSince`
-    includes its moment is not documented. A title that vanishes while a window is read moves those
-    behind it forward, over a page's edge; such a window is read once more.
+    includes its moment is not documented. A title that vanishes or appears while a window is read
+    moves those behind it over a page's edge, past the reader; such a window is read once more.
     """
 
     def __init__(self) -> None:
         self._windows = [_Window(None)]
-        self._opened: set[datetime] = set()
+        self._continued: set[datetime | None] = set()  # windows whose successor is planned
         self._catalogue: int | None = None
         self.seen: set[str] = set()
 
@@ -152,12 +159,11 @@ class AllPlan:
     def done(self, request: PageRequest, outcome: PageOutcome) -> None:
         window = self._window_of(request)
         window.under_way -= 1
-        window.learn(outcome.total)
+        window.learn(outcome)
         self.seen.update(outcome.ids)
         if window.since is None:
             self._catalogue = outcome.total
-        at_the_end = request.offset == MAX_WINDOW - PAGE and request.reread == 0
-        if at_the_end and outcome.last_created_at:
+        if request.offset == MAX_WINDOW - PAGE and outcome.last_created_at:
             self._open_next(window, outcome.last_created_at)
         if not window.queue and not window.under_way:
             self._close(window)
@@ -169,17 +175,20 @@ class AllPlan:
         same = (w for w in self._windows if (w.since, w.reread) == (request.since, request.reread))
         return next(same)
 
-    def _open_next(self, window: _Window, last_created_at: datetime) -> None:
-        if window.total is None or window.total <= MAX_WINDOW:
+    def _open_next(self, window: _Window, last_created_at: datetime | None) -> None:
+        if not window.goes_on() or window.since in self._continued:
             return
+        if last_created_at is None:
+            raise SourceDown(f"of {MAX_WINDOW:,} titles none has a creation date that can be read")
         since = last_created_at - timedelta(seconds=1)
         if window.since is not None and since <= window.since:
             raise SourceDown(f"more than {MAX_WINDOW:,} titles share the second {last_created_at}")
-        if since not in self._opened:
-            self._opened.add(since)
-            self._windows.append(_Window(since))
+        self._continued.add(window.since)
+        self._windows.append(_Window(since))
 
     def _close(self, window: _Window) -> None:
         self._windows.remove(window)
-        if window.shrank and window.reread < MAX_REREADS:
+        # Its last page held nothing that could be read: whatever came before it has to do.
+        self._open_next(window, window.latest)
+        if window.changed and window.reread < MAX_REREADS:
             self._windows.insert(0, _Window(window.since, window.reread + 1))

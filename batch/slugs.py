@@ -17,7 +17,7 @@ def base_slug(title: str) -> str:
 
 
 def candidates(title: str, mangadex_id: UUID) -> Iterator[str]:
-    """The slugs to try in turn; the last one is taken by nobody else."""
+    """The slugs to try in turn; the last one is taken only by malice."""
     base = base_slug(title)
     if base:
         yield base
@@ -26,11 +26,15 @@ def candidates(title: str, mangadex_id: UUID) -> Iterator[str]:
 
 
 def choose(titles: Iterable[tuple[UUID, str]], taken: set[str]) -> dict[UUID, str]:
-    """A free slug for each (id, title); those chosen for earlier ones count as taken."""
+    """A free slug for each (id, title); those chosen for earlier ones count as taken.
+
+    Where a title's candidates are all taken it gets its id, which the database may yet refuse.
+    """
     used = set(taken)
     chosen: dict[UUID, str] = {}
     for mangadex_id, title in titles:
-        slug = next(s for s in candidates(title, mangadex_id) if s not in used)
+        free = (slug for slug in candidates(title, mangadex_id) if slug not in used)
+        slug = next(free, str(mangadex_id))
         used.add(slug)
         chosen[mangadex_id] = slug
     return chosen
