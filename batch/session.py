@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
+import io
+import socket
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -18,7 +22,7 @@ from mangahub import __version__
 
 USER_AGENT = f"mangahub-sync/{__version__}"  # must be true, and must not look like a browser
 CONNECT_TIMEOUT_S = 10.0
-TIMEOUT_S = 30.0  # until an answer begins, and again until all of it has come
+TIMEOUT_S = 30.0  # until all of an answer has come
 MAX_BODY = 32 * 1024 * 1024  # a page of 100 titles with all its references has 0.8 MB
 _CHUNK = 64 * 1024
 
@@ -45,8 +49,8 @@ class Session:
         self._session = requests.Session()
         self._session.headers["User-Agent"] = USER_AGENT
         self._session.headers["Accept"] = "application/json"
-        if api_key:
-            self._session.headers["Authorization"] = f"Bearer {api_key}"
+        # Set also without a key: else `requests` sends what ~/.netrc has for the host.
+        self._session.auth = _Bearer(api_key)
         adapter = _PacedAdapter(departure)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
@@ -69,13 +73,13 @@ class Session:
                 allow_redirects=False,  # a redirect would be a second request that nobody counts
                 stream=True,
             ) as response:
-                body = _read(response, asked, time.monotonic() + TIMEOUT_S)
+                body = _read(response, asked)
                 return Answer(asked, response.status_code, response.headers, body)
-        except requests.RequestException as exc:
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
             raise SourceTrouble(f"{asked} failed: {_cause(exc)}") from exc
 
 
-def _read(response: requests.Response, asked: str, deadline_s: float) -> bytes:
+def _read(response: requests.Response, asked: str) -> bytes:
     chunks: list[bytes] = []
     size = 0
     for chunk in response.iter_content(_CHUNK):
@@ -83,8 +87,6 @@ def _read(response: requests.Response, asked: str, deadline_s: float) -> bytes:
         size += len(chunk)
         if size > MAX_BODY:
             raise SourceTrouble(f"{asked} was answered with more than {MAX_BODY >> 20} MiB")
-        if time.monotonic() > deadline_s:
-            raise SourceTrouble(f"{asked} was not answered in full within {TIMEOUT_S:.0f} s")
     return b"".join(chunks)
 
 
@@ -105,10 +107,56 @@ def _cause(exc: BaseException) -> str:
 
 
 def _below(exc: BaseException) -> BaseException | None:
-    reason = getattr(exc, "reason", None)
-    first = exc.args[0] if exc.args else None
-    candidates = (reason, first, exc.__cause__)
+    candidates = (getattr(exc, "reason", None), *exc.args, exc.__cause__)
     return next((c for c in candidates if isinstance(c, BaseException) and c is not exc), None)
+
+
+class _Bearer(requests.auth.AuthBase):
+    """The only credentials that are ever sent."""
+
+    def __init__(self, token: str | None) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._token:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+class _TimelyStream(io.RawIOBase):
+    """Reads an answer's bytes until a deadline.
+
+    A socket's own timeout begins anew with each byte, so that a server which sends one now and
+    then could hold a caller for hours.
+    """
+
+    def __init__(self, stream: io.RawIOBase, sock: socket.socket, deadline_s: float) -> None:
+        self._stream = stream
+        self._sock = sock
+        self._deadline_s = deadline_s
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left_s = self._deadline_s - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError("the answer did not come in full in time")
+        self._sock.settimeout(left_s)
+        return self._stream.readinto(buffer)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+class _TimelyResponse(http.client.HTTPResponse):
+    """An answer whose head and body have to come within TIMEOUT_S, all together."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        raw = self.fp.detach()
+        self.fp = io.BufferedReader(_TimelyStream(raw, sock, time.monotonic() + TIMEOUT_S))
 
 
 class _PacedAdapter(HTTPAdapter):
@@ -122,25 +170,33 @@ class _PacedAdapter(HTTPAdapter):
         self._departure = departure
         super().__init__(max_retries=0)  # retries in here would go past the gate
 
-    def init_poolmanager(self, *args: object, **kwargs: object) -> None:
-        super().init_poolmanager(*args, **kwargs)  # type: ignore[arg-type]
-        departure = self._departure.departure
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _paced_pools(self._departure)
 
-        class PacedHTTP(HTTPConnection):
-            def request(self, *args: object, **kwargs: object) -> None:
-                if self.sock is None:
-                    self.connect()
-                with departure():
-                    super().request(*args, **kwargs)  # type: ignore[arg-type]
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        """Proxies have pools of their own; a request through one waits for its slot too."""
+        if proxy.lower().startswith("socks"):
+            raise requests.exceptions.InvalidProxyURL("a SOCKS proxy cannot be used")
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        manager.pool_classes_by_scheme = _paced_pools(self._departure)
+        return manager
 
-        class PacedHTTPS(HTTPSConnection):
-            def request(self, *args: object, **kwargs: object) -> None:
-                if self.sock is None:
-                    self.connect()
-                with departure():
-                    super().request(*args, **kwargs)  # type: ignore[arg-type]
 
-        self.poolmanager.pool_classes_by_scheme = {
-            "http": type("PacedPool", (HTTPConnectionPool,), {"ConnectionCls": PacedHTTP}),
-            "https": type("PacedTLSPool", (HTTPSConnectionPool,), {"ConnectionCls": PacedHTTPS}),
-        }
+def _paced_pools(departure: Departure) -> dict[str, type[HTTPConnectionPool]]:
+    class Paced(HTTPConnection):
+        response_class = _TimelyResponse
+
+        def request(self, *args: Any, **kwargs: Any) -> None:
+            if self.sock is None:
+                self.connect()
+            with departure.departure():
+                super().request(*args, **kwargs)
+
+    class PacedHTTPS(Paced, HTTPSConnection):
+        """The same over TLS."""
+
+    return {
+        "http": type("PacedPool", (HTTPConnectionPool,), {"ConnectionCls": Paced}),
+        "https": type("PacedTLSPool", (HTTPSConnectionPool,), {"ConnectionCls": PacedHTTPS}),
+    }
