@@ -31,10 +31,9 @@ class SyncState:
     metadata: dict[str, object]
 
 
-_COLUMNS = (
-    "sync_type, last_run_at, last_success_at, last_cursor, status, error_message,"
-    " coalesce(metadata, '{}')"
-)
+# The metadata; an empty object where another program left none, or something else.
+_FACTS = "CASE WHEN jsonb_typeof(metadata) = 'object' THEN metadata ELSE '{}' END"
+_COLUMNS = f"sync_type, last_run_at, last_success_at, last_cursor, status, error_message, {_FACTS}"
 
 
 def read(connection: Connection, sync_type: str) -> SyncState:
@@ -67,7 +66,7 @@ def finish(
     """Records how a run ended: `completed`, `error`, or `idle` where it was stopped."""
     connection.execute(
         "UPDATE sync_state SET status = %(status)s, error_message = %(error)s,"
-        " metadata = coalesce(metadata, '{}') || %(metadata)s, last_success_at = CASE"
+        f" metadata = {_FACTS} || %(metadata)s, last_success_at = CASE"
         " WHEN %(status)s = 'completed' THEN now() ELSE last_success_at END"
         " WHERE sync_type = %(sync_type)s",
         {
@@ -84,8 +83,7 @@ def move_cursor(
 ) -> None:
     """Sets the cursor and merges facts into the metadata, in the caller's transaction."""
     connection.execute(
-        "UPDATE sync_state SET last_cursor = %s, metadata = coalesce(metadata, '{}') || %s"
-        " WHERE sync_type = %s",
+        f"UPDATE sync_state SET last_cursor = %s, metadata = {_FACTS} || %s WHERE sync_type = %s",
         [cursor, Jsonb(metadata), sync_type],
     )
 
@@ -96,50 +94,58 @@ def record_rejected(
     """Remembers what could not be stored and why; the next run of the workflow tries it again."""
     if not rejected:
         return
-    known = _lock_rejected(connection, sync_type)
-    for item in rejected:
-        before = known.get(item.mangadex_id, {})
-        known[item.mangadex_id] = {
-            "reason": item.reason[:MAX_REASON],
-            "first_at": before.get("first_at", now.isoformat()),
-            "last_at": now.isoformat(),
-            "attempts": int(str(before.get("attempts", 0))) + 1,
-        }
-    _write_rejected(connection, sync_type, known)
+    with connection.transaction():
+        known = _lock_rejected(connection, sync_type)
+        for item in rejected:
+            known[item.mangadex_id] = _tried_again(known.get(item.mangadex_id, {}), item, now)
+        _write_rejected(connection, sync_type, known)
 
 
 def clear_rejected(connection: Connection, sync_type: str, mangadex_ids: Iterable[str]) -> None:
     """Forgets what has been stored after all."""
     stored = set(mangadex_ids)
-    known = _lock_rejected(connection, sync_type)
-    kept = {key: value for key, value in known.items() if key not in stored}
-    if len(kept) < len(known):
-        _write_rejected(connection, sync_type, kept)
+    with connection.transaction():
+        known = _lock_rejected(connection, sync_type)
+        kept = {key: value for key, value in known.items() if key not in stored}
+        if len(kept) < len(known):
+            _write_rejected(connection, sync_type, kept)
 
 
 def rejected_ids(connection: Connection, sync_type: str) -> list[str]:
     """The ids, or descriptions of entities without one, that the workflow could not store."""
-    return list(_rejected(read(connection, sync_type).metadata))
+    return list(rejected_in(read(connection, sync_type).metadata))
 
 
-def _rejected(metadata: dict[str, object]) -> dict[str, dict[str, object]]:
+def rejected_in(metadata: dict[str, object]) -> dict[str, dict[str, object]]:
+    """What a workflow's metadata tells of entities that could not be stored."""
     found = metadata.get("rejected")
-    return dict(found) if isinstance(found, dict) else {}
+    items = found.items() if isinstance(found, dict) else ()
+    return {key: why for key, why in items if isinstance(why, dict)}
+
+
+def _tried_again(before: dict[str, object], item: Rejected, now: datetime) -> dict[str, object]:
+    attempts = before.get("attempts")
+    return {
+        "reason": item.reason[:MAX_REASON],
+        "first_at": before.get("first_at", now.isoformat()),
+        "last_at": now.isoformat(),
+        "attempts": attempts + 1 if isinstance(attempts, int) else 1,
+    }
 
 
 def _lock_rejected(connection: Connection, sync_type: str) -> dict[str, dict[str, object]]:
     """Read for change: workers of one run write to the same row."""
     row = connection.execute(
-        "SELECT coalesce(metadata, '{}') FROM sync_state WHERE sync_type = %s FOR UPDATE",
+        f"SELECT {_FACTS} FROM sync_state WHERE sync_type = %s FOR UPDATE",
         [sync_type],
     ).fetchone()
-    return _rejected(row[0]) if row else {}
+    return rejected_in(row[0]) if row else {}
 
 
 def _write_rejected(
     connection: Connection, sync_type: str, rejected: dict[str, dict[str, object]]
 ) -> None:
     connection.execute(
-        "UPDATE sync_state SET metadata = coalesce(metadata, '{}') || %s WHERE sync_type = %s",
+        f"UPDATE sync_state SET metadata = {_FACTS} || %s WHERE sync_type = %s",
         [Jsonb({"rejected": rejected}), sync_type],
     )

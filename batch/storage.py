@@ -14,12 +14,20 @@ from uuid import UUID
 import psycopg
 
 from batch import slugs
+from batch.errors import BatchError
 from batch.models import Manga, Rejected
 from sql import Connection
 
 # Writers of titles take turns: a page takes some 20 ms, and two that choose slugs or upsert the
 # same titles in another order would collide or deadlock.
 _STORE_LOCK = 0x6D68_7374
+# What speaks of one row: its values, its keys, the size of its index entries, another's trigger.
+_REFUSALS = (
+    psycopg.DataError,
+    psycopg.IntegrityError,
+    psycopg.errors.ProgramLimitExceeded,
+    psycopg.errors.RaiseException,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +92,9 @@ def store_manga(connection: Connection, mangas: Sequence[Manga], now: datetime) 
 
     A title keeps its slug. `total_chapters` never falls. `last_synced_at` is set for all,
     `first_synced_at` once. Of a title that comes twice the last one counts.
+
+    Raises:
+        BatchError: the database takes no title at all, for want of a right or of a column.
     """
     unique = list({manga.mangadex_id: manga for manga in mangas}.values())
     if not unique:
@@ -92,8 +103,10 @@ def store_manga(connection: Connection, mangas: Sequence[Manga], now: datetime) 
     try:
         with connection.transaction():
             return _store_set(connection, unique, now)
-    except (psycopg.DataError, psycopg.IntegrityError, psycopg.ProgrammingError):
+    except _REFUSALS:
         return _store_singly(connection, unique, now)
+    except psycopg.ProgrammingError as exc:
+        raise BatchError(f"titles cannot be stored: {_line(exc)}") from exc
 
 
 def _store_singly(connection: Connection, mangas: Sequence[Manga], now: datetime) -> StoreResult:
@@ -102,10 +115,14 @@ def _store_singly(connection: Connection, mangas: Sequence[Manga], now: datetime
         try:
             with connection.transaction():
                 result.add(_store_set(connection, [manga], now))
-        except (psycopg.DataError, psycopg.IntegrityError, psycopg.ProgrammingError) as exc:
-            reason = f"the database refuses it: {exc.diag.message_primary or exc}"
-            result.rejected.append(Rejected(str(manga.mangadex_id), " ".join(reason.split())))
+        except _REFUSALS as exc:
+            reason = f"the database refuses it: {_line(exc)}"
+            result.rejected.append(Rejected(str(manga.mangadex_id), reason))
     return result
+
+
+def _line(exc: psycopg.Error) -> str:
+    return " ".join(str(exc.diag.message_primary or exc).split())
 
 
 def _store_set(connection: Connection, mangas: Sequence[Manga], now: datetime) -> StoreResult:
@@ -203,8 +220,11 @@ WITH named AS (
         SELECT FROM wanted w WHERE w.manga_id = mg.manga_id AND w.genre_id = mg.genre_id)
     RETURNING mg.manga_id
 ), come AS (
-    INSERT INTO manga_genres (manga_id, genre_id) SELECT manga_id, genre_id FROM wanted
-    ON CONFLICT (manga_id, genre_id) DO NOTHING
+    -- A database that was adopted with pairs stored twice has no unique key over them.
+    INSERT INTO manga_genres (manga_id, genre_id) SELECT manga_id, genre_id FROM wanted w
+    WHERE NOT EXISTS (SELECT FROM manga_genres mg
+                      WHERE mg.manga_id = w.manga_id AND mg.genre_id = w.genre_id)
+    ON CONFLICT DO NOTHING
     RETURNING manga_id
 )
 SELECT manga_id FROM gone UNION SELECT manga_id FROM come
