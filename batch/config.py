@@ -82,6 +82,50 @@ def load(env: Env) -> Config:
     )
 
 
+# Field → the variable it comes from, for people who are to see the settings.
+VARIABLES = {
+    "api_url": "MANGADEX_API_URL",
+    "api_key": "MANGADEX_API_KEY",
+    "initial_enabled": "MANGA_SYNC_INITIAL",
+    "initial_count": "MANGA_SYNC_INITIAL_COUNT",
+    "initial_order": "MANGA_SYNC_INITIAL_ORDER",
+    "workers": "MANGA_SYNC_WORKERS",
+    "rate_concurrency": "MANGA_SYNC_RATE_CONCURRENCY",
+    "rate_per_second": "MANGA_SYNC_RATE_PER_SECOND",
+    "rate_burst": "MANGA_SYNC_RATE_BURST",
+    "languages": "MANGA_SYNC_LANGUAGES",
+    "content_ratings": "MANGA_SYNC_CONTENT_RATINGS",
+    "refresh_after": "MANGA_SYNC_REFRESH_HOURS",
+    "blocked_groups": "MANGA_SYNC_BLOCKED_GROUPS",
+    "blocked_uploaders": "MANGA_SYNC_BLOCKED_UPLOADERS",
+    "chapter_interval": "MANGA_SYNC_CHAPTER_INTERVAL_HOURS",
+    "chapter_batch": "MANGA_SYNC_CHAPTER_BATCH",
+    "notify_url": "UDP_SERVER_URL",
+    "notify_key": "NOTIFY_API_KEY",
+    "data_dir": "MANGAHUB_DATA",
+    "log_format": "LOG_FORMAT",
+    "log_level": "LOG_LEVEL",
+}
+SECRETS = frozenset({"api_key", "notify_key"})
+
+
+def shown(config: Config) -> dict[str, object]:
+    """Every setting by its variable, as it would be written there; secrets as `***`."""
+    return {
+        variable: "***" if name in SECRETS and getattr(config, name) else _plain(config, name)
+        for name, variable in VARIABLES.items()
+    }
+
+
+def _plain(config: Config, name: str) -> object:
+    value = getattr(config, name)
+    if isinstance(value, tuple | frozenset):
+        return ",".join(sorted(map(str, value)) if isinstance(value, frozenset) else value)
+    if isinstance(value, timedelta):
+        return value / timedelta(hours=1)
+    return str(value) if isinstance(value, Path) else value
+
+
 def _content_ratings(env: Env) -> tuple[str, ...]:
     default = CONTENT_RATINGS[:3]
     allowed = f"out of {', '.join(CONTENT_RATINGS)}"

@@ -80,5 +80,6 @@ def _new_bar() -> Bar:
 def _lead_log_lines_to_stderr() -> None:
     """The bar replaces sys.stderr to print lines above itself; handlers keep the one they got."""
     for handler in logging.getLogger().handlers:
-        if isinstance(handler, logging.StreamHandler):
+        # Those to a file, or to elsewhere, are subclasses.
+        if type(handler) is logging.StreamHandler:
             handler.setStream(sys.stderr)
