@@ -107,12 +107,14 @@ class Env:
         return frozenset(uuid.UUID(item) for item in items)
 
     def http_url(self, name: str, default: str) -> str:
-        """An http(s) URL with a host and no trailing slash, query or fragment."""
+        """An http(s) URL with a host, and without credentials, query, fragment or last slash."""
         value = self.raw(name)
         if value is None:
             return default
         if not _is_http_url(value):
-            raise SettingError(name, value, "an http:// or https:// address")
+            # What stands before an @ may be a password.
+            shown = re.sub(r"//.*@", "//***@", value)
+            raise SettingError(name, shown, "an http:// or https:// address without credentials")
         return value.rstrip("/")
 
 
@@ -129,9 +131,8 @@ def _is_http_url(text: str) -> bool:
         port_is_valid = parts.port is None or 0 < parts.port < 65536
     except ValueError:
         return False
-    plain = text.isprintable() and not any(c.isspace() for c in text)
-    known = parts.scheme in ("http", "https") and bool(parts.hostname)
-    return plain and known and port_is_valid and not parts.query and not parts.fragment
+    plain = text.isprintable() and not any(c.isspace() or c in "?#@\\" for c in text)
+    return plain and parts.scheme in ("http", "https") and bool(parts.hostname) and port_is_valid
 
 
 def data_dir(env: Env) -> Path:
@@ -143,7 +144,10 @@ def data_dir(env: Env) -> Path:
     value = env.raw("MANGAHUB_DATA")
     if value is None:
         return _default_data_dir()
-    path = Path(value).expanduser()
+    try:
+        path = Path(value).expanduser()
+    except RuntimeError:  # ~ of a user that does not exist
+        path = Path(value)
     if not path.is_absolute():
         raise SettingError("MANGAHUB_DATA", value, "an absolute path")
     return path
@@ -152,5 +156,8 @@ def data_dir(env: Env) -> Path:
 def _default_data_dir() -> Path:
     if os.geteuid() == 0:
         return Path("/var/lib/mangahub")
-    home = os.environ.get("HOME") or pwd.getpwuid(os.geteuid()).pw_dir
+    try:
+        home = os.environ.get("HOME") or pwd.getpwuid(os.geteuid()).pw_dir
+    except KeyError:
+        raise SettingError("MANGAHUB_DATA", "", "set: this user has no home directory") from None
     return Path(home) / ".local/share/mangahub"

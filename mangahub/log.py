@@ -25,11 +25,12 @@ class TextFormatter(logging.Formatter):
         self._journal = journal
 
     def format(self, record: logging.LogRecord) -> str:
-        text = _whole_message(self, record).replace("\n", "\n    ")
-        line = f"{record.levelname} {record.name}: {text}"
-        if self._journal:
-            return f"<{_PRIORITY.get(record.levelno, 5)}>{line}"
-        return f"{_utc(record):%Y-%m-%dT%H:%M:%SZ} {line}"
+        prefix = f"<{_PRIORITY.get(record.levelno, 5)}>" if self._journal else ""
+        # A traceback's lines are entries of the journal each, and need the priority each.
+        trace = _trace(self, record).replace("\n", f"\n{prefix}    ")
+        text = _printable(record.getMessage()) + trace
+        start = prefix if self._journal else f"{_utc(record):%Y-%m-%dT%H:%M:%SZ} "
+        return f"{start}{record.levelname} {record.name}: {text}"
 
 
 class JsonFormatter(logging.Formatter):
@@ -40,19 +41,24 @@ class JsonFormatter(logging.Formatter):
             "time": _utc(record).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "message": _whole_message(self, record),
+            "message": record.getMessage() + _trace(self, record),
             "process": record.process,
         }
-        return json.dumps(entry, ensure_ascii=False)
+        # Escaped, so that it is JSON whatever the encoding of stderr.
+        return json.dumps(entry)
 
 
 def _utc(record: logging.LogRecord) -> datetime:
     return datetime.fromtimestamp(record.created, UTC)
 
 
-def _whole_message(formatter: logging.Formatter, record: logging.LogRecord) -> str:
-    text = record.getMessage()
-    return f"{text}\n{formatter.formatException(record.exc_info)}" if record.exc_info else text
+def _trace(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    return f"\n{formatter.formatException(record.exc_info)}" if record.exc_info else ""
+
+
+def _printable(text: str) -> str:
+    """On one line, and without what steers a terminal: texts come from outside too."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def configure(log_format: str = "text", level: str = "INFO") -> logging.Handler:
