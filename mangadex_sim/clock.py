@@ -35,12 +35,12 @@ def parse_query_date(text: str) -> int:
 
 
 def parse_instant(value: object) -> int:
-    """Read an instant of an order: epoch seconds, or ISO text (UTC where it names no zone)."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError(f"not an instant: {value!r}")
-    if not isinstance(value, str):
+    """Read an instant of an order: epoch seconds, a datetime or ISO text (UTC without a zone)."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
         return int(value)
-    instant = datetime.fromisoformat(value)
+    if not isinstance(value, str | datetime):
+        raise ValueError(f"not an instant: {value!r}")
+    instant = datetime.fromisoformat(value) if isinstance(value, str) else value
     if instant.tzinfo is None:
         instant = instant.replace(tzinfo=UTC)
     return int(instant.timestamp())

@@ -20,7 +20,7 @@ class Commands(ABC):
     # --- titles --------------------------------------------------------------------------------
 
     def add_titles(self, count: int = 1, **attributes: object) -> list[str]:
-        """Add titles; return their ids. Attributes: see orders.TITLE_KEYS."""
+        """Add titles; return their ids. Attributes: see title_orders.TITLE_KEYS."""
         return _ids(self.order("titles/add", count=count, attributes=attributes))
 
     def add_title(self, **attributes: object) -> str:
@@ -48,7 +48,7 @@ class Commands(ABC):
     def publish(self, manga: Manga, **chapter: object) -> str:
         """Add a chapter; return its id. Without a number it is the title's next one.
 
-        Keys: see orders.CHAPTER_KEYS; `in_s` schedules it, `groups` takes names or ids.
+        Keys: see chapter_orders.CHAPTER_KEYS; `in_s` schedules it, `groups` takes names or ids.
         """
         return _ids(self.order("chapters/publish", manga=manga, **chapter))[0]
 

@@ -9,14 +9,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+from mangadex_sim.chapter_orders import ChapterOrders
 from mangadex_sim.clock import format_instant
 from mangadex_sim.faults import MODES, read_fault
-from mangadex_sim.orders import Orders
+from mangadex_sim.order_fields import read_number
 from mangadex_sim.replies import json_reply
 from mangadex_sim.server import Server
 from mangadex_sim.shapes import Json
 from mangadex_sim.site import Site
+from mangadex_sim.title_orders import TitleOrders
 from mangadex_sim.wire import Reply, Request
+
+_LONG_S = 1_000_000_000  # some thirty years
 
 PREFIX = "/_sim/"
 
@@ -27,19 +31,20 @@ class Control:
     def __init__(self, site: Site) -> None:
         self._site = site
         self.server: Server | None = None  # known once it exists; refusing needs it
-        orders = Orders(site.shelf, site.clock)
+        titles = TitleOrders(site.shelf, site.clock)
+        chapters = ChapterOrders(site.shelf, site.clock)
         self._orders: dict[str, Callable[[Json], Json]] = {
-            "titles/add": orders.add_titles,
-            "titles/edit": orders.edit_title,
-            "titles/remove": orders.remove_titles,
-            "titles/restore": orders.restore_titles,
-            "titles/ids": orders.list_ids,
-            "chapters/publish": orders.publish,
-            "chapters/edit": orders.edit_chapter,
-            "chapters/remove": orders.remove_chapters,
-            "chapters/unavailable": orders.make_unavailable,
-            "chapters/list": orders.list_chapters,
-            "chapters/spread": orders.spread,
+            "titles/add": titles.add,
+            "titles/edit": titles.edit,
+            "titles/remove": titles.remove,
+            "titles/restore": titles.restore,
+            "titles/ids": titles.list_ids,
+            "chapters/publish": chapters.publish,
+            "chapters/edit": chapters.edit,
+            "chapters/remove": chapters.remove,
+            "chapters/unavailable": chapters.make_unavailable,
+            "chapters/list": chapters.list_rows,
+            "chapters/spread": chapters.spread,
             "stats": self._stats,
             "reset": self._reset,
             "slow": self._slow,
@@ -92,7 +97,8 @@ class Control:
         return self._up({})
 
     def _slow(self, order: Json) -> Json:
-        self._site.change_settings({"latency_s": float(order["ms"]) / 1_000})
+        self._site.change_settings({
+            "latency_s": read_number(order, "ms", None, 0, 3_600_000) / 1_000})
         return {}
 
     def _fail(self, order: Json) -> Json:
@@ -104,7 +110,8 @@ class Control:
         return {}
 
     def _down(self, order: Json) -> Json:
-        seconds = None if order.get("seconds") is None else float(order["seconds"])
+        seconds = (None if order.get("seconds") is None
+                   else read_number(order, "seconds", None, 0, _LONG_S))
         if not order.get("refuse"):
             self._site.go_down(seconds)
         elif self.server is not None:
@@ -120,7 +127,8 @@ class Control:
     def _clock(self, order: Json) -> Json:
         """Shift the clock to `shift_s` from the real one, or by `by_s` from where it is."""
         clock = self._site.clock
-        clock.shift_s = float(order.get("shift_s", clock.shift_s)) + float(order.get("by_s", 0))
+        shift_s = read_number(order, "shift_s", clock.shift_s, -_LONG_S, _LONG_S)
+        clock.shift_s = shift_s + read_number(order, "by_s", 0, -_LONG_S, _LONG_S)
         return {"shift_s": clock.shift_s, "now": format_instant(clock.now())}
 
     def _settings(self, order: Json) -> Json:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from random import Random
 
+from mangadex_sim.order_fields import as_list, read_number, read_whole
 from mangadex_sim.payloads import PAYLOAD_MODES
 from mangadex_sim.replies import CANNED, MANNERS
 from mangadex_sim.shapes import Json
@@ -15,6 +16,7 @@ from mangadex_sim.shapes import Json
 SLOW = "slow"
 MODES: tuple[str, ...] = (*CANNED, *MANNERS, *PAYLOAD_MODES, SLOW)
 
+_MOST = 1_000_000_000
 _HANG_S = 3_600.0
 _HUGE_BYTES = 1 << 30
 
@@ -43,23 +45,31 @@ class Fault:
 def read_fault(order: Json) -> Fault:
     """Return the fault of a JSON order; ValueError or TypeError for a bad one.
 
-    Without count and seconds_active it fails once; `"count": null` means until healed.
+    Without count, active_s and probability it fails once; `"count": null` means until healed.
     """
     mode = str(order.get("mode"))
     if mode not in MODES:
         raise ValueError(f"mode must be one of {', '.join(MODES)}, not {mode!r}")
-    paths = order.get("paths") or ()
-    active_s = order.get("active_s")
-    count = order.get("count", None if active_s is not None or "probability" in order else 1)
+    paths = [str(each) for each in as_list(order.get("paths"))]
+    has_end = "active_s" in order or "probability" in order
     default_s = {"hang": _HANG_S, "drip": 2.0}.get(mode, 1.0)
     return Fault(
-        mode=mode, left=None if count is None else int(count), skip=int(order.get("skip", 0)),
-        paths=(paths,) if isinstance(paths, str) else tuple(str(each) for each in paths),
-        probability=float(order.get("probability", 1.0)),
-        ends_s=None if active_s is None else time.monotonic() + float(active_s),
-        wait_s=float(order.get("wait_s", 1.0)), seconds=float(order.get("seconds", default_s)),
-        size=int(order.get("bytes", _HUGE_BYTES)), position=int(order.get("position", 0)),
-        random=Random(int(order.get("seed", 0))))
+        mode=mode, left=_read_count(order, None if has_end else 1),
+        skip=read_whole(order, "skip", 0, 0, _MOST), paths=tuple(paths),
+        probability=read_number(order, "probability", 1.0, 0.0, 1.0),
+        ends_s=time.monotonic() + read_number(order, "active_s", None, 0, _MOST)
+        if "active_s" in order else None,
+        wait_s=read_number(order, "wait_s", 1.0, -_MOST, _MOST),
+        seconds=read_number(order, "seconds", default_s, 0, _MOST),
+        size=read_whole(order, "bytes", _HUGE_BYTES, 0, 1 << 40),
+        position=read_whole(order, "position", 0, 0, 1_000),
+        random=Random(read_whole(order, "seed", 0, 0, _MOST)))
+
+
+def _read_count(order: Json, default: int | None) -> int | None:
+    if order.get("count", default) is None:
+        return None
+    return read_whole(order, "count", default, 0, _MOST)
 
 
 class FaultPlan:

@@ -119,10 +119,10 @@ class MangaSelector:
         if words := query.text("title"):
             filters.append(_named(words))
         if year := query.text("year"):
-            filters.append(lambda title: str(title.attributes["year"] or "none") == year)
+            filters.append(lambda title: str(_year(title) or "none") == year)
         if languages := query.items("availableTranslatedLanguage"):
-            filters.append(lambda title: not set(languages).isdisjoint(
-                title.attributes["availableTranslatedLanguages"]))
+            filters.append(lambda title: any(
+                each in languages for each in _translated_languages(title)))
         return filters + _tag_filters(query) + self._chapter_filters(query)
 
     def _chapter_filters(self, query: Query) -> list[Callable[[Title], bool]]:
@@ -159,9 +159,28 @@ class MangaSelector:
         if field == "rating":
             return lambda index: index * 7_919 % 1_000
         if field == "year":
-            return lambda index: self._shelf.title(index, now).attributes["year"] or 0
-        return lambda index: str(next(iter(
-            self._shelf.title(index, now).attributes["title"].values()), "")).lower()
+            return lambda index: _year(self._shelf.title(index, now))
+        return lambda index: _texts(self._shelf.title(index, now), "title")
+
+
+# Orders may have made these attributes anything, or taken them out.
+
+
+def _year(title: Title) -> int:
+    year = title.attributes.get("year")
+    return year if isinstance(year, int) else 0
+
+
+def _texts(title: Title, *names: str) -> str:
+    values = [title.attributes.get(name) for name in names]
+    maps = [each for value in values for each in (value if isinstance(value, list) else [value])
+            if isinstance(each, dict)]
+    return " ".join(str(text) for each in maps for text in each.values()).lower()
+
+
+def _translated_languages(title: Title) -> list[object]:
+    languages = title.attributes.get("availableTranslatedLanguages")
+    return languages if isinstance(languages, list) else []
 
 
 def _made_by(kinds: tuple[str, ...], ids: list[str]) -> Callable[[Title], bool]:
@@ -174,9 +193,8 @@ def _named(words: str) -> Callable[[Title], bool]:
     wanted = words.lower().split()
 
     def matches(title: Title) -> bool:
-        maps = [title.attributes["title"], *title.attributes["altTitles"]]
-        texts = html.unescape(" ".join(str(text) for each in maps for text in each.values()))
-        return all(word in texts.lower() for word in wanted)
+        texts = html.unescape(_texts(title, "title", "altTitles"))
+        return all(word in texts for word in wanted)
 
     return matches
 
@@ -193,5 +211,5 @@ def _tag_filters(query: Query) -> list[Callable[[Title], bool]]:
 
 
 def _has_tags(title: Title, ids: set[str], mode: str) -> bool:
-    own = {tag["id"] for tag in title.attributes["tags"]}
+    own = {tag["id"] for tag in title.attributes.get("tags", ())}
     return ids <= own if mode == "AND" else not ids.isdisjoint(own)

@@ -104,7 +104,8 @@ class Shelf:
 
     def _apply(self, title: Title, edit: Edit) -> Title:
         title.attributes.update(edit.attributes)
-        title.attributes["version"] += edit.versions
+        if isinstance(title.attributes["version"], int):
+            title.attributes["version"] += edit.versions
         for name in edit.absent:
             title.attributes.pop(name, None)
         references = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import pytest
@@ -10,9 +11,12 @@ import requests
 
 import mangadex_sim
 from mangadex_sim import SimControl
+from mangadex_sim.chapter_orders import CHAPTER_KEYS
 from mangadex_sim.control import Control
+from mangadex_sim.replies import json_reply
 from mangadex_sim.settings import Settings
 from mangadex_sim.site import Site
+from mangadex_sim.title_orders import TITLE_KEYS
 from tests.mangadex_sim.conftest import Asker
 
 Make = Callable[..., Asker]
@@ -159,6 +163,61 @@ def test_titles_may_be_listed_with_their_own_attributes(asker: Asker) -> None:
     assert len(answer["ids"]) == 2 and answer["indexes"] == [60, 61]
     assert asker.json(f"/manga/{answer['ids'][1]}")["data"]["attributes"]["year"] == 1
     assert asker.sim.order("titles/ids", first=60)["ids"] == answer["ids"]
+
+
+VALUES: list[Any] = [
+    None, True, -1, 0, 1, 10**30, 1.5, float("nan"), float("inf"), "", "x", "\0", "\ud800", "en",
+    "2025-01-01T00:00:00", "9999-12-31T23:59:59+00:00", "0001-01-01T00:00:00", [], ["a", 1], {},
+    {"en": "x"}, [{}]]
+FIELDS: dict[str, tuple[str, ...]] = {
+    "titles/add": ("count", "titles"), "titles/edit": ("manga",), "titles/remove": ("manga",),
+    "titles/restore": ("manga",), "titles/ids": ("first", "count"),
+    "chapters/publish": ("manga", *CHAPTER_KEYS), "chapters/edit": ("chapter", *CHAPTER_KEYS),
+    "chapters/remove": ("chapter",), "chapters/unavailable": ("chapter", "value"),
+    "chapters/list": ("manga",), "chapters/spread": ("count", "hours"),
+    "clock": ("shift_s", "by_s"), "slow": ("ms",), "settings": ("rate", "window_s", "ban_s"),
+}
+
+
+def invent_order(dice: Random, site: Site) -> tuple[str, dict[str, Any]]:
+    """Return an order whose fields are mostly nonsense."""
+    path = dice.choice(list(FIELDS))
+    order = {name: dice.choice(VALUES) for name in FIELDS[path] if dice.random() < 0.4}
+    if path in ("titles/add", "titles/edit"):
+        order["attributes"] = {name: dice.choice(VALUES) for name in dice.sample(TITLE_KEYS, 2)}
+    if dice.random() < 0.8:
+        order["manga"] = order["chapter"] = dice.randrange(site.shelf.size)
+        rows = site.shelf.chapters_of(order["manga"])
+        order["chapter"] = site.shelf.ids.to_text(rows[0].key) if rows else "none"
+        order = {name: value for name, value in order.items()
+                 if name in (*FIELDS[path], "attributes")}
+    return path, order
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_no_order_however_odd_keeps_the_api_from_answering(seed: int) -> None:
+    dice, site = Random(seed), Site(Settings(titles=8))
+    control, carried_out = Control(site), 0
+    for _ in range(120):
+        path, order = invent_order(dice, site)
+        try:
+            control.order(path, order)
+            carried_out += 1
+        except (ValueError, TypeError):
+            pass
+        for target, query in LISTS:
+            json_reply(site.api.answer(target, query, site.clock.now()))
+    assert carried_out > 20
+    assert site.settings.rate >= 0
+
+
+LISTS = [
+    ("/manga", "limit=100&order[updatedAt]=desc"), ("/manga", "order[title]=asc&limit=100"),
+    ("/manga", "order[year]=asc&title=x&availableTranslatedLanguage[]=en"),
+    ("/manga", "order[followedCount]=desc&createdAtSince=2020-01-01T00:00:00"),
+    ("/chapter", "limit=100&order[readableAt]=desc&includes[]=manga&includes[]=scanlation_group"),
+    ("/chapter", "limit=100&order[chapter]=desc&includes[]=user&title=x"),
+]
 
 
 @pytest.mark.parametrize("changes", [
