@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from batch.config import CONTENT_RATINGS
 from batch.mangadex import MangaDex
 from batch.models import Chapter, Page, Rejected
 from batch.news import read_chapters
@@ -38,14 +39,19 @@ class Feed:
         return chapters
 
 
-def read_feed(api: MangaDex, mangadex_id: UUID, languages: Sequence[str]) -> Feed:
+def read_feed(
+    api: MangaDex, mangadex_id: UUID, languages: Sequence[str], ratings: Sequence[str]
+) -> Feed:
     """The whole feed. The newest come first, so that what is uploaded meanwhile hides nothing.
+
+    Args:
+        ratings: the feed of a title with another content rating is empty.
 
     Raises:
         RequestRefused, SourceDown, Stopped.
     """
     feed = Feed()
-    for page in _pages(api, mangadex_id, languages, "desc"):
+    for page in _pages(api, mangadex_id, languages, ratings, "desc"):
         feed.take_in(page)
     if not feed.is_whole:
         log.warning("The API shows no more of this feed manga=%s", mangadex_id)
@@ -55,25 +61,33 @@ def read_feed(api: MangaDex, mangadex_id: UUID, languages: Sequence[str]) -> Fee
 def read_history(
     api: MangaDex, mangadex_id: UUID, languages: Sequence[str], until: datetime
 ) -> list[Chapter]:
-    """What became readable before `until`, and perhaps a little more.
+    """What became readable before `until`, and perhaps a little more, whatever the rating.
 
     Raises:
         RequestRefused, SourceDown, Stopped.
     """
     feed = Feed()
-    for page in _pages(api, mangadex_id, languages, "asc"):
+    for page in _pages(api, mangadex_id, languages, CONTENT_RATINGS, "asc"):
         if any(chapter.readable_at >= until for chapter in feed.take_in(page)):
-            break
-    return feed.chapters
+            return feed.chapters
+    if feed.is_whole:
+        return feed.chapters
+    # So long a history ends beyond the ceiling: its end can be seen from the other side.
+    return feed.chapters + read_feed(api, mangadex_id, languages, CONTENT_RATINGS).chapters
 
 
 def _pages(
-    api: MangaDex, mangadex_id: UUID, languages: Sequence[str], direction: str
+    api: MangaDex,
+    mangadex_id: UUID,
+    languages: Sequence[str],
+    ratings: Sequence[str],
+    direction: str,
 ) -> Iterator[Page]:
     for offset in range(0, LAST_OFFSET + 1, PAGE):
         page = api.list_feed(
             mangadex_id,
             languages=languages,
+            ratings=ratings,
             limit=PAGE,
             offset=offset,
             order=("readableAt", direction),

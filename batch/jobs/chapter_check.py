@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 from batch import chapters, decide, news
+from batch.config import Config
 from batch.decide import Title
 from batch.errors import RequestRefused
 from batch.feed import Feed, read_feed
@@ -83,17 +84,17 @@ def _account(run: Run, checked: Checked) -> None:
 
 def check_title(settings: WorkerSettings, check: Check) -> Checked:
     """In a worker: reads one feed and stores what it tells."""
-    worker = this_worker(settings)
+    worker, config = this_worker(settings), settings.config
     try:
-        feed = read_feed(worker.api, check.mangadex_id, settings.config.languages)
+        feed = read_feed(worker.api, check.mangadex_id, config.languages, config.content_ratings)
     except RequestRefused as exc:
         feed = Feed(rejected=[Rejected(str(check.mangadex_id), str(exc))])
     with worker.transaction() as connection:
-        gone = _prepare(connection, settings, check.mangadex_id, feed)
+        gone = _prepare(connection, config, check, feed)
         stored = news.store_news(
             connection,
             {check.mangadex_id: feed.chapters},
-            news.rules_of(settings.config),
+            news.rules_of(config),
             check.now,
             gone,
         )
@@ -102,17 +103,15 @@ def check_title(settings: WorkerSettings, check: Check) -> Checked:
     return Checked(check.mangadex_id, len(feed.chapters), len(gone), stored)
 
 
-def _prepare(
-    connection: Connection, settings: WorkerSettings, mangadex_id: UUID, feed: Feed
-) -> frozenset[UUID]:
+def _prepare(connection: Connection, config: Config, check: Check, feed: Feed) -> frozenset[UUID]:
     """Fixes the title's baseline if it is needed; returns its stored uploads that are gone."""
-    titles = chapters.read_titles(connection, {mangadex_id: feed.chapters})
+    titles = chapters.read_titles(connection, {check.mangadex_id: feed.chapters})
     if not titles:
         return frozenset()
-    title, rules = titles[0], news.rules_of(settings.config)
-    readable = decide.select_readable(feed.chapters, rules, datetime.now(UTC))
+    title, rules = titles[0], news.rules_of(config)
+    readable = decide.select_readable(feed.chapters, rules, check.now)
     if decide.needs_baseline(title, readable):
-        baselines = decide.find_baselines(title, feed.chapters, settings.config.languages)
+        baselines = decide.find_baselines(title, feed.chapters, config.languages)
         chapters.save_baselines(connection, title.id, baselines)
     return find_gone(title, feed)
 

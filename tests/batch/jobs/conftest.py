@@ -9,12 +9,14 @@ from typing import Any
 
 import psycopg
 import pytest
+import requests
 
-from batch import mangadex
+from batch import extract, mangadex
 from batch.config import load
 from batch.models import Summary
 from batch.runner import Workflow, run_workflow
 from batch.stop import SignalStop
+from batch.storage import store_manga
 from mangadex_sim import Simulator
 from mangahub.env import Env
 
@@ -62,19 +64,34 @@ def run_job(sim: Simulator, database_url: str, home: Path, stop: SignalStop) -> 
 
 
 @pytest.fixture
-def track(sim: Simulator, run_job: RunJob, connection: Connection) -> Callable[..., list[str]]:
+def track(sim: Simulator, connection: Connection) -> Callable[..., list[str]]:
     """`track(3)` → ids of three titles that are tracked since yesterday."""
 
     def add(count: int = 1, days: float = 1, **attributes: object) -> list[str]:
         ids = sim.add_titles(count, **attributes)
-        run_job("initial_sync", INITIAL_COUNT="1000")
-        connection.execute(
-            "UPDATE manga SET first_synced_at = %s WHERE mangadex_id = ANY(%s::uuid[])",
-            [ago(days=days), ids],
-        )
+        mangas = [
+            extract.manga(entity)
+            for start in range(0, count, 100)
+            for entity in fetch_titles(sim, ids[start : start + 100])
+        ]
+        with connection.transaction():
+            store_manga(connection, mangas, datetime.now(UTC))
+            connection.execute("UPDATE manga SET first_synced_at = %s", [ago(days=days)])
         return ids
 
     return add
+
+
+def fetch_titles(sim: Simulator, ids: list[str]) -> list[dict[str, Any]]:
+    """As an initial sync would get them."""
+    parameters = [("limit", "100"), ("includes[]", "author"), ("includes[]", "cover_art")]
+    parameters += [("ids[]", each) for each in ids]
+    with requests.get(
+        f"{sim.url}/manga", parameters, headers={"User-Agent": "tests/1"}, timeout=10
+    ) as response:
+        data: list[dict[str, Any]] = response.json()["data"]
+    sim.reset()
+    return data
 
 
 def ago(**span: float) -> datetime:

@@ -209,6 +209,35 @@ def test_titles_that_are_unavailable_are_not_asked_for(
     assert run_job("chapter_check").manga_seen == 1
 
 
+def test_chapters_of_titles_with_an_unwanted_rating_are_no_news(
+    sim: Simulator, track: Track, run_job: RunJob, connection: Connection, numbers: Numbers
+) -> None:
+    (title,) = track()
+    sim.edit_title(title, contentRating="pornographic")
+    sim.publish(title, number="5")
+    run_job("chapter_check")
+    run_job("chapter_feed")
+    assert numbers() == []
+    sim.edit_title(title, contentRating="safe")
+    make_due(connection)
+    run_job("chapter_check")
+    assert numbers() == [("en", 5.0)]
+
+
+def test_the_feed_and_the_check_at_the_same_time_tell_everything_once(
+    sim: Simulator, track: Track, start_program: Callable[..., Any], connection: Connection,
+    environment: Callable[..., dict[str, str]], payloads: Payloads,
+) -> None:  # fmt: skip
+    ids = track(20)
+    sim.publish_many([{"manga": title, "number": str(n)} for n in (1, 2, 3) for title in ids])
+    env = environment(sim)
+    programs = [start_program("batch", job, env=env) for job in ("chapter-feed", "chapter-check")]
+    outputs = [program.communicate(timeout=60)[1] for program in programs]
+    assert [program.returncode for program in programs] == [0, 0], outputs
+    assert len(payloads()) == 60
+    assert connection.execute("SELECT count(*) FROM chapters").fetchone() == (60,)
+
+
 def test_a_title_of_an_adopted_database_is_judged_by_its_total(
     sim: Simulator, track: Track, run_job: RunJob, connection: Connection, payloads: Payloads,
     long_ago: Ago,

@@ -9,7 +9,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from batch import chapters, mangadex, news, outbox, state
+from batch import chapters, feed, mangadex, news, outbox, state
 from batch.errors import SourceDown
 from batch.jobs import chapter_feed
 from batch.models import Summary
@@ -240,6 +240,22 @@ def test_a_long_history_is_read_only_up_to_the_first_sync(
     run_job("chapter_feed")
     assert payloads() == [("new-chapter", {"chapter": 601, "old_chapter": 600})]
     assert paths(sim)["/manga/{id}/feed"] == 2
+
+
+def test_a_history_beyond_the_ceiling_is_read_from_both_ends(
+    sim: Simulator, track: Track, run_job: RunJob, payloads: Payloads, long_ago: Ago,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(feed, "PAGE", 10)
+    monkeypatch.setattr(feed, "LAST_OFFSET", 10)
+    (title,) = track()
+    sim.publish_many([
+        {"manga": title, "number": str(n), "readableAt": long_ago(days=100 - n)}
+        for n in range(1, 31)
+    ])  # fmt: skip
+    sim.publish(title, number="31")
+    run_job("chapter_feed")
+    assert payloads() == [("new-chapter", {"chapter": 31, "old_chapter": 30})]
 
 
 def test_beyond_the_ceiling_every_title_becomes_due(
