@@ -111,12 +111,15 @@ class Crowd:
         Returns:
             how many came, and when the last of them did (`perf_counter`).
         """
+        before = sum(len(set(r.ids)) for r in self._readers.values())
         found, last = 0, perf_counter()
         deadline = last + timeout_s
         while found < count and perf_counter() < deadline:
             for fileno, _ in self._epoll.poll(0.05, 512):
                 found += self._drain(self._readers[fileno])
                 last = perf_counter()
+            if found >= count:  # repeats do not count
+                found = sum(len(set(r.ids)) for r in self._readers.values()) - before
         return found, last
 
     def _drain(self, reader: Reader) -> int:

@@ -21,7 +21,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from time import perf_counter, sleep
+from time import perf_counter
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "bench")]
@@ -74,11 +74,11 @@ class Bench:
         crowd.subscribe()
         return crowd
 
-    def wait_marked(self) -> float:
-        """Seconds until nothing is unread."""
+    def wait_marked(self, crowd: Crowd) -> float:
+        """Seconds until nothing is unread; the clients go on reading."""
         started = perf_counter()
         while self._unread() and perf_counter() - started < 20:
-            sleep(0.01)
+            crowd.read(1, 0.01)
         return perf_counter() - started
 
     def _unread(self) -> int:
@@ -172,7 +172,7 @@ def one_event(bench: Bench, clients: int, goal_ms: int) -> Iterator[Row]:
         with _posting(bench, 1) as times:
             found, last = crowd.read(clients, 10)
         lost += clients - found
-        bench.wait_marked()
+        bench.wait_marked(crowd)
         if run:  # the first one warms up
             spans.append(last - times[0])
             stored.append(times[1] - times[0])
@@ -199,9 +199,9 @@ def many_events(bench: Bench, events: int, clients: int) -> Iterator[Row]:
         if run:
             ends.append(times[-1] - times[0])
             spans.append(last - times[0])
-            marked.append(bench.wait_marked())
+            marked.append(bench.wait_marked(crowd))
         else:
-            bench.wait_marked()
+            bench.wait_marked(crowd)
         crowd.read(1, 0.3)
         repeated += sum(len(r.ids) - len(set(r.ids)) for r in crowd.readers)
     resent = bench.metric("retransmitted_total") - before[0]
@@ -278,7 +278,7 @@ def memory(bench: Bench) -> Iterator[Row]:
         if count:
             with _posting(bench, 1):
                 crowd.read(count, 10)
-            bench.wait_marked()
+            bench.wait_marked(crowd)
         after = f"{bench.memory_mb():.0f} MB after an event"
         crowd.close()
         yield f"memory with {count} clients (≤ 100 MB)", f"{idle:.0f} MB", after

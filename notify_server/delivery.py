@@ -36,6 +36,9 @@ PORTION_INTERVAL_S = 0.01
 _MAX_QUEUE = 1_000
 _MAX_QUEUED = 300_000
 _ROW = struct.Struct(">q16s")
+# New events wait while ACKs come back this much later than they could, see `Congestion`.
+_MAX_QUEUEING_S = 0.25
+_QUIET_S = 0.1
 
 Send = Callable[[bytes, Address], bool]
 
@@ -66,6 +69,29 @@ class Fanout:
         self.position = 0
 
 
+class Congestion:
+    """Whether the receivers, all together, fall behind: then sending faster only means repeating.
+
+    Each ACK tells how much longer it took than that client's fastest. A single slow or silent
+    client has next to no weight; where no ACK comes any more nothing is waited for.
+    """
+
+    def __init__(self) -> None:
+        self._queueing = 0.0
+        self._last_ack = 0.0
+
+    def on_ack(self, client: Client, took: float, now: float) -> None:
+        if took < client.fastest_ack:
+            client.fastest_ack = took
+        self._queueing += (took - client.fastest_ack - self._queueing) / 64
+        self._last_ack = now
+
+    def is_high(self, now: float) -> bool:
+        if self._queueing > _MAX_QUEUEING_S and now - self._last_ack > _QUIET_S:
+            self._queueing = 0.0
+        return self._queueing > _MAX_QUEUEING_S
+
+
 class Delivery:
     """Sends notifications to clients and follows them until they are acknowledged."""
 
@@ -74,6 +100,7 @@ class Delivery:
         self._ledger = ledger
         self._send = send
         self._stats = stats
+        self._congestion = Congestion()
         self._fanouts: deque[Fanout] = deque()
         self._resends: deque[tuple[Client, Flight]] = deque()
         self._timers: dict[int, list[tuple[Client, Flight]]] = {}
@@ -95,14 +122,18 @@ class Delivery:
         """Recipients of events that have not been looked at yet."""
         return sum(len(f.rows) - f.position for f in list(self._fanouts)) // _ROW.size
 
+    def has_work(self, now: float) -> bool:
+        """Whether `send_some` would send something now."""
+        return bool(self._resends or (self._fanouts and not self._congestion.is_high(now)))
+
     @property
-    def has_work(self) -> bool:
-        return bool(self._fanouts or self._resends)
+    def has_resends(self) -> bool:
+        return bool(self._resends)
 
     def send_some(self, now: float, limit: int) -> None:
         """Deals with up to `limit` recipients, so that ACKs are read in between."""
         self._resend_some(now, limit)
-        if not self._fanouts:
+        if not self._fanouts or self._congestion.is_high(now):
             return
         fanout = self._fanouts[0]
         end = fanout.position + limit * _ROW.size
@@ -180,6 +211,8 @@ class Delivery:
             self._stats.acknowledged += 1
             if client.replay is not None:
                 client.replay.settled.add(id)
+            if flight.tries == 1:
+                self._congestion.on_ack(client, now - flight.first_sent, now)
             if flight.notice.received is not None:
                 self._stats.to_ack.observe(now - flight.notice.received)
         if client.queue or client.replay is not None or client.is_behind:
@@ -345,7 +378,8 @@ class Delivery:
     @property
     def is_idle(self) -> bool:
         """Whether nothing waits to be sent or acknowledged."""
-        return not self.has_work and not any(c.in_flight or c.queue for c in self._registry)
+        is_sending = self._fanouts or self._resends
+        return not is_sending and not any(c.in_flight or c.queue for c in self._registry)
 
 
 def _cannot_ask(client: Client) -> None:

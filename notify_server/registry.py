@@ -5,6 +5,7 @@ Other threads may ask `has_user`, one look-up in a dictionary.
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections import deque
 from collections.abc import Iterator
@@ -57,11 +58,13 @@ class Client:
         is_behind: it had to be skipped; the database has to be asked again.
         snapshot: of the last replay's query; None where there has been none.
         generation: of the key that it proved to hold.
+        fastest_ack: the shortest time in seconds from a notification to its ACK.
     """
 
     __slots__ = (
         "ack",
         "address",
+        "fastest_ack",
         "generation",
         "in_flight",
         "is_behind",
@@ -89,6 +92,7 @@ class Client:
         self.is_gone = False
         self.snapshot: Snapshot | None = None
         self.generation = 0
+        self.fastest_ack = math.inf
 
 
 class Registry:

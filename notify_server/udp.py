@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 _RECEIVE_BYTES = 16 * 2**20
 _SEND_BYTES = 4 * 2**20
 _SENDS_PER_TURN = 64
-_READS_IDLE, _READS_BUSY, _READS_FULL = 256, 16, 256
+_READS_IDLE, _READS_BUSY, _READS_FULL, _READS_ALL = 256, 16, 256, 20_000
 # What the kernel counts for one small datagram in the receive buffer, at most.
 _KERNEL_BYTES = 1_280
 _MARK_INTERVAL_S = 0.02
@@ -161,7 +161,7 @@ class UdpServer:
         return monotonic() >= self._stop_at or (not self._calls and self.delivery.is_idle)
 
     def _turn(self, poller: select.poll) -> None:
-        if not (self.delivery.has_work or self._calls):
+        if not (self.delivery.has_work(self.last_turn) or self._calls):
             self._wait(poller)
         now = self.last_turn = monotonic()
         self._read_some(now)
@@ -181,7 +181,7 @@ class UdpServer:
             os.eventfd_read(self._wake)
 
     def _wait_ms(self) -> int:
-        if self.delivery.has_portions:
+        if self.delivery.has_portions or self.delivery.pending:
             return int(PORTION_INTERVAL_S * 1000)
         is_waiting = self.delivery.is_timing or self.delivery.has_marks
         return 20 if is_waiting or self._stop_at is not None else 500
@@ -202,7 +202,9 @@ class UdpServer:
 
     def _reads_allowed(self) -> int:
         """While an event goes out, its ACKs may wait a little, as long as the buffer holds them."""
-        if not self.delivery.has_work:
+        if self.delivery.has_resends:
+            return _READS_ALL  # what has been acknowledged already is not sent again
+        if not self.delivery.pending:
             return _READS_IDLE
         unread = self._stats.sent - self._sent_when_empty
         return _READS_BUSY if unread < self._most_unread else _READS_FULL
