@@ -51,7 +51,6 @@ def connect_arguments(url: str, application_name: str) -> dict[str, Any]:
     """Keywords for psycopg or a psycopg pool; what the URL itself says comes first."""
     wanted = {**_DEFAULTS, "application_name": application_name}
     given = conninfo_to_dict(url)
-    # The default name of conninfo_to_dict's environment fallbacks stays out of it.
     return {**{k: v for k, v in wanted.items() if k not in given}, "autocommit": True}
 
 

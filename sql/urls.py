@@ -19,7 +19,8 @@ _PASSWORD_FIELD = re.compile(
     r"(password\s*=\s*)('(?:\\.|[^'\\])*'?|(?:\\.|[^&\s\\])*)", re.IGNORECASE | re.DOTALL
 )
 # Up to the last @, because a password may hold one, or a slash, that should have been quoted.
-_PASSWORD_PART = re.compile(r"^((?:\w*:/+)?+[^:@]*):.*@", re.DOTALL)
+_BEFORE_PASSWORD = r"^(\w*:/+[^:@]*|(?!\w*:/)[^:@]*):"
+_PASSWORD_PART = re.compile(rf"{_BEFORE_PASSWORD}.*@", re.DOTALL)
 
 
 def masked(url: str) -> str:
@@ -48,7 +49,7 @@ def checked(name: str, url: str) -> str:
 
 def _refused(name: str, url: str) -> SettingError:
     """Without an @ the password may stand where the port should."""
-    shown = re.sub(r"^((?:\w*:/+)?+[^:@]*):[^@]*$", r"\1:***", masked(url), flags=re.DOTALL)
+    shown = re.sub(rf"{_BEFORE_PASSWORD}[^@]*$", r"\1:***", masked(url), flags=re.DOTALL)
     return SettingError(name, shown, _ALLOWED)
 
 

@@ -159,9 +159,8 @@ class Finished:
 @pytest.fixture
 def clean_environment(home: Path) -> dict[str, str]:
     """What a program gets besides a test's own variables: nothing of ours leaks into it."""
-    kept = {
-        k: os.environ[k] for k in ("PATH", "LANG", "PYTHONDONTWRITEBYTECODE") if k in os.environ
-    }
+    names = ("PATH", "LANG", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: os.environ[name] for name in names if name in os.environ}
     return {**kept, "HOME": str(home), "MANGAHUB_DATA": str(home), "PYTHONUNBUFFERED": "1"}
 
 

@@ -190,9 +190,10 @@ def test_upserts_find_their_keys(old_url: str) -> None:
             "INSERT INTO chapters (manga_id, chapter_number, mangadex_chapter_id)"
             " SELECT min(id), 77, %s FROM manga ON CONFLICT (mangadex_chapter_id) DO NOTHING",
         ):
-            connection.execute(statement.encode(), (ADDED,))
-            connection.execute(statement.encode(), (ADDED,))
-    assert True
+            for _ in range(2):
+                connection.execute(statement.encode(), (ADDED,))
+        rows = execute_one(connection, "SELECT count(*) FROM manga WHERE mangadex_id = %s", ADDED)
+    assert rows == (1,)
 
 
 def test_all_five_workflows_have_a_state_and_old_states_stay(old_url: str) -> None:
