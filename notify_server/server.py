@@ -122,13 +122,17 @@ class NotifyServer:
             elif not (self._web.is_alive and self._ledger.is_alive and self._udp.is_alive):
                 self._fail("a thread has ended")
 
-    def stop(self) -> None:
-        """Answers what was asked, lets ACKs arrive, marks them, and leaves; works twice."""
+    def stop(self, drain_s: float = _DRAIN_S) -> None:
+        """Answers what was asked, lets ACKs arrive, marks them, and leaves; works twice.
+
+        Args:
+            drain_s: how long to wait for the ACKs of what is in flight.
+        """
         if not self._is_built:
             self.close()
             return
         self._web.stop(_HTTP_STOP_S)
-        self._udp.stop(_DRAIN_S)
+        self._udp.stop(drain_s)
         self._ledger.stop(_JOIN_S)
         self._listener.stop(_JOIN_S)
         self._database.close()

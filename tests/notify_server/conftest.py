@@ -13,13 +13,17 @@ import subprocess
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
 import psycopg
 import pytest
 import requests
+
+import sql
+from mangahub.env import Env
+from notify_server import config
+from notify_server.server import NotifyServer
 
 SECRET = "a secret for tests, long enough"
 Database = psycopg.Connection[tuple[Any, ...]]
@@ -110,13 +114,13 @@ class UdpClient:
         return found
 
 
-@dataclass
 class Server:
-    """A running server program."""
+    """A running server as its clients see it."""
 
-    process: subprocess.Popen[str]
-    http: str
-    udp: tuple[str, int]
+    def __init__(self, http: str, udp: str) -> None:
+        self.http = f"http://{http}"
+        host, _, port = udp.rpartition(":")
+        self.udp = host.strip("[]"), int(port)
 
     def post(self, kind: str, body: object, **kwargs: Any) -> requests.Response:
         return requests.post(f"{self.http}/notify/{kind}", json=body, timeout=10, **kwargs)
@@ -129,32 +133,56 @@ class Server:
         return next(float(x.split()[-1]) for x in lines if x.startswith(f"mangahub_notify_{name} "))
 
 
-def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    return host.strip("[]"), int(port)
+class Program(Server):
+    """The same as a program of its own."""
+
+    def __init__(self, process: subprocess.Popen[str], http: str, udp: str) -> None:
+        super().__init__(http, udp)
+        self.process = process
 
 
 @pytest.fixture
-def start_server(
-    start_program: Callable[..., Any], database_url: str
-) -> Callable[..., Server]:
-    """`start_server({"NOTIFY_LEGACY_CLIENTS": "any"})` → a `Server` on ports of its own."""
+def settings(database_url: str) -> dict[str, str]:
+    """The environment of a server on ports of its own."""
+    return {
+        "DATABASE_URL": database_url,
+        "NOTIFY_SECRET": SECRET,
+        "UDP_PORT": "0",
+        "UDP_HTTP_PORT": "0",
+    }
 
-    def start(env: dict[str, str] | None = None) -> Server:
-        settings = {
-            "DATABASE_URL": database_url,
-            "NOTIFY_SECRET": SECRET,
-            "UDP_PORT": "0",
-            "UDP_HTTP_PORT": "0",
-            **(env or {}),
-        }
-        process = start_program("notify_server", "serve", env=settings)
+
+@pytest.fixture
+def start_program_server(
+    start_program: Callable[..., Any], settings: dict[str, str]
+) -> Callable[..., Program]:
+    """`start_program_server({"NOTIFY_BIND": "::1"})` → the real program, listening."""
+
+    def start(env: dict[str, str] | None = None) -> Program:
+        process = start_program("notify_server", "serve", env={**settings, **(env or {})})
         line = process.stdout.readline()
         assert line.startswith("listening http="), process.communicate(timeout=10)[1]
         fields = dict(part.split("=") for part in line.split()[1:])
-        return Server(process, f"http://{fields['http']}", _address(fields["udp"]))
+        return Program(process, fields["http"], fields["udp"])
 
     return start
+
+
+@pytest.fixture
+def start_server(settings: dict[str, str]) -> Iterator[Callable[..., Server]]:
+    """`start_server({"NOTIFY_LEGACY_CLIENTS": "any"})` → a server in this process."""
+    started: list[NotifyServer] = []
+
+    def start(env: dict[str, str] | None = None) -> Server:
+        variables = Env({**settings, **(env or {})})
+        server = NotifyServer(config.load(variables), SECRET)
+        started.append(server)
+        server.start(lambda: sql.database_url(variables))
+        return Server(server.http_address, server.udp_address)
+
+    yield start
+    for server in started:
+        server.stop(drain_s=0)
 
 
 @pytest.fixture

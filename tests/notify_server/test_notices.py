@@ -1,0 +1,132 @@
+"""Datagrams: cut to fit, always valid, and nothing but cut."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from notify_server import events
+from notify_server.notice import Notice, cut, make_notice, suffix
+
+SESSION = "0123456789abcdef" * 2
+TIMESTAMP = "2026-01-31T12:00:00.123456Z"
+
+texts = st.text(st.characters(blacklist_categories=["Cs"]), max_size=3000)
+numbers = st.one_of(
+    st.integers(0, 99_999_999), st.integers(0, 9_999_999_999).map(lambda n: n / 100)
+)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | texts,
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(texts, inner, max_size=5),
+    max_leaves=8,
+)
+
+
+def whole(notice: Notice, id: int = 2**63 - 1) -> bytes:
+    return b"%b%d%b%b" % (notice.head, id, notice.tail, suffix(SESSION))
+
+
+def notice_of(event: events.Event) -> Notice:
+    return make_notice(
+        event.datagram_type, event.manga_id, event.title, event.message, TIMESTAMP,
+        event.data, list(event.changes),
+    )
+
+
+def decode(datagram: bytes) -> dict[str, Any]:
+    assert len(datagram) <= 1200
+    body = json.loads(datagram.decode("utf-8"))
+    assert isinstance(body, dict)
+    return body
+
+
+def is_cut_of(shown: str, text: str) -> bool:
+    return shown == text or (shown.endswith("…") and text.startswith(shown[:-1]))
+
+
+@given(texts)
+def test_any_title_fits_and_is_only_cut(title: str) -> None:
+    event = events.new_manga("e", 2**63 - 1, title)
+    body = decode(whole(notice_of(event)))
+    assert is_cut_of(body["title"], title)
+    assert is_cut_of(body["message"], f"New manga added: {title}")
+    assert body["session"] == SESSION
+    assert body["timestamp"] == TIMESTAMP
+
+
+@given(texts, st.lists(numbers, min_size=1, max_size=2000))
+def test_any_list_of_chapters_fits_and_keeps_its_beginning(
+    title: str, chapters: list[float]
+) -> None:
+    event = events.new_chapter("e", 1, title, max(chapters), 0, chapters)
+    body = decode(whole(notice_of(event)))
+    shown = body["data"]["chapters"]
+    assert shown == chapters[: len(shown)]
+    assert body["data"]["chapter"] == max(chapters)
+
+
+@settings(max_examples=60)
+@given(texts, st.lists(st.tuples(texts, values, values), max_size=30))
+def test_any_changes_fit(title: str, changed: list[tuple[str, Any, Any]]) -> None:
+    changes: list[events.Json] = [
+        {"field": name, "old_value": old, "new_value": new} for name, old, new in changed
+    ]
+    event = events.manga_update("e", 1, title, [name for name, _, _ in changed], changes)
+    body = decode(whole(notice_of(event)))
+    for shown, (name, _, _) in zip(body["changes"], changed, strict=False):
+        assert is_cut_of(shown["field"], name)
+
+
+@given(values, values, texts, texts, texts)
+def test_a_row_of_another_program_fits_whatever_it_holds(
+    data: Any, changes: Any, kind: str, title: str, message: str
+) -> None:
+    body = decode(whole(make_notice(kind, 1, title, message, TIMESTAMP, data, changes)))
+    assert isinstance(body["data"], dict)
+    assert isinstance(body["changes"], list)
+
+
+@given(values)
+def test_the_order_in_which_an_object_was_posted_does_not_matter(value: Any) -> None:
+    stored = json.loads(json.dumps(value, sort_keys=True))
+    one = make_notice("X", 1, "t" * 3000, "m", TIMESTAMP, {"a": value}, [])
+    other = make_notice("X", 1, "t" * 3000, "m", TIMESTAMP, {"a": stored}, [])
+    assert decode(whole(one)) == decode(whole(other))
+
+
+def test_what_fits_is_not_changed() -> None:
+    event = events.new_chapter("e", 7, "Title \U0001f4d6", 10.5, 10, [])
+    assert decode(whole(notice_of(event), 12)) == {
+        "type": "NEW_CHAPTER",
+        "id": 12,
+        "manga_id": 7,
+        "title": "Title \U0001f4d6",
+        "message": "New chapter 10.5 available (was chapter 10)",
+        "timestamp": TIMESTAMP,
+        "data": {"chapter": 10.5},
+        "changes": [{"field": "current_chapter", "old_value": 10, "new_value": 10.5}],
+        "session": SESSION,
+    }
+
+
+def test_a_long_title_uses_the_room_there_is() -> None:
+    for character in ("a", "ß", "漢", "\U0001f4d6", "\n", '"'):
+        datagram = whole(notice_of(events.new_manga("e", 1, character * 5000)))
+        assert len(datagram) > 1200 - 60
+
+
+@pytest.mark.parametrize(
+    ("text", "length", "wanted"), [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("", 1, "")]
+)
+def test_a_cut_ends_in_an_ellipsis(text: str, length: int, wanted: str) -> None:
+    assert cut(text, length) == wanted
+
+
+def test_a_client_without_session_gets_none() -> None:
+    notice = notice_of(events.new_manga("e", 1, "A"))
+    body = decode(b"%b%d%b%b" % (notice.head, 1, notice.tail, suffix(None)))
+    assert "session" not in body
