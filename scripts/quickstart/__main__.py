@@ -86,10 +86,10 @@ def _is_reachable(screen: Screen, signals: Signals, folder: Path) -> bool:
     environment = {**os.environ, "DATABASE_URL": _NO_DATABASE}
     doctor = Programs(environment, folder, signals)
     ended = doctor.run("mangahub-batch", "doctor", "--json", limit_s=_PROBE_S, is_quiet=True)
+    answer = json.loads(ended.lines[-1]) if ended.lines else {}
     if ended.code == 2:
-        raise Trouble(ended.last_words, 2)
-    answer = json.loads(ended.lines[-1]) if ended.lines else {"checks": {}}
-    is_there = bool(answer["checks"].get("source", {}).get("ok"))
+        raise Trouble(answer["error"], 2)
+    is_there = bool(answer.get("checks", {}).get("source", {}).get("ok"))
     if not is_there:
         screen.loud(f"{address} cannot be reached: using the bundled stand-in, with made-up titles")
     return is_there

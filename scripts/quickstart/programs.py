@@ -15,6 +15,11 @@ from typing import IO, Any
 
 from scripts.quickstart.signals import Signals
 
+_MODULES = {
+    "python": (),
+    "mangahub-batch": ("-m", "batch"),
+    "mangahub-notify": ("-m", "notify_server"),
+}
 _POLL_S = 0.02
 _READY_S = 30.0
 _STOP_S = 15.0  # a program has promised to be gone after 10
@@ -48,11 +53,10 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a program ended, its lines on stdout, and the last one on stderr if that was kept."""
+    """How a program ended, and its lines on stdout."""
 
     code: int
     lines: list[str]
-    last_words: str
 
 
 class Programs:
@@ -74,15 +78,15 @@ class Programs:
 
         Its stderr, where progress is shown, is ours unless it shall be quiet.
         """
-        output, log = self._folder / "output", self._folder / "log"
-        with open(output, "wb") as out, open(log, "wb") as err:
-            process = self._spawn(command, out, err if is_quiet else None, {})
+        output = self._folder / "output"
+        with open(output, "wb") as out:
+            process = self._spawn(command, out, subprocess.DEVNULL if is_quiet else None, {})
         try:
             self._await(lambda: process.poll() is not None, limit_s)
         finally:
             _end(process)
         lines = output.read_text(encoding="utf-8", errors="replace").splitlines()
-        return Ended(process.returncode, lines, _last_words(log))
+        return Ended(process.returncode, lines)
 
     def ask(self, *command: str) -> dict[str, Any]:
         """Runs one with `--json`; returns the object in its last line.
@@ -131,7 +135,11 @@ class Programs:
         self._running.clear()
 
     def _spawn(
-        self, command: Sequence[str], out: IO[bytes], err: IO[bytes] | None, more: dict[str, str]
+        self,
+        command: Sequence[str],
+        out: IO[bytes],
+        err: IO[bytes] | int | None,
+        more: dict[str, str],
     ) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             resolved(command),
@@ -153,10 +161,9 @@ class Programs:
 
 
 def resolved(command: Sequence[str]) -> list[str]:
-    """With the program of this very environment, whether or not it has been activated."""
+    """With the Python that runs us, whether or not its environment has been activated."""
     first, *others = command
-    folder = Path(sys.executable).parent
-    return [sys.executable if first == "python" else str(folder / first), *others]
+    return [sys.executable, *_MODULES[first], *others]
 
 
 def _last_words(log: Path) -> str:

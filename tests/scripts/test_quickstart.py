@@ -1,0 +1,143 @@
+"""The tour for newcomers, with the real programs: it ends with a notification, and cleans up."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from time import monotonic, sleep
+
+import pytest
+
+from mangadex_sim import Simulator
+from mangahub.env import Env
+from sql import embedded
+
+ROOT = Path(__file__).resolve().parents[2]
+NOBODY = "http://127.0.0.1:9"
+
+
+def start(home: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+    environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "MANGAHUB_DATA": str(home)}
+    return subprocess.Popen(
+        [sys.executable, "-m", "scripts.quickstart", *arguments],
+        cwd=ROOT,
+        env=environment | variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(tour: subprocess.Popen[str]) -> tuple[int, str, str]:
+    out, err = tour.communicate(timeout=120)
+    return tour.returncode, out, err
+
+
+def serving(home: Path) -> list[str]:
+    """Command lines of processes that know this directory: servers, programs, listeners."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            place = f"MANGAHUB_DATA={home}".encode()
+            knows = place in (entry / "environ").read_bytes()
+            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if (knows or str(home) in line) and int(entry.name) != os.getpid():
+            found.append(line)
+    return found
+
+
+def announced(out: str) -> list[str]:
+    return re.findall(r"NEW_CHAPTER .* New chapter (\d+) available", out)
+
+
+def test_two_tours_at_the_same_moment_take_turns_and_each_has_a_new_chapter(home: Path) -> None:
+    both = [start(home, "--offline"), start(home, "--offline")]
+    ends = [finish(tour) for tour in both]
+    assert [code for code, _, _ in ends] == [0, 0], [err for _, _, err in ends]
+    first, second = sorted((out for _, out, _ in ends), key=lambda out: int(announced(out)[0]))
+    assert "New titles: 150; requests: 2;" in first
+    assert f"export MANGAHUB_DATA={home}/demo" in first
+    assert "!!!" not in first
+    assert "\x1b" not in first
+    assert "Another tour is under way here; waiting." in second
+    assert "Done at an earlier time: 150 titles are there." in second
+    assert int(announced(second)[0]) == int(announced(first)[0]) + 1
+    assert serving(home) == []
+
+
+def test_the_real_source_fills_the_real_database_and_a_trial_message_arrives(home: Path) -> None:
+    with Simulator(titles=400) as source:
+        code, out, err = finish(start(home, MANGADEX_API_URL=source.url, DATABASE_URL="unused"))
+    assert code == 0, err
+    assert "DATABASE_URL is left alone" in out
+    assert "New titles: 150;" in out
+    assert re.search(r"MANGA_UPDATE +A trial — Updated: description", out)
+    assert not (home / "demo").exists()
+    assert serving(home) == []
+
+
+def test_an_unreachable_source_is_one_loud_line_and_not_the_end(home: Path) -> None:
+    code, out, err = finish(start(home, MANGADEX_API_URL=NOBODY))
+    assert code == 0, err
+    loud = [line for line in out.splitlines() if line.startswith("!!!")]
+    assert loud == [
+        f"!!! {NOBODY} cannot be reached: using the bundled stand-in, with made-up titles"
+    ]
+    assert len(announced(out)) == 1
+    assert not embedded.places(home).cluster.exists()
+
+
+def test_a_server_that_has_run_before_goes_on_running(home: Path) -> None:
+    demo = home / "demo"
+    demo.mkdir(0o755)
+    embedded.ensure_running(demo, Env({}), durable=False)
+    try:
+        before = embedded.pid(demo)
+        tour = start(home, "--offline")
+        assert tour.stdout is not None
+        while "stand-in" not in tour.stdout.readline():
+            assert tour.poll() is None
+        tour.terminate()
+        assert finish(tour)[0] == 128 + signal.SIGTERM
+        assert embedded.pid(demo) == before is not None
+    finally:
+        embedded.stop(demo)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_tour_and_everything_it_has_started(
+    home: Path, number: signal.Signals
+) -> None:
+    tour = start(home, "--offline")
+    deadline = monotonic() + 60
+    while embedded.pid(home / "demo") is None and monotonic() < deadline:
+        sleep(0.01)
+    tour.send_signal(number)
+    code, out, err = finish(tour)
+    assert code == 128 + number, err
+    assert "Stopped, with everything that was started" in out
+    assert serving(home) == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        pytest.param({"MANGAHUB_DATA": "here"}, "MANGAHUB_DATA='here'", id="relative directory"),
+        pytest.param({"MANGAHUB_DATA": "/proc/none"}, "MANGAHUB_DATA=/proc/none", id="no room"),
+        pytest.param({"MANGA_SYNC_WORKERS": "x"}, "MANGA_SYNC_WORKERS='x'", id="bad setting"),
+    ],
+)
+def test_a_bad_setting_ends_with_one_line_and_code_2(
+    home: Path, variables: dict[str, str], words: str
+) -> None:
+    code, _, err = finish(start(home, **{"MANGADEX_API_URL": NOBODY} | variables))
+    assert code == 2
+    assert err.startswith(f"quickstart: {words}")
+    assert err.count("\n") == 1
