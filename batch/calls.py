@@ -28,6 +28,7 @@ class Calls:
         self._caller = caller
         self.stop = stop
         self.count = 0
+        self.rate_limited = 0
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -42,13 +43,15 @@ class Calls:
                 raise SourceDown(f"the source failed {MAX_FAILURES} times in a row")
             while not self._turns.enter(self._caller, 0.5):
                 self.stop.check()
-        before = self.count
+        count, rate_limited = self.count, self.rate_limited
         try:
             self._budget.sit_out_pause(self.stop)
             yield
         finally:
             with _gate_errors():
-                self._turns.leave(self._caller, self.count - before)
+                self._turns.leave(
+                    self._caller, self.count - count, self.rate_limited - rate_limited
+                )
 
     @contextmanager
     def departure(self) -> Iterator[None]:
@@ -64,6 +67,11 @@ class Calls:
     def failed(self) -> None:
         with _gate_errors():
             self._turns.report(False)
+
+    def limited(self, span: timedelta) -> None:
+        """The source has had too many calls; it wants a pause of so long."""
+        self.rate_limited += 1
+        self.pause(span)
 
     def pause(self, span: timedelta) -> None:
         """Stops the calls of every process of this host for so long."""

@@ -32,8 +32,9 @@ class Turns(Protocol):
     """What a caller sees of a Gate, be it here or behind the Manager."""
 
     def enter(self, caller: str, timeout_s: float) -> bool: ...
-    def leave(self, caller: str, calls: int) -> None: ...
+    def leave(self, caller: str, calls: int, rate_limited: int = 0) -> None: ...
     def spent(self) -> int: ...
+    def rate_limited(self) -> int: ...
     def forget(self, caller: str) -> None: ...
     def report(self, succeeded: bool) -> None: ...
     def is_open(self) -> bool: ...
@@ -56,6 +57,7 @@ class Gate:
         self._inside: dict[str, float] = {}  # who has a turn, and when the lease ends
         self._failures = 0
         self._spent = 0
+        self._rate_limited = 0
         # Not `sleep_and_retry`: its sleeper could not be told to stop.
         self._spend = limits(calls=burst, period=burst / per_second)(lambda: None)
 
@@ -79,16 +81,21 @@ class Gate:
             self._changed.notify_all()
             return True
 
-    def leave(self, caller: str, calls: int) -> None:
-        """Gives the turn back, and tells how many calls left during it."""
+    def leave(self, caller: str, calls: int, rate_limited: int = 0) -> None:
+        """Gives the turn back, and tells how many calls left during it, and were answered 429."""
         with self._changed:
             self._spent += calls
+            self._rate_limited += rate_limited
             self._inside.pop(caller, None)
             self._changed.notify_all()
 
     def spent(self) -> int:
         """All calls that have left, retries included."""
         return self._spent
+
+    def rate_limited(self) -> int:
+        """Those of them that the source answered with 429, or what it sends instead."""
+        return self._rate_limited
 
     def forget(self, caller: str) -> None:
         """Takes back what a caller holds that died."""
@@ -168,13 +175,13 @@ class GateServer:
         with suppress(EOFError, ConnectionError):
             self.gate.forget(caller)
 
-    def close(self) -> int:
-        """Ends the Manager; returns how many calls have left in all."""
-        spent = 0
+    def close(self) -> tuple[int, int]:
+        """Ends the Manager; returns how many calls have left in all, and were answered 429."""
+        spent = rate_limited = 0
         with suppress(EOFError, ConnectionError):
-            spent = self.gate.spent()
+            spent, rate_limited = self.gate.spent(), self.gate.rate_limited()
         self._manager.shutdown()
-        return spent
+        return spent, rate_limited
 
 
 def _survive_signals(parent: int) -> None:

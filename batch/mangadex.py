@@ -180,7 +180,7 @@ class MangaDex:
             try:
                 result = read(body_of(self._session.get(path, parameters)))
             except RateLimited as exc:
-                self._calls.pause(exc.retry_after or UNSAID_PAUSE)
+                self._calls.limited(exc.retry_after or UNSAID_PAUSE)
                 raise
             except Banned:
                 self._calls.pause(BAN_PAUSE)

@@ -102,6 +102,7 @@ class Summary:
     sync_type: str
     status: str = "completed"
     requests: int = 0
+    rate_limited: int = 0
     manga_seen: int = 0
     manga_new: int = 0
     manga_updated: int = 0

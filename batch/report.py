@@ -25,4 +25,5 @@ def summary_text(summary: Summary) -> str:
         if getattr(summary, key) or key == "manga_seen"
     ]
     cost = f"{summary.requests:,} requests in {summary.seconds:.1f} s"
-    return f"{name} {summary.status}: {', '.join(counts)}; {cost}"
+    limited = f", {summary.rate_limited:,} answered with 429" if summary.rate_limited else ""
+    return f"{name} {summary.status}: {', '.join(counts)}; {cost}{limited}"

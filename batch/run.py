@@ -69,13 +69,17 @@ class Run:
                 pool.drain(DRAIN_S)
                 pool.shutdown()
         finally:
-            self.summary.requests += server.close()
+            self._account(*server.close())
 
     def close(self) -> None:
         """Counts the requests of this process and closes its session."""
-        self.summary.requests += self._gate.spent()
+        self._account(self._gate.spent(), self._gate.rate_limited())
         if self._api is not None:
             self._api.close()
+
+    def _account(self, requests: int, rate_limited: int) -> None:
+        self.summary.requests += requests
+        self.summary.rate_limited += rate_limited
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,10 +112,10 @@ def test_failures_in_a_row_open_the_circuit_and_a_success_between_does_not() -> 
 def test_calls_are_counted() -> None:
     gate = Gate(concurrency=1, per_second=1000, burst=10)
     gate.enter("a", 1)
-    gate.leave("a", 3)
+    gate.leave("a", 3, rate_limited=1)
     gate.enter("a", 1)
     gate.leave("a", 0)
-    assert gate.spent() == 3
+    assert (gate.spent(), gate.rate_limited()) == (3, 1)
 
 
 def test_a_served_gate_is_one_for_all_processes() -> None:
@@ -130,11 +130,11 @@ def test_a_served_gate_is_one_for_all_processes() -> None:
         assert not server.gate.enter("parent", 0.05)
         server.forget("child")
         assert server.gate.enter("parent", 5)
-        server.gate.leave("parent", 2)
+        server.gate.leave("parent", 2, rate_limited=1)
         assert server.gate.spent() == 2
     finally:
-        spent = server.close()
-    assert spent == 2
+        left = server.close()
+    assert left == (2, 1)
 
 
 def test_a_server_whose_process_is_gone_is_closed_without_a_fuss() -> None:
@@ -142,7 +142,7 @@ def test_a_server_whose_process_is_gone_is_closed_without_a_fuss() -> None:
     pid = server._manager._process.pid  # type: ignore[attr-defined]
     os.kill(pid, signal.SIGKILL)
     server.forget("anyone")
-    assert server.close() == 0
+    assert server.close() == (0, 0)
 
 
 def _enter_and_leave_nothing_back(address: GateAddress) -> None:
