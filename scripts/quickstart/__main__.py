@@ -153,7 +153,7 @@ def _import_titles(screen: Screen, programs: Programs, catalogue: Catalogue) -> 
 
 def _propose(screen: Screen, data: Path, is_offline: bool) -> None:
     screen.step("That is all; everything that was started has been stopped. To go on:")
-    steps = [(". .venv/bin/activate", "the programs' names are known then")]
+    steps = [(". .venv/bin/activate", "or .venv/bin/… in front")]
     if is_offline or os.environ.get("MANGAHUB_DATA") or data.is_relative_to(places.CHECKOUT):
         steps.append((f"export MANGAHUB_DATA={data}", "this database"))
     if is_offline:
@@ -166,10 +166,10 @@ def _propose(screen: Screen, data: Path, is_offline: bool) -> None:
             ),
         ]
     steps += [
-        ("mangahub-batch status", "what ran when; starts the database by itself"),
-        ("mangahub-batch chapter-feed", "look for new chapters; see --help for more"),
+        ("mangahub-batch status", "what ran when (starts the database)"),
+        ("mangahub-batch chapter-feed", "look for new chapters"),
         ("mangahub-notify serve &", "the notification server"),
-        (f"mangahub-notify key {READER}", "the reader's key for scripts/udp_listener.py"),
+        (f"mangahub-notify key {READER}", "the key for scripts/udp_listener.py"),
         ("python -m sql stop", "stop the database"),
     ]
     screen.next_steps(steps)

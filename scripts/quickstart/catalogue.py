@@ -27,7 +27,7 @@ class Catalogue:
         return int(self._rows("SELECT count(*) FROM manga")[0][0])
 
     def some(self, limit: int) -> list[tuple[str | None, ...]]:
-        """Title, author, status and genres of the first that were imported: the most followed."""
+        """Title, author, status and genres of the first that were stored."""
         return self._rows(
             "SELECT title, author, status, "
             " (SELECT string_agg(name, ', ' ORDER BY name) FROM manga_genres "

@@ -66,13 +66,16 @@ class Chain:
 
     def _listen(self, udp: str) -> Program:
         reader = self._programs.ask("mangahub-notify", "key", READER)
-        command = ("python", "scripts/udp_listener.py", "--server", udp, "--user", reader["id"])
-        self._screen.command(f"export MANGAHUB_KEY=$(mangahub-notify key {READER})")
+        command = ("python", "scripts/udp_listener.py", "--server", udp)
+        self._screen.command(
+            f"export MANGAHUB_USER={reader['id']} MANGAHUB_KEY=$(mangahub-notify key {READER})"
+        )
         self._screen.command(f"{' '.join(command)} &")
         listener = self._programs.serve(
             "listener",
             *command,
             is_ready=lambda program: "subscribed" in program.log.read_text(encoding="utf-8"),
+            MANGAHUB_USER=reader["id"],
             MANGAHUB_KEY=reader["key"],
         )
         self._screen.fact(f"It is subscribed over UDP at {udp}.")
