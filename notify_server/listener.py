@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import select
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -28,7 +30,7 @@ from notify_server.udp import UdpServer
 
 log = logging.getLogger(__name__)
 
-_WAIT_S = 0.5
+_WAIT_MS = 500
 _CHECK_INTERVAL_S = 30.0
 _RETRY_S = 0.5
 # No statement that stores an event takes longer, see the statement timeout; and in that time no
@@ -61,6 +63,7 @@ class Listener:
         self._seen_at = datetime(9999, 1, 1, tzinfo=UTC)
         self._seen_seq = 0
         self._stop = threading.Event()
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC)
         self.has_tried = threading.Event()
         # A daemon, so that a database that hangs cannot keep the process from leaving.
         self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
@@ -69,9 +72,14 @@ class Listener:
         self._thread.start()
 
     def stop(self, timeout_s: float) -> None:
+        if self._stop.is_set():
+            return
         self._stop.set()
+        os.eventfd_write(self._wake, 1)
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
+        if not self._thread.is_alive():
+            os.close(self._wake)
 
     @property
     def is_alive(self) -> bool:
@@ -117,13 +125,21 @@ class Listener:
     def _listen(self, connection: sql.Connection) -> None:
         next_check = monotonic() + _CHECK_INTERVAL_S
         while not self._stop.is_set():
-            for notify in connection.notifies(timeout=_WAIT_S, stop_after=1):
+            self._wait(connection)
+            for notify in connection.notifies(timeout=0):
                 self._on_payload(notify.payload)
             for event_id in self._claims.take_doubtful():
                 self._push(event_id)
             if monotonic() >= next_check:
                 next_check = monotonic() + _CHECK_INTERVAL_S
                 self._check()
+
+    def _wait(self, connection: sql.Connection) -> None:
+        """Until something was sent, the stop, or half a second."""
+        poller = select.poll()
+        poller.register(connection.fileno(), select.POLLIN)
+        poller.register(self._wake, select.POLLIN)
+        poller.poll(_WAIT_MS)
 
     def _on_payload(self, payload: str) -> None:
         """Anybody who may connect can send on the channel, so nothing is taken for granted."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import NoReturn
 
 from notify_server import events
@@ -33,7 +33,7 @@ def parse_json(body: bytes) -> object:
     """
     try:
         text = body.decode("utf-8")
-        return json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)
+        return json.loads(text, parse_float=_decimal, parse_constant=_refuse_constant)
     except UnicodeDecodeError:
         raise Invalid("the body is not UTF-8") from None
     except RecursionError:
@@ -42,6 +42,13 @@ def parse_json(body: bytes) -> object:
         raise Invalid(f"the body is not JSON: {exc.msg} at character {exc.pos}") from None
     except ValueError:
         raise Invalid("the body holds a number that is too long") from None
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise Invalid(f"the body holds a number out of any range: {text:.40}") from None
 
 
 def _refuse_constant(name: str) -> NoReturn:
