@@ -103,7 +103,8 @@ def _cause(exc: BaseException) -> str:
     while (below := _below(inner)) is not None:
         inner = below
     text = str(inner).split(": ", 1)[-1] if ">: " in str(inner) else str(inner)
-    return f"{type(inner).__name__}: {' '.join(text.split())[:200]}"
+    # A server that speaks something else is quoted byte by byte.
+    return f"{type(inner).__name__}: {ascii(' '.join(text.split())[:200])[1:-1]}"
 
 
 def _below(exc: BaseException) -> BaseException | None:

@@ -255,11 +255,28 @@ def test_titles_that_are_there_throughout_are_found_however_others_come_and_go(
         readings += 1
         return source.read(request)
 
-    first = follow(AllPlan(), read, random, steps=random.randrange(120))
+    first = follow(AllPlan(), read, random, steps=random.choice([0, random.randrange(120)]))
     known = {key: page for key, page in first.items() if random.random() < kept}
     wanted = AllPlan()
     follow(wanted, read, random, known)
     assert throughout <= wanted.seen
+
+
+@pytest.mark.parametrize("change", ["vanish", "appear"])
+def test_a_title_that_was_moved_past_the_reader_is_found_by_reading_again(change: str) -> None:
+    source = shelf(200)
+    throughout = {identifier for _, identifier in source.titles[1:]}
+    wanted = AllPlan()
+    first = wanted.next()
+    assert first is not None
+    wanted.done(first, source.read(first))
+    if change == "vanish":
+        del source.titles[0]
+    else:
+        source.titles.insert(0, (BEGINNING, "new"))
+    follow(wanted, source.read, Random(8))
+    assert throughout <= wanted.seen
+    assert len(source.requests) == (4 if change == "vanish" else 5)
 
 
 @given(st.randoms(use_true_random=False))
