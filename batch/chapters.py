@@ -17,15 +17,15 @@ Plans = Sequence[tuple[Title, Plan]]
 
 
 def read_titles(connection: Connection, uploads: Uploads) -> list[Title]:
-    """The tracked ones among these titles, by `manga.id`, with all that is known of them."""
+    """The tracked ones among these titles, by `manga.id`, with what the uploads have to do with."""
     rows = connection.execute(
         "SELECT id, mangadex_id, title, first_synced_at, numbering_restarts FROM manga"
         " WHERE mangadex_id = ANY(%s) AND first_synced_at IS NOT NULL ORDER BY id",
         [list(uploads)],
     ).fetchall()
-    ids = [row[0] for row in rows]
-    stored = _read_chapters(connection, ids, uploads)
-    baselines = _read_baselines(connection, ids)
+    restarting = [manga_id for manga_id, _, _, _, restarts in rows if restarts]
+    stored = _read_chapters(connection, {row[0]: uploads[row[1]] for row in rows}, restarting)
+    baselines = _read_baselines(connection, [row[0] for row in rows])
     return [
         Title(
             id=manga_id,
@@ -33,35 +33,64 @@ def read_titles(connection: Connection, uploads: Uploads) -> list[Title]:
             title=title,
             first_synced_at=first_synced_at,
             numbering_restarts=restarts,
-            stored=_rows_of(manga_id, uploads[mangadex_id], stored),
+            stored=stored[manga_id],
             baselines=baselines.get(manga_id, {}),
         )
         for manga_id, mangadex_id, title, first_synced_at, restarts in rows
     ]
 
 
+_RELEVANT = """
+SELECT id, manga_id, mangadex_chapter_id, translated_language, number_scope, chapter_number,
+       volume, title, external_url, pages, published_at
+FROM chapters WHERE id IN (
+    -- the uploads themselves, wherever they were,
+    SELECT id FROM chapters WHERE mangadex_chapter_id = ANY(%(upload)s::uuid[])
+    UNION ALL
+    -- what has their numbers,
+    SELECT c.id FROM chapters c
+    JOIN unnest(%(manga_id)s::bigint[], %(language)s::text[], %(number)s::numeric[])
+        AS came (manga_id, language, number)
+      ON c.manga_id = came.manga_id AND c.translated_language = came.language
+     AND c.chapter_number = came.number
+    UNION ALL
+    -- the highest of each language,
+    SELECT top.id FROM (
+        SELECT DISTINCT * FROM unnest(%(manga_id)s::bigint[], %(language)s::text[])
+    ) AS came (manga_id, language), LATERAL (
+        SELECT id FROM chapters c WHERE c.manga_id = came.manga_id
+        AND c.translated_language = came.language AND c.number_scope = ''
+        ORDER BY c.chapter_number DESC LIMIT 1
+    ) AS top
+    UNION ALL
+    -- and all where it takes a volume to tell which is the highest.
+    SELECT id FROM chapters WHERE manga_id = ANY(%(restarting)s::bigint[])
+) ORDER BY id
+"""
+
+
 def _read_chapters(
-    connection: Connection, manga_ids: Sequence[int], uploads: Uploads
-) -> list[StoredChapter]:
-    came = [c.mangadex_chapter_id for chapters in uploads.values() for c in chapters]
+    connection: Connection, titles: Mapping[int, Sequence[Chapter]], restarting: Sequence[int]
+) -> dict[int, list[StoredChapter]]:
+    """By title: the rows that matter; those of other titles too whose upload has come to it."""
+    came = [(manga_id, chapter) for manga_id, found in titles.items() for chapter in found]
     rows = connection.execute(
-        "SELECT id, manga_id, mangadex_chapter_id, translated_language, number_scope,"
-        " chapter_number, volume, title, external_url, pages, published_at FROM chapters"
-        " WHERE manga_id = ANY(%s) OR mangadex_chapter_id = ANY(%s) ORDER BY id",
-        [manga_ids, came],
+        _RELEVANT,
+        {
+            "upload": [chapter.mangadex_chapter_id for _, chapter in came],
+            "manga_id": [manga_id for manga_id, _ in came],
+            "language": [chapter.translated_language for _, chapter in came],
+            "number": [chapter.number for _, chapter in came],
+            "restarting": list(restarting),
+        },
     ).fetchall()
-    return [
-        StoredChapter(row_id, manga_id, upload, Slot(language, scope, number), *rest)
-        for row_id, manga_id, upload, language, scope, number, *rest in rows
-    ]
-
-
-def _rows_of(
-    manga_id: int, uploads: Sequence[Chapter], stored: Sequence[StoredChapter]
-) -> list[StoredChapter]:
-    """The title's own rows, and those whose upload has moved here from another title."""
-    came = {chapter.mangadex_chapter_id for chapter in uploads}
-    return [row for row in stored if row.manga_id == manga_id or row.mangadex_chapter_id in came]
+    arrived = {chapter.mangadex_chapter_id: manga_id for manga_id, chapter in came}
+    found: dict[int, list[StoredChapter]] = {manga_id: [] for manga_id in titles}
+    for row_id, manga_id, upload, language, scope, number, *rest in rows:
+        row = StoredChapter(row_id, manga_id, upload, Slot(language, scope, number), *rest)
+        for key in {manga_id, arrived.get(upload, manga_id)} & titles.keys():
+            found[key].append(row)
+    return found
 
 
 def _read_baselines(

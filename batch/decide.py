@@ -78,7 +78,8 @@ class Title:
     """A tracked title and what is known of its chapters.
 
     Attributes:
-        stored: its rows, and the rows of other titles whose uploads came for this one.
+        stored: the rows that matter for the uploads that came: theirs, also where they belong to
+            other titles, those of the same numbers, and the highest of each language.
     """
 
     id: int

@@ -5,6 +5,8 @@
 
 The list leaves out in silence what it does not have. Only a title that is also answered with 404,
 in two runs, is marked as unavailable; it is still asked for, and comes back when it comes back.
+What `updatedAtSince` lists would be fewer requests, but it shows neither what is gone nor, for all
+that is known, a new cover: each title would still have to be asked for.
 """
 
 from __future__ import annotations
