@@ -203,7 +203,9 @@ class MangaDex:
         cap_s = min(FIRST_WAIT_S * 2 ** (tries - 1), LONGEST_WAIT_S)
         wait_s = random.uniform(0, cap_s)
         if exc.retry_after is not None:
-            wait_s = min(exc.retry_after.total_seconds(), LONGEST_WAIT_S) + random.uniform(0, 0.2)
+            # Everybody's pause, which a long one leaves to the next turn: that may end the run.
+            asked_s = exc.retry_after.total_seconds()
+            wait_s = (asked_s if asked_s <= LONGEST_WAIT_S else 0) + random.uniform(0, 0.2)
         log.warning("A request will be repeated try=%d wait_s=%.1f: %s", tries, wait_s, exc)
         self._calls.stop.wait(wait_s)
 

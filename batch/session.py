@@ -183,6 +183,13 @@ class _PacedAdapter(HTTPAdapter):
         manager.pool_classes_by_scheme = _paced_pools(self._departure)
         return manager
 
+    def close(self) -> None:
+        """Closes the connections now; the library waits until nothing refers to their pools."""
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            for key in manager.pools.keys():
+                manager.pools[key].close()
+        super().close()
+
 
 def _paced_pools(departure: Departure) -> dict[str, type[HTTPConnectionPool]]:
     class Paced(HTTPConnection):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mangadex_sim import Simulator
+from tests.batch.raw_server import Handler, RawServer
 
 
 @pytest.fixture
@@ -56,3 +57,17 @@ def environment(database_url: str) -> Callable[..., dict[str, str]]:
         return batch_environment(sim, database_url, **settings)
 
     return build
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., RawServer]]:
+    """`serve(handler)` → a RawServer; closed after the test, and after its clients."""
+    servers: list[RawServer] = []
+
+    def start(handler: Handler, host: str = "127.0.0.1") -> RawServer:
+        servers.append(RawServer(handler, host))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()

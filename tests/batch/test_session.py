@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import shutil
 import socket
 import ssl
@@ -11,7 +12,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,75 +21,7 @@ from batch import session as module
 from batch.errors import SourceTrouble, Stopped
 from batch.session import Session
 from mangadex_sim import Simulator
-
-BODY = b'{"result":"ok"}'
-OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n" + BODY
-
-Handler = Callable[["RawServer", socket.socket], None]
-
-
-class RawServer:
-    """Hands every connection to a function, one after the other, and keeps what was asked."""
-
-    def __init__(self, handler: Handler, host: str = "127.0.0.1") -> None:
-        self.stopped = threading.Event()
-        self.requests: list[bytes] = []
-        self.connections = 0
-        self._handler = handler
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._socket = socket.create_server((host, 0), family=family)
-        self.port = self._socket.getsockname()[1]
-        self.url = f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-
-    def read(self, connection: socket.socket) -> bytes:
-        """The next request's head, empty where the client has gone."""
-        head = b""
-        while b"\r\n\r\n" not in head and (more := connection.recv(65_536)):
-            head += more
-        if head:
-            self.requests.append(head)
-        return head
-
-    def close(self) -> None:
-        self.stopped.set()
-        with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)  # wakes accept
-        self._thread.join(10)
-        self._socket.close()
-
-    def _serve(self) -> None:
-        while not self.stopped.is_set():
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
-            self.connections += 1
-            connection.settimeout(10)
-            with connection, suppress(OSError):
-                self._handler(self, connection)
-
-
-def answering(*answers: bytes) -> Handler:
-    """A keep-alive server: one answer after the other, the last one for all that follow."""
-
-    def handle(server: RawServer, connection: socket.socket) -> None:
-        while server.read(connection):
-            place = min(len(server.requests), len(answers)) - 1
-            connection.sendall(answers[place])
-
-    return handle
-
-
-def answering_once(answer: bytes) -> Handler:
-    """Closes the connection after an answer, without having said so."""
-
-    def handle(server: RawServer, connection: socket.socket) -> None:
-        if server.read(connection):
-            connection.sendall(answer)
-
-    return handle
+from tests.batch.raw_server import BODY, OK, Handler, RawServer, answering, answering_once
 
 
 class Departures:
@@ -108,20 +41,6 @@ class Departures:
 @pytest.fixture
 def departures() -> Departures:
     return Departures()
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[..., RawServer]]:
-    """`serve(handler)` → a RawServer; closed after the test, and after its clients."""
-    servers: list[RawServer] = []
-
-    def start(handler: Handler, host: str = "127.0.0.1") -> RawServer:
-        servers.append(RawServer(handler, host))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.close()
 
 
 @pytest.fixture
@@ -313,6 +232,23 @@ def test_a_broken_answer_is_trouble_of_one_request(
     assert str(caught.value).isprintable()
     assert session.get("/manga", []).status == 200
     assert (departures.count, sim.stats()["total"]) == (3, 3)
+
+
+def test_a_closed_session_has_no_connection_left_whoever_remembers_its_errors(
+    simulator: Callable[..., Simulator], open_session: Callable[..., Session]
+) -> None:
+    sim = simulator(titles=1, rate=0)
+    session = open_session(sim.url)
+    sim.fail("cut")
+    with pytest.raises(SourceTrouble) as remembered:
+        session.get("/manga", [])
+    before = len(os.listdir("/proc/self/fd"))
+    session.get("/manga", [])
+    session.close()
+    deadline_s = time.monotonic() + 5  # the server's end is closed a moment later
+    while len(os.listdir("/proc/self/fd")) > before:
+        assert time.monotonic() < deadline_s
+    assert remembered.value.__cause__ is not None
 
 
 def test_an_endless_answer_is_cut_off(

@@ -1,0 +1,77 @@
+"""A server for tests that says exactly what it is told to, byte by byte."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+BODY = b'{"result":"ok"}'
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n" + BODY
+
+Handler = Callable[["RawServer", socket.socket], None]
+
+
+class RawServer:
+    """Hands every connection to a function, one after the other, and keeps what was asked."""
+
+    def __init__(self, handler: Handler, host: str = "127.0.0.1") -> None:
+        self.stopped = threading.Event()
+        self.requests: list[bytes] = []
+        self.connections = 0
+        self._handler = handler
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.create_server((host, 0), family=family)
+        self.port = self._socket.getsockname()[1]
+        self.url = f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def read(self, connection: socket.socket) -> bytes:
+        """The next request's head, empty where the client has gone."""
+        head = b""
+        while b"\r\n\r\n" not in head and (more := connection.recv(65_536)):
+            head += more
+        if head:
+            self.requests.append(head)
+        return head
+
+    def close(self) -> None:
+        self.stopped.set()
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes accept
+        self._thread.join(10)
+        self._socket.close()
+
+    def _serve(self) -> None:
+        while not self.stopped.is_set():
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            self.connections += 1
+            connection.settimeout(10)
+            with connection, suppress(OSError):
+                self._handler(self, connection)
+
+
+def answering(*answers: bytes) -> Handler:
+    """A keep-alive server: one answer after the other, the last one for all that follow."""
+
+    def handle(server: RawServer, connection: socket.socket) -> None:
+        while server.read(connection):
+            place = min(len(server.requests), len(answers)) - 1
+            connection.sendall(answers[place])
+
+    return handle
+
+
+def answering_once(answer: bytes) -> Handler:
+    """Closes the connection after an answer, without having said so."""
+
+    def handle(server: RawServer, connection: socket.socket) -> None:
+        if server.read(connection):
+            connection.sendall(answer)
+
+    return handle
