@@ -9,6 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from batch.config import CONTENT_RATINGS
+from batch.errors import SourceDown
 from batch.mangadex import MangaDex
 from batch.models import Chapter, Page, Rejected
 from batch.news import read_chapters
@@ -35,7 +36,7 @@ class Feed:
         chapters, rejected = read_chapters(page.entities)
         self.chapters += chapters
         self.rejected += rejected
-        self.is_whole = not page.entities or page.offset + PAGE >= page.total
+        self.is_whole = page.offset + PAGE >= page.total
         return chapters
 
 
@@ -83,6 +84,7 @@ def _pages(
     ratings: Sequence[str],
     direction: str,
 ) -> Iterator[Page]:
+    total = 0
     for offset in range(0, LAST_OFFSET + 1, PAGE):
         page = api.list_feed(
             mangadex_id,
@@ -93,6 +95,9 @@ def _pages(
             order=("readableAt", direction),
             include_unavailable=True,
         )
+        if not page.entities and offset < total:
+            raise SourceDown(f"the feed of {mangadex_id} broke off at {offset:,} of {total:,}")
         yield page
-        if not page.entities or offset + PAGE >= page.total:
+        total = page.total
+        if offset + PAGE >= total:
             return

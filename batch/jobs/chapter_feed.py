@@ -93,6 +93,8 @@ def _walk_back(run: Run, since: datetime, before: tuple[datetime | None, object]
             limit=PAGE,
             offset=offset,
         )
+        if not page.entities and offset < walk.total:
+            raise SourceDown(f"the list of chapters broke off at {offset:,} of {walk.total:,}")
         found, rejected = news.read_chapters(page.entities)
         walk.total = page.total
         walk.rejected += rejected
@@ -177,6 +179,9 @@ def _find_baseline(run: Run, title: Title, trouble: Trouble) -> bool:
         trouble.rejected.append(Rejected(str(title.mangadex_id), str(exc)))
         return False
     trouble.is_source_failing = False
+    if not history:  # at least the chapter that has led here must be in it
+        trouble.rejected.append(Rejected(str(title.mangadex_id), "its feed came empty"))
+        return False
     baselines = decide.find_baselines(title, history, run.config.languages)
     chapters.save_baselines(run.connection, title.id, baselines)
     return True

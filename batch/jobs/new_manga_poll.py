@@ -17,6 +17,7 @@ from uuid import UUID
 
 from batch import events, outbox, state
 from batch.cursors import read_cursor, write_cursor
+from batch.errors import SourceDown
 from batch.jobs.initial_sync import is_id, read_titles
 from batch.models import Manga, Page, Rejected, Summary
 from batch.run import Run
@@ -78,7 +79,7 @@ def run(run: Run) -> None:
     run.progress.start("New titles", None)
     _retry_refused(run)
     place = find_place(run)
-    offset = place.skipped
+    offset, total = place.skipped, 0
     while True:
         run.stop.check()
         page = run.api.list_manga(
@@ -92,14 +93,16 @@ def run(run: Run) -> None:
         if place.skipped and page.total < place.skipped + OVERLAP_TITLES // 2:
             offset = place.skipped = 0  # many are gone: nobody knows which
             continue
+        if not page.entities and offset < total:
+            raise SourceDown(f"the list of titles broke off at {offset:,} of {total:,}")
         run.progress.expect(page.total)
         newest = _take_in(run, place, page)
-        offset += PAGE
-        if not page.entities or offset >= page.total:
+        offset, total = offset + PAGE, page.total
+        if offset >= total:
             return
         if offset > LAST_OFFSET:
-            place.since, offset = max(newest, place.since + SECOND), 0
-            place.skipped = 0
+            place.since = max(newest, place.since + SECOND)
+            place.skipped = offset = total = 0
 
 
 def find_place(run: Run) -> Place:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +14,7 @@ import pytest
 from batch import chapters, feed, mangadex, news, outbox, state
 from batch.errors import SourceDown
 from batch.jobs import chapter_feed
-from batch.models import Summary
+from batch.models import Chapter, Summary
 from mangadex_sim import Simulator
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -299,6 +301,72 @@ def test_a_source_that_goes_down_at_the_third_page_loses_nothing(
     assert numbers() == [] and cursor_of(connection) is None
     sim.heal()
     assert run_job("chapter_feed").chapters_new == 250
+
+
+@pytest.mark.parametrize("mode", ["204", "total_absent", "data_null", "not_json"])
+def test_a_page_that_comes_empty_or_broken_midway_is_not_the_end_of_the_list(
+    mode: str, sim: Simulator, track: Track, run_job: RunJob, connection: Connection,
+    numbers: Numbers, long_ago: Ago,
+) -> None:  # fmt: skip
+    (title,) = track()
+    sim.publish_many([
+        {"manga": title, "number": str(n), "readableAt": long_ago(minutes=400 - n)}
+        for n in range(1, 251)
+    ])  # fmt: skip
+    sim.fail(mode, skip=1, count=5, paths="/chapter")
+    with suppress(SourceDown):
+        run_job("chapter_feed")
+    sim.heal()
+    run_job("chapter_feed")
+    assert len(numbers()) == 250
+
+
+def test_an_upload_that_is_listed_twice_is_stored_once(
+    sim: Simulator, track: Track, run_job: RunJob, numbers: Numbers
+) -> None:
+    (title,) = track()
+    for number in ("1", "2", None):
+        sim.publish(title, number=number)
+    sim.fail("same_chapter_twice", paths="/chapter")
+    run_job("chapter_feed")
+    run_job("chapter_feed")
+    assert sorted(numbers()) == [("en", 0.0), ("en", 1.0), ("en", 2.0)]
+
+
+def test_an_empty_feed_is_no_baseline(
+    sim: Simulator, track: Track, run_job: RunJob, connection: Connection, payloads: Payloads,
+    long_ago: Ago,
+) -> None:  # fmt: skip
+    (title,) = track()
+    sim.publish(title, number="20", readableAt=long_ago(days=9))
+    sim.publish(title, number="21")
+    sim.fail("204", paths="/manga/*/feed")
+    assert run_job("chapter_feed").failed == 1
+    assert connection.execute("SELECT count(*) FROM chapter_baselines").fetchone() == (0,)
+    run_job("chapter_check")
+    assert payloads() == [("new-chapter", {"chapter": 21, "old_chapter": 20})]
+
+
+@pytest.mark.parametrize(
+    ("hours", "expected"),
+    [
+        pytest.param([1, 2, 3], False, id="all newer"),
+        pytest.param([1, 2, 9], True, id="the end is older"),
+        pytest.param([9, 2, 1], False, id="the wrong way round: more may follow"),
+        pytest.param([1, 9, 2], False, id="one old among newer ones"),
+        pytest.param([8, 9, 7], True, id="all older, whatever the order"),
+        pytest.param([], False, id="nothing that could be read"),
+    ],
+)
+def test_a_page_out_of_order_does_not_end_the_walk(hours: list[int], expected: bool) -> None:
+    now = datetime.now(UTC)
+    page = [
+        Chapter(UUID(int=h), UUID(int=1), "en", None, None, None, None, 1, moment, moment,
+                frozenset(), None, False)
+        for h in hours
+        for moment in [now - timedelta(hours=h)]
+    ]  # fmt: skip
+    assert chapter_feed.reaches(page, now - timedelta(hours=5)) is expected
 
 
 def test_a_title_whose_feed_fails_stops_no_other_and_is_left_to_the_check(

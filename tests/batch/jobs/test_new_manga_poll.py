@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,16 +22,14 @@ Ago = Callable[..., str]
 
 
 @pytest.fixture
-def synced(run_job: RunJob, connection: Connection, sim: Simulator) -> datetime:
-    """The moment of an initial sync, two days ago; it found nothing."""
-    run_job("initial_sync")
+def synced(connection: Connection) -> datetime:
+    """The moment of an initial sync, two days ago."""
     moment = datetime.now(UTC).replace(microsecond=0) - timedelta(days=2)
     connection.execute(
-        "UPDATE sync_state SET metadata = metadata || jsonb_build_object('started_at', %s::text)"
-        " WHERE sync_type = 'initial_sync'",
+        "UPDATE sync_state SET last_success_at = now(),"
+        " metadata = jsonb_build_object('started_at', %s::text) WHERE sync_type = 'initial_sync'",
         [moment.isoformat()],
     )
-    sim.reset()
     return moment
 
 
@@ -258,6 +257,19 @@ def test_a_source_that_goes_down_at_the_third_page_loses_nothing(
     sim.heal()
     assert run_job("new_manga_poll").manga_new == 50
     assert told(connection) == [f"Title {n}" for n in range(250)]
+
+
+@pytest.mark.parametrize("mode", ["204", "total_absent", "data_null", "same_title_twice"])
+def test_a_page_that_comes_empty_or_broken_midway_is_not_the_end_of_the_list(
+    mode: str, sim: Simulator, synced: datetime, run_job: RunJob, connection: Connection
+) -> None:
+    add_many(sim, 250, synced, timedelta(seconds=60))
+    sim.fail(mode, skip=1, count=5)
+    with suppress(SourceDown):
+        run_job("new_manga_poll")
+    sim.heal()
+    run_job("new_manga_poll")
+    assert sorted(told(connection)) == sorted(f"Title {n}" for n in range(250))
 
 
 def test_beyond_the_ceiling_a_new_window_begins(
