@@ -97,6 +97,7 @@ class Listener:
                 self._follow()
             except (sql.SchemaOutdated, sql.SchemaTooNew, sql.SchemaChanged) as exc:
                 self._on_failure(str(exc))
+                self.has_tried.set()
                 return
             except sql.SqlError as exc:
                 log.warning("The database is away, trying again reason=%s", exc)
@@ -149,7 +150,7 @@ class Listener:
                 self._revoke(UUID(told["rotated"]), int(told["generation"]))
             else:
                 self._push(str(told["event_id"]))
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             log.warning("A notice on the channel made no sense payload=%.80r", payload)
 
     def _push(self, event_id: str) -> None:

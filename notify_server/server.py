@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 # Together below the 10 s in which a service has to be gone.
 _HTTP_STOP_S = 3.0
-_DRAIN_S = 3.0
+_DRAIN_S = 2.0
 _JOIN_S = 1.5
 _FIRST_ATTEMPT_S = 6.0
 _STUCK_S = 5.0

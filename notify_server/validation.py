@@ -16,7 +16,7 @@ MAX_EVENT_ID = 200
 MAX_BIGINT = 2**63 - 1
 _MAX_CHAPTER = Decimal("99999999.99")
 _MAX_DEPTH = 20
-_MAX_EXPONENT = 15
+_MAX_EXPONENT = 307
 
 Fields = dict[str, object]
 
@@ -96,9 +96,8 @@ def _new_chapter(event_id: str, manga_id: int, title: str, fields: Fields) -> Ev
     chapter = _optional_number(fields["chapter"], "chapter")
     old_chapter = _optional_number(fields.get("old_chapter"), "old_chapter")
     chapters = _chapters(fields.get("chapters"))
-    if chapters and chapter != max(chapters):
-        raise Invalid("chapter: must be the highest of chapters")
-    return events.new_chapter(event_id, manga_id, title, chapter, old_chapter, chapters)
+    highest = max(chapters) if chapters else chapter
+    return events.new_chapter(event_id, manga_id, title, highest, old_chapter, chapters)
 
 
 def _manga_update(event_id: str, manga_id: int, title: str, fields: Fields) -> Event:
@@ -134,9 +133,11 @@ def _event_id(fields: Fields) -> str:
 
 def _manga_id(fields: Fields) -> int:
     value = fields.get("manga_id")
-    if type(value) is not int or not 1 <= value <= MAX_BIGINT:
-        raise Invalid(f"manga_id: must be a whole number from 1 to {MAX_BIGINT}")
-    return value
+    # JSON has one kind of number: 7.0 is a whole one too.
+    if type(value) is int or isinstance(value, Decimal):
+        if 1 <= value <= MAX_BIGINT and value == int(value):
+            return int(value)
+    raise Invalid(f"manga_id: must be a whole number from 1 to {MAX_BIGINT}")
 
 
 def _text(value: object, name: str) -> str:
@@ -218,17 +219,15 @@ def _plain(value: object, name: str, depth: int) -> Json:
         return [_plain(element, name, depth + 1) for element in value]
     if isinstance(value, dict):
         return {_storable(k, name): _plain(v, name, depth + 1) for k, v in value.items()}
-    if isinstance(value, Decimal):
-        return _float(value, name)
-    if type(value) is int and abs(value) > MAX_BIGINT:
-        raise Invalid(f"{name}: the number is too large")
-    if value is None or isinstance(value, bool | int):
+    if type(value) is int or isinstance(value, Decimal):
+        return _finite(Decimal(value), name)
+    if value is None or isinstance(value, bool):
         return value
     raise Invalid(f"{name}: cannot be stored")
 
 
-def _float(value: Decimal, name: str) -> float:
-    """Within the range that JSON, PostgreSQL and a double agree about to the last digit."""
+def _finite(value: Decimal, name: str) -> int | float:
+    """The number in the form in which it comes back from PostgreSQL, within a double's range."""
     if value and not -_MAX_EXPONENT <= value.adjusted() <= _MAX_EXPONENT:
         raise Invalid(f"{name}: the number is too large or too small")
-    return float(value)
+    return int(value) if value == value.to_integral_value() else float(value)

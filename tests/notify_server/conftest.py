@@ -183,6 +183,7 @@ def start_server(settings: dict[str, str]) -> Iterator[Callable[..., Server]]:
     yield start
     for server in started:
         server.stop(drain_s=0)
+        assert server.failure is None
 
 
 @pytest.fixture

@@ -1,0 +1,166 @@
+"""`user`, `library` and `key`: a database without MangaHub's own programs is usable."""
+
+from __future__ import annotations
+
+import json
+import logging
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from notify_server.cli import main
+
+
+@dataclass
+class Finished:
+    """What a command left behind."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.stdout.splitlines()[-1])
+
+
+@pytest.fixture
+def run(
+    settings: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Finished]]:
+    """Runs a command in this process, which takes a tenth of the time."""
+    handlers = logging.getLogger().handlers[:]
+    level = logging.getLogger().level
+
+    def run(*arguments: str, **env: str) -> Finished:
+        for name, value in {**settings, **env}.items():
+            monkeypatch.setenv(name, value)
+        try:
+            code = main(list(arguments))
+        except SystemExit as exc:
+            code = int(exc.code or 0)
+        finally:
+            logging.getLogger().handlers[:] = handlers
+            logging.getLogger().setLevel(level)
+        return Finished(code, *capsys.readouterr())
+
+    yield run
+
+
+def test_a_user_is_added_listed_and_has_a_key(
+    run: Any, server: Any, make_client: Any, make_manga: Any
+) -> None:
+    added = run("user", "add", "ann", "--json")
+    assert added.code == 0
+    user = added.json["id"]
+    assert run("user", "list", "--json").json == {"users": [{"id": user, "username": "ann"}]}
+    key = run("key", "ann").stdout.splitlines()[-1]
+    assert run("key", user, "--json").json["key"] == key
+    assert run("key", user.upper()).stdout.splitlines()[-1] == key
+    assert run("key", "--all", "--json").json == {user: key}
+    client = make_client(server, user)
+    client.key = key
+    assert client.subscribe()["session"]
+
+
+def test_an_id_can_be_given(run: Any) -> None:
+    user = str(uuid.uuid4())
+    assert run("user", "add", "bob", "--id", user).stdout == f"{user}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["user", "add", "ann"], 1, "exists"),
+        (["user", "add", " x"], 2, "blanks"),
+        (["user", "add", "zed", "--id", "x"], 2, "UUID"),
+        (["user"], 2, "COMMAND"),
+        (["nonsense"], 2, "nonsense"),
+        (["key"], 2, "USER"),
+        (["key", "nobody"], 1, "no user"),
+        (["key", "ann", "--all"], 2, "not allowed"),
+        (["key", "--all", "--rotate"], 2, "--rotate"),
+        (["library", "add", "ann"], 2, "MANGA"),
+        (["library", "add", "nobody", "1"], 1, "no user"),
+        (["library", "add", "ann", "Unheard of"], 1, "no manga"),
+        (["library", "add", "ann", "blue"], 1, "ambiguous"),
+        (["library", "add", "ann", "1", "Unheard of"], 1, "no manga"),
+    ],
+)
+def test_mistakes_are_explained(
+    run: Any, connection: Any, make_user: Any, make_manga: Any,
+    arguments: list[str], code: int, words: str,
+) -> None:
+    make_user("ann")
+    make_manga("Blue Sea")
+    make_manga("Blue Sky")
+    finished = run(*arguments)
+    assert finished.code == code
+    assert words in finished.stderr.splitlines()[-1]
+    assert connection.execute("SELECT count(*) FROM user_library").fetchone() == (0,)
+
+
+def test_ambiguous_titles_list_the_candidates(run: Any, make_user: Any, make_manga: Any) -> None:
+    make_user("ann")
+    ids = [make_manga(title) for title in ("Blue Sea", "Blue Sky")]
+    line = run("library", "add", "ann", "blue s").stderr.splitlines()[-1]
+    assert all(str(id) in line for id in ids)
+    assert "Blue Sea" in line and "Blue Sky" in line
+
+
+def test_titles_are_found_by_title_id_and_mangadex_id(
+    run: Any, make_user: Any, make_manga: Any, connection: Any
+) -> None:
+    make_user("ann")
+    ids = [make_manga(t) for t in ("Blue", "Blue Sea", "Red 100%_Moon", "Green", "1984")]
+    mangadex_id = str(uuid.uuid4())
+    connection.execute("UPDATE manga SET mangadex_id = %s WHERE id = %s", (mangadex_id, ids[3]))
+    added = run("library", "add", "ann", "blue", str(ids[1]), "100%_m", mangadex_id, "1984",
+                "--json")
+    assert added.code == 0, added.stderr
+    assert [m["id"] for m in added.json["manga"]] == ids
+    assert run("library", "add", "ann", str(ids[0])).code == 0  # once more is no mistake
+    listed = run("library", "list", "ann").stdout.splitlines()
+    assert len(listed) == 5
+    assert f"{ids[0]}\tBlue" in listed
+    assert run("library", "remove", "ann", "Blue", "Green", "--json").code == 0
+    left = run("library", "list", "ann", "--json").json["manga"]
+    assert {m["title"] for m in left} == {"Blue Sea", "Red 100%_Moon", "1984"}
+
+
+def test_rotation_gives_another_key_for_good(run: Any, make_user: Any) -> None:
+    make_user("ann")
+    other = make_user("bob")
+    before = run("key", "--all", "--json").json
+    rotated = run("key", "ann", "--rotate").stdout.splitlines()[-1]
+    after = run("key", "--all", "--json").json
+    assert rotated in after.values()
+    assert rotated not in before.values()
+    assert before[other] == after[other]
+    assert run("key", "ann").stdout.splitlines()[-1] == rotated
+
+
+def test_without_database_it_says_try_again(run: Any) -> None:
+    finished = run("user", "list", DATABASE_URL="postgresql://u:secret@127.0.0.1:1/x")
+    assert finished.code == 75
+    assert "secret" not in finished.stderr
+
+
+@pytest.mark.parametrize("arguments", [
+    [], ["serve"], ["user"], ["user", "add"], ["user", "list"], ["key"], ["library"],
+    ["library", "add"], ["library", "remove"], ["library", "list"],
+])
+def test_every_command_has_help(arguments: list[str], capsys: Any) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([*arguments, "--help"])
+    assert caught.value.code == 0
+    assert "usage:" in capsys.readouterr().out
+
+
+def test_json_is_the_last_line(run: Any, make_user: Any) -> None:
+    make_user("ann")
+    for arguments in (["user", "list"], ["key", "ann"], ["library", "list", "ann"]):
+        assert isinstance(json.loads(run(*arguments, "--json").stdout.splitlines()[-1]), dict)

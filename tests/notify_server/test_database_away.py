@@ -1,0 +1,116 @@
+"""The database goes away and comes back: a real server of our own is stopped and started."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+
+import sql
+from mangahub.env import Env
+from sql import embedded
+
+
+class OwnDatabase:
+    """An embedded PostgreSQL that a test may stop."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self.url = self.start()
+        sql.migrate(self.url)
+
+    def start(self) -> str:
+        return embedded.ensure_running(self._home, Env({}), durable=False)
+
+    def stop(self) -> None:
+        embedded.stop(self._home)
+
+    def execute(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        with sql.connect(self.url) as connection:
+            cursor = connection.execute(query.encode(), values)
+            return cursor.fetchall() if cursor.description else []
+
+
+@pytest.fixture
+def own_database(home: Path) -> Iterator[OwnDatabase]:
+    yield OwnDatabase(home)
+
+
+@pytest.fixture
+def settings(own_database: OwnDatabase) -> dict[str, str]:
+    return {
+        "DATABASE_URL": own_database.url,
+        "NOTIFY_SECRET": "a secret for tests, long enough",
+        "UDP_PORT": "0",
+        "UDP_HTTP_PORT": "0",
+    }
+
+
+def test_without_database_nothing_is_accepted_and_all_comes_back_by_itself(
+    own_database: OwnDatabase, start_server: Any, make_client: Any, eventually: Any
+) -> None:
+    user = str(uuid.uuid4())
+    own_database.execute("INSERT INTO users (id, username) VALUES (%s, 'u')", user)
+    own_database.execute("INSERT INTO manga (id, slug, title) VALUES (1, 's', 'T')")
+    server = start_server()
+    client = make_client(server, user)
+    client.subscribe()
+    event = {"type": "new-manga", "manga_id": 1, "title": "T"}
+    assert server.post("new-manga", event).status_code == 202
+    unacknowledged = client.receive_type("NEW_MANGA")["id"]
+    request = client.request(client.cookie())
+
+    own_database.stop()
+    for kind, body in (("new-manga", event), ("batch", {"events": [event, event]})):
+        started = monotonic()
+        answer = server.post(kind, {**body, "event_id": "lost"})
+        assert answer.status_code == 503
+        assert monotonic() - started < 2
+        assert answer.json().keys() == {"error"}
+    assert server.get("/readyz").status_code == 503
+    assert server.get("/healthz").status_code == 200
+    assert server.get("/api/notifications", params={"user_id": user}).status_code == 503
+    client.ack(unacknowledged)  # is kept until it can be marked
+    stranger = make_client(server, user)
+    stranger.send(stranger.request(stranger.cookie()))
+    assert stranger.is_silent(0.3)  # no answer: it asks again
+    client.send(request)
+    client.ping()
+    assert client.receive()["type"] == "PONG"
+
+    own_database.start()
+    eventually(lambda: server.get("/readyz").status_code == 200)
+    eventually(lambda: own_database.execute(
+        "SELECT delivered_at IS NOT NULL FROM notifications") == [(True,)])
+    assert server.post("new-manga", {**event, "event_id": "back"}).status_code == 202
+    assert len(client.read(1)) == 1
+    eventually(lambda: stranger.subscribe()["type"] == "SUBSCRIBE")
+    ids = own_database.execute("SELECT event_id FROM notification_receipts ORDER BY seq")
+    assert [e for (e,) in ids][1:] == ["back"]
+
+
+def test_the_server_starts_without_database_and_waits_for_it(
+    own_database: OwnDatabase, start_program_server: Any, eventually: Any
+) -> None:
+    own_database.stop()
+    server = start_program_server()
+    assert server.get("/healthz").status_code == 200
+    assert server.get("/readyz").status_code == 503
+    own_database.start()
+    eventually(lambda: server.get("/readyz").status_code == 200)
+
+
+def test_connections_that_the_server_closed_are_not_used_again(
+    own_database: OwnDatabase, start_server: Any
+) -> None:
+    own_database.execute("INSERT INTO manga (id, slug, title) VALUES (1, 's', 'T')")
+    server = start_server()
+    for _ in range(10):
+        assert server.post("new-manga", {"manga_id": 1, "title": "T"}).status_code == 202
+        own_database.execute(
+            "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity "
+            "WHERE application_name = 'mangahub-notify'")

@@ -1,0 +1,49 @@
+"""The OpenAPI description, and the server held against it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import openapi_core
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, settings
+
+from notify_server.openapi import DESCRIPTION
+
+schema = schemathesis.openapi.from_dict(DESCRIPTION)
+
+
+def test_the_description_is_valid_and_served(server: Any) -> None:
+    served = server.get("/openapi.json").json()
+    assert served == DESCRIPTION
+    openapi_core.OpenAPI.from_dict(served)
+
+
+def test_it_describes_every_route(server: Any) -> None:
+    from notify_server.routes import routes  # noqa: F401  # its rules are in the description
+
+    described = set(DESCRIPTION["paths"])
+    assert described == {
+        "/notify/new-manga", "/notify/new-chapter", "/notify/manga-update", "/notify/batch",
+        "/healthz", "/readyz", "/metrics", "/api/notifications", "/api/notifications/{id}/read",
+        "/openapi.json",
+    }
+
+
+@pytest.fixture
+def base_url(server: Any, make_user: Any, connection: Any) -> str:
+    make_user()
+    connection.execute("INSERT INTO manga (id, slug, title) VALUES (1, 's', 'T')")
+    return str(server.http)
+
+
+@schema.parametrize()
+@settings(max_examples=15, deadline=None,
+          suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+def test_the_server_does_what_the_description_says(
+    case: schemathesis.Case, base_url: str
+) -> None:
+    with requests.Session() as session:
+        case.call_and_validate(base_url=base_url, session=session, timeout=10)
