@@ -1,0 +1,187 @@
+"""Rows of `sync_state`: what a run leaves for the next one."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+import sql
+from batch import state
+from batch.models import Rejected
+from tests.batch.waiting import wait_for
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+LATER = NOW + timedelta(hours=1)
+POLL = "new_manga_poll"
+
+
+@pytest.mark.parametrize("sync_type", ["initial_sync", POLL, "chapter_feed", "a_new_one"])
+def test_a_workflow_that_never_ran_is_idle(connection: sql.Connection, sync_type: str) -> None:
+    row = state.read(connection, sync_type)
+    assert row == state.SyncState(sync_type, None, None, None, "idle", None, {})
+
+
+def test_all_workflows_are_read_in_their_order(connection: sql.Connection) -> None:
+    state.begin(connection, "a_new_one", NOW)
+    names = [row.sync_type for row in state.read_all(connection)]
+    assert names[0] == "initial_sync"
+    assert names[-1] == "a_new_one"
+    assert len(names) == 6
+
+
+def test_a_run_is_recorded_from_its_beginning_to_its_end(connection: sql.Connection) -> None:
+    state.begin(connection, POLL, NOW)
+    running = state.read(connection, POLL)
+    assert (running.status, running.last_run_at, running.last_success_at) == ("running", NOW, None)
+    state.finish(connection, POLL, "completed", None, last_run={"manga_new": 3})
+    ended = state.read(connection, POLL)
+    assert (ended.status, ended.error_message) == ("completed", None)
+    assert ended.last_success_at is not None
+    assert ended.metadata == {"last_run": {"manga_new": 3}}
+
+
+@pytest.mark.parametrize(("status", "error"), [("error", "it broke"), ("idle", "stopped")])
+def test_a_run_that_fails_is_no_success(
+    connection: sql.Connection, status: str, error: str
+) -> None:
+    state.begin(connection, POLL, NOW)
+    state.finish(connection, POLL, "completed", None)
+    success = state.read(connection, POLL).last_success_at
+    state.begin(connection, POLL, LATER)
+    state.finish(connection, POLL, status, error)
+    row = state.read(connection, POLL)
+    assert (row.status, row.error_message, row.last_success_at) == (status, error, success)
+    state.begin(connection, POLL, LATER)
+    assert state.read(connection, POLL).error_message is None
+
+
+def test_the_first_run_of_an_unknown_workflow_makes_its_row(connection: sql.Connection) -> None:
+    state.begin(connection, "a_new_one", NOW)
+    assert state.read(connection, "a_new_one").status == "running"
+
+
+def test_the_cursor_moves_and_facts_are_merged(connection: sql.Connection) -> None:
+    state.move_cursor(connection, POLL, "one", started_at="then", count=1)
+    state.move_cursor(connection, POLL, "two", count=2)
+    state.begin(connection, POLL, NOW)
+    row = state.read(connection, POLL)
+    assert (row.last_cursor, row.metadata) == ("two", {"started_at": "then", "count": 2})
+    state.move_cursor(connection, POLL, None)
+    assert state.read(connection, POLL).last_cursor is None
+
+
+def test_a_cursor_moves_with_the_transaction_it_belongs_to(connection: sql.Connection) -> None:
+    with pytest.raises(ZeroDivisionError), connection.transaction():
+        state.move_cursor(connection, POLL, "never")
+        _ = 1 / 0
+    assert state.read(connection, POLL).last_cursor is None
+
+
+@pytest.mark.parametrize("left", ["NULL", "'null'", "'[]'", "'[1]'", "'\"text\"'", "'7'"])
+def test_metadata_that_is_no_object_is_as_good_as_none(
+    connection: sql.Connection, left: str
+) -> None:
+    connection.execute(f"UPDATE sync_state SET metadata = {left}".encode())
+    assert state.read(connection, POLL).metadata == {}
+    state.record_rejected(connection, POLL, [Rejected("x", "why")], NOW)
+    assert state.rejected_ids(connection, POLL) == ["x"]
+    for write in (
+        lambda name: state.move_cursor(connection, name, "c", key=1),
+        lambda name: state.finish(connection, name, "completed", None, key=1),
+    ):
+        connection.execute(f"UPDATE sync_state SET metadata = {left}".encode())
+        write(POLL)
+        assert state.read(connection, POLL).metadata == {"key": 1}
+
+
+# --- what could not be stored ------------------------------------------------------------------
+
+
+def rejected(connection: sql.Connection) -> dict[str, dict[str, Any]]:
+    return state.rejected_in(state.read(connection, POLL).metadata)
+
+
+def test_a_failure_is_remembered_with_reason_times_and_attempts(
+    connection: sql.Connection,
+) -> None:
+    state.record_rejected(connection, POLL, [Rejected("x", "too long"), Rejected("y", "no")], NOW)
+    state.record_rejected(connection, POLL, [Rejected("x", "still too long")], LATER)
+    assert rejected(connection) == {
+        "x": {
+            "reason": "still too long",
+            "first_at": NOW.isoformat(),
+            "last_at": LATER.isoformat(),
+            "attempts": 2,
+        },
+        "y": {
+            "reason": "no",
+            "first_at": NOW.isoformat(),
+            "last_at": NOW.isoformat(),
+            "attempts": 1,
+        },
+    }
+
+
+def test_what_was_stored_after_all_is_forgotten(connection: sql.Connection) -> None:
+    state.record_rejected(connection, POLL, [Rejected("x", "no"), Rejected("y", "no")], NOW)
+    state.clear_rejected(connection, POLL, ["x", "never failed"])
+    assert state.rejected_ids(connection, POLL) == ["y"]
+    state.clear_rejected(connection, POLL, [])
+    assert state.rejected_ids(connection, POLL) == ["y"]
+
+
+def test_other_facts_survive_failures(connection: sql.Connection) -> None:
+    state.move_cursor(connection, POLL, None, covered={"all": True})
+    state.record_rejected(connection, POLL, [Rejected("x", "no")], NOW)
+    state.clear_rejected(connection, POLL, ["x"])
+    metadata = state.read(connection, POLL).metadata
+    assert metadata == {"covered": {"all": True}, "rejected": {}}
+
+
+def test_a_long_reason_is_cut_and_nothing_is_recorded_for_nothing(
+    connection: sql.Connection,
+) -> None:
+    state.record_rejected(connection, POLL, [], NOW)
+    assert state.read(connection, POLL).metadata == {}
+    state.record_rejected(connection, POLL, [Rejected("x", "塩" * 10_000)], NOW)
+    assert rejected(connection)["x"]["reason"] == "塩" * 300
+
+
+@pytest.mark.parametrize("other", [["x"], {"x": "text"}, {"x": {"attempts": "many"}}, "x", 5])
+def test_what_another_program_keeps_under_the_same_name_does_no_harm(
+    connection: sql.Connection, other: object
+) -> None:
+    state.move_cursor(connection, POLL, None, rejected=other)
+    state.clear_rejected(connection, POLL, ["z"])
+    state.record_rejected(connection, POLL, [Rejected("x", "no")], NOW)
+    assert rejected(connection)["x"]["attempts"] == 1
+
+
+def test_failures_of_two_workers_at_once_are_both_remembered(
+    connection: sql.Connection, database_url: str
+) -> None:
+    def record_second() -> None:
+        with sql.connect(database_url, "second") as second:
+            state.record_rejected(second, POLL, [Rejected("y", "no"), Rejected("z", "no")], NOW)
+
+    state.record_rejected(connection, POLL, [Rejected("z", "no")], NOW)
+    thread = threading.Thread(target=record_second)
+    with sql.connect(database_url) as first:
+        with first.transaction():
+            state.record_rejected(first, POLL, [Rejected("x", "no"), Rejected("z", "no")], NOW)
+            thread.start()
+            waiting = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'second'"
+            wait_for(
+                lambda: connection.execute(
+                    f"{waiting} AND wait_event_type = 'Lock'".encode()
+                ).fetchone()
+            )
+        thread.join(10)
+    assert {key: why["attempts"] for key, why in rejected(connection).items()} == {
+        "x": 1,
+        "y": 1,
+        "z": 3,
+    }
