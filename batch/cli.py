@@ -14,16 +14,12 @@ from typing import TypeAlias
 
 from batch import commands
 from batch.config import MAX_COUNT, load
-from batch.errors import BatchError, LockHeld, SourceDown, Stopped
+from batch.errors import BatchError
+from batch.exits import exit_code
 from batch.stop import listening
 from mangahub import __version__, log
 from mangahub.env import Env, SettingError
-from sql import DatabaseDown, SqlError
-
-EXIT_OK = 0
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-EXIT_TRY_LATER = 75
+from sql import SqlError
 
 logger = logging.getLogger("batch")
 
@@ -46,16 +42,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         report = _failure(exc)
     _print(report, arguments.json)
     return report.code
-
-
-def exit_code(exc: Exception) -> int:
-    """What the contract says for this way to end."""
-    if isinstance(exc, SettingError):
-        return EXIT_USAGE
-    if isinstance(exc, Stopped):
-        return 128 + exc.signal_number
-    later = (LockHeld, SourceDown, DatabaseDown)
-    return EXIT_TRY_LATER if isinstance(exc, later) else EXIT_FAILED
 
 
 def _failure(exc: Exception) -> commands.Report:

@@ -55,7 +55,7 @@ class Failed(BatchError):
 
 def sync(context: Context) -> Report:
     """Runs one workflow."""
-    from batch import runner
+    from batch import aftercare, runner
 
     arguments = context.arguments
     workflow = runner.Workflow(
@@ -66,8 +66,9 @@ def sync(context: Context) -> Report:
     )
     summary = Summary(workflow.sync_type, status="error")
     try:
-        url = sql.database_url(context.env)
-        runner.run_workflow(workflow, context.config, url, context.stop, summary)
+        with aftercare.following(context.config, context.stop, summary) as ending:
+            ending.database_url = url = sql.database_url(context.env)
+            runner.run_workflow(workflow, context.config, url, context.stop, summary)
     except (BatchError, sql.SqlError) as exc:
         raise Failed(exc, summary.as_json()) from exc
     return Report(summary.as_json(), summary_text(summary))
@@ -75,11 +76,12 @@ def sync(context: Context) -> Report:
 
 def relay(context: Context) -> Report:
     """Delivers everything that is owed, whatever its next attempt's time."""
-    from batch import notifier, outbox, runner
+    from batch import aftercare, notifier, outbox, runner
 
     with runner.open_database(sql.database_url(context.env)) as connection, sql.translated():
         done = notifier.relay(connection, context.config, context.stop, everything=True)
         owed = outbox.count_owed(connection)
+        aftercare.note_state(context.config, connection)
     data: dict[str, object] = {
         "sync_type": "relay",
         "status": "completed" if owed == 0 else "owed",

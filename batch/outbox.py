@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from psycopg.types.json import Jsonb
 
@@ -33,6 +33,15 @@ class Postponed:
     id: int
     error: str
     delay: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What the notification server has not accepted yet, and since when."""
+
+    count: int
+    oldest_at: datetime | None
+    last_error: str | None
 
 
 def add_events(connection: Connection, events: Sequence[Event]) -> int:
@@ -102,3 +111,12 @@ def count_owed(connection: Connection) -> int:
         "SELECT count(*) FROM notification_events WHERE accepted_at IS NULL"
     ).fetchone()
     return int(row[0]) if row else 0
+
+
+def read_backlog(connection: Connection) -> Backlog:
+    """How many events are owed, when the oldest was written, and why it was not accepted."""
+    row = connection.execute(
+        "SELECT count(*), min(created_at), (array_agg(last_error ORDER BY id))[1]"
+        " FROM notification_events WHERE accepted_at IS NULL"
+    ).fetchone()
+    return Backlog(*row) if row else Backlog(0, None, None)

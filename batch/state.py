@@ -88,6 +88,14 @@ def move_cursor(
     )
 
 
+def note(connection: Connection, sync_type: str, **metadata: object) -> None:
+    """Merges facts into the metadata."""
+    connection.execute(
+        f"UPDATE sync_state SET metadata = {_FACTS} || %s WHERE sync_type = %s",
+        [Jsonb(metadata), sync_type],
+    )
+
+
 def record_rejected(
     connection: Connection, sync_type: str, rejected: Sequence[Rejected], now: datetime
 ) -> None:
@@ -145,7 +153,4 @@ def _lock_rejected(connection: Connection, sync_type: str) -> dict[str, dict[str
 def _write_rejected(
     connection: Connection, sync_type: str, rejected: dict[str, dict[str, object]]
 ) -> None:
-    connection.execute(
-        f"UPDATE sync_state SET metadata = {_FACTS} || %s WHERE sync_type = %s",
-        [Jsonb({"rejected": rejected}), sync_type],
-    )
+    note(connection, sync_type, rejected=rejected)

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from batch.cli import exit_code
 from batch.errors import Banned, BatchError, LockHeld, SourceDown, Stopped
+from batch.exits import exit_code
 from mangahub.env import SettingError
 from sql import DatabaseDown, SchemaOutdated
 
