@@ -84,6 +84,10 @@ class LockHeld(BatchError):
     """Another run of the same workflow is under way on this database."""
 
 
+class ClusterDown(BatchError):
+    """The cluster that should do the work cannot be reached, or has no workers."""
+
+
 class Stopped(BatchError):
     """A signal asked this run to stop.
 
