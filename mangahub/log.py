@@ -27,7 +27,7 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         prefix = f"<{_PRIORITY.get(record.levelno, 5)}>" if self._journal else ""
         # A traceback's lines are entries of the journal each, and need the priority each.
-        trace = _trace(self, record).replace("\n", f"\n{prefix}    ")
+        trace = "".join(f"\n{prefix}    {_printable(line)}" for line in _trace(self, record))
         text = _printable(record.getMessage()) + trace
         start = prefix if self._journal else f"{_utc(record):%Y-%m-%dT%H:%M:%SZ} "
         return f"{start}{record.levelname} {record.name}: {text}"
@@ -41,7 +41,7 @@ class JsonFormatter(logging.Formatter):
             "time": _utc(record).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage() + _trace(self, record),
+            "message": "\n".join([record.getMessage(), *_trace(self, record)]),
             "process": record.process,
         }
         # Escaped, so that it is JSON whatever the encoding of stderr.
@@ -52,8 +52,8 @@ def _utc(record: logging.LogRecord) -> datetime:
     return datetime.fromtimestamp(record.created, UTC)
 
 
-def _trace(formatter: logging.Formatter, record: logging.LogRecord) -> str:
-    return f"\n{formatter.formatException(record.exc_info)}" if record.exc_info else ""
+def _trace(formatter: logging.Formatter, record: logging.LogRecord) -> list[str]:
+    return formatter.formatException(record.exc_info).split("\n") if record.exc_info else []
 
 
 def _printable(text: str) -> str:
