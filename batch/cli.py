@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from batch import commands
-from batch.config import MAX_COUNT, load
+from batch.config import MAX_COUNT, MAX_DAYS, load
 from batch.errors import BatchError
 from batch.exits import exit_code
 from batch.stop import listening
@@ -72,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_sync_commands(subparsers)
+    _add_retention(subparsers)
     for name, function, text in (
         ("relay", commands.relay, "deliver events that are still owed"),
         ("status", commands.status, "what ran when, how it ended, and what failed"),
@@ -103,6 +104,16 @@ def _add_sync_commands(subparsers: Subparsers) -> None:
     _add(subparsers, "metadata-refresh", commands.sync, "store what changed of known titles")
 
 
+def _add_retention(subparsers: Subparsers) -> None:
+    retention = _add(
+        subparsers, "retention", commands.retention, "delete old read notifications and events"
+    )
+    retention.add_argument(
+        "--days", type=_days, metavar="N", help="how old at least (MANGAHUB_RETENTION_DAYS)"
+    )
+    retention.add_argument("--dry-run", action="store_true", help="count only, delete nothing")
+
+
 def _add(subparsers: Subparsers, name: str, function: object, text: str) -> argparse.ArgumentParser:
     description = f"{text[0].upper()}{text[1:]}."
     parser = subparsers.add_parser(name, help=text, description=description)
@@ -117,6 +128,10 @@ def _count(text: str) -> int:
 
 def _limit(text: str) -> int:
     return _between(text, 1, 1_000_000, " (or --all)")
+
+
+def _days(text: str) -> int:
+    return _between(text, 1, MAX_DAYS, "")
 
 
 def _between(text: str, low: int, high: int, hint: str) -> int:

@@ -91,6 +91,32 @@ def relay(context: Context) -> Report:
     return Report(data, f"{done.accepted:,} events delivered, {owed:,} still owed", 75 * (owed > 0))
 
 
+def retention(context: Context) -> Report:
+    """Deletes what is old and needed by nobody; nothing where no number of days is given."""
+    from batch import locks, retention, runner
+
+    arguments = context.arguments
+    days = arguments.days or context.config.retention_days
+    data: dict[str, object] = {"sync_type": "retention", "status": "skipped", "days": days}
+    if days is None:
+        text = "retention is off: set MANGAHUB_RETENTION_DAYS, or give --days"
+        return Report(data | dict.fromkeys(retention.NAMES, 0), text)
+    done: dict[str, int] = {}
+    with runner.open_database(sql.database_url(context.env)) as connection, sql.translated():
+        if arguments.dry_run:
+            done |= retention.count_old(connection, days)
+        else:
+            locks.take_lock(connection, "retention")
+            try:
+                retention.delete_old(connection, days, context.stop, done)
+            except (BatchError, sql.SqlError) as exc:
+                raise Failed(exc, data | {"status": "error"} | done) from exc
+    counts = ", ".join(f"{count:,} {name}" for name, count in done.items())
+    verb = "would be deleted" if arguments.dry_run else "deleted"
+    data |= {"status": "completed", "dry_run": arguments.dry_run}
+    return Report(data | done, f"{counts} {verb}")
+
+
 def status(context: Context) -> Report:
     """What ran when, how it ended, cursors, failures, counts."""
     from batch import runner, status
