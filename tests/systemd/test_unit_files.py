@@ -83,6 +83,7 @@ PERIODS = {
     "chapter-check": timedelta(days=1),  # of two: half of the titles are due each day
     "metadata-refresh": timedelta(days=1),
     "relay": timedelta(minutes=1),
+    "retention": timedelta(days=1),
 }
 
 
