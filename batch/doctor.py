@@ -98,6 +98,7 @@ def _source_checks(config: Config, stop: SignalStop) -> Iterator[Check]:
 
 def _ask(config: Config, stop: SignalStop) -> Answer:
     """It waits for its slot like every call."""
+    stop.check()
     gate = Gate(1, config.rate_per_second, 1)
     with closing(HostBudget(config.api_url, config.rate_per_second)) as budget:
         calls = Calls(gate, budget, "doctor", stop)
