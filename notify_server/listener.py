@@ -147,11 +147,16 @@ class Listener:
         try:
             told = json.loads(payload)
             if "rotated" in told:
-                self._revoke(UUID(told["rotated"]), int(told["generation"]))
+                self._revoke(UUID(str(told["rotated"])), int(str(told["generation"])))
             else:
-                self._push(str(told["event_id"]))
+                self._on_event(str(told["event_id"]), int(str(told["xid"])))
         except (ValueError, TypeError, KeyError, RecursionError):
             log.warning("A notice on the channel made no sense payload=%.80r", payload)
+
+    def _on_event(self, event_id: str, xid: int) -> None:
+        """A check that came first has dealt with the event, and has forgotten so."""
+        if self._seen is None or not self._seen.sees(xid):
+            self._push(event_id)
 
     def _push(self, event_id: str) -> None:
         if not self._claims.take_over(event_id):

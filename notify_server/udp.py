@@ -37,6 +37,7 @@ _KERNEL_BYTES = 1_280
 _MARK_INTERVAL_S = 0.02
 _SWEEP_INTERVAL_S = 1.0
 _BLOCKED_MS = 50
+_GATHER_S, _GATHER_MS = 0.001, 1
 
 
 def open_socket(address: str, port: int) -> socket.socket:
@@ -93,6 +94,7 @@ class UdpServer:
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._calls: deque[Callable[[], None]] = deque()
         self._stop_at: float | None = None
+        self._last_read = 0.0
         self._next_mark = self._next_sweep = 0.0
         # How many datagrams may be answered before those answers have to be read.
         buffer = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
@@ -144,12 +146,13 @@ class UdpServer:
     # --- the thread ----------------------------------------------------------------------------
 
     def _run(self) -> None:
-        poller = select.poll()
-        poller.register(self._socket, select.POLLIN)
-        poller.register(self._wake, select.POLLIN)
+        both, calls_only = select.poll(), select.poll()
+        both.register(self._socket, select.POLLIN)
+        both.register(self._wake, select.POLLIN)
+        calls_only.register(self._wake, select.POLLIN)
         try:
             while not self._is_done():
-                self._turn(poller)
+                self._turn(both, calls_only)
             self.delivery.flush_marks()
         except Exception:
             log.exception("The UDP thread has failed")
@@ -160,9 +163,9 @@ class UdpServer:
             return False
         return monotonic() >= self._stop_at or (not self._calls and self.delivery.is_idle)
 
-    def _turn(self, poller: select.poll) -> None:
+    def _turn(self, both: select.poll, calls_only: select.poll) -> None:
         if not (self.delivery.has_work(self.last_turn) or self._calls):
-            self._wait(poller)
+            self._wait(both, calls_only)
         now = self.last_turn = monotonic()
         self._read_some(now)
         self._make_calls()
@@ -175,8 +178,16 @@ class UdpServer:
             self._next_sweep = now + _SWEEP_INTERVAL_S
             self.subscriptions.expire(now)
 
-    def _wait(self, poller: select.poll) -> None:
-        ready = poller.poll(self._wait_ms())
+    def _wait(self, both: select.poll, calls_only: select.poll) -> None:
+        """Until something is to be done.
+
+        Where datagrams arrive in quick succession they are left to gather for a millisecond: to
+        wake up for each of a thousand ACKs costs more than to read them.
+        """
+        if monotonic() - self._last_read < _GATHER_S:
+            ready = calls_only.poll(_GATHER_MS)
+        else:
+            ready = both.poll(self._wait_ms())
         if any(handle == self._wake for handle, _ in ready):
             os.eventfd_read(self._wake)
 
@@ -198,6 +209,7 @@ class UdpServer:
                 log.debug("Receiving failed reason=%s", exc)
                 continue
             self._stats.received += 1
+            self._last_read = now
             self._handle(datagram, address, now)
 
     def _reads_allowed(self) -> int:

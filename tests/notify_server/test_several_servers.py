@@ -70,6 +70,22 @@ def test_after_an_interruption_they_catch_up(
     assert client.is_silent()
 
 
+def test_a_check_and_a_wake_up_for_the_same_event_push_it_once(
+    start_server: Any, make_client: Any, make_user: Any, make_manga: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("notify_server.listener._CHECK_INTERVAL_S", 0.0)
+    one, two = start_server(), start_server()
+    user, manga = make_user(), make_manga()
+    clients = [make_client(s, user) for s in (one, two)]
+    for client in clients:
+        client.subscribe()
+    for n in range(200):
+        one.post("new-manga", {"manga_id": manga, "title": f"{n}"})
+    for client in clients:
+        assert sorted(int(b["title"]) for b in client.read(200)) == list(range(200))
+        assert client.is_silent(0.2)
+
+
 @pytest.mark.parametrize("payload", [
     "", "x", "[]", "{}", "null", '{"event_id": null}', '{"event_id": "unknown"}',
     '{"rotated": "x"}', '{"rotated": 5, "generation": []}', "[" * 5000,
