@@ -6,6 +6,11 @@ file, starts anew at boot; so a wall clock that jumps changes nothing.
 
 A slot is held until the request's bytes have left and the next slot is counted from that moment.
 A process that wakes up late therefore delays its successors, and never lets two calls move closer.
+
+What is kept is when the last calls left. Two rules follow from it, for 5 a second: a call leaves
+0.18 s after the last at the earliest, and 1.02 s after the fifth last. The first alone is the even
+pace; the second is the promise, and leaves room for jitter on the way: what leaves within 1.02 s
+does not arrive within one.
 """
 
 from __future__ import annotations
@@ -19,23 +24,39 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from batch.errors import BatchError, SourceDown
 from batch.stop import Stop
 
-# Five calls spread over exactly one second leave no room for jitter on their way to the server,
-# and a sixth would then fall into that second now and then.
-SPACING = 1.022
+SPACING = 1.02  # see above; shorter and a sixth call would arrive in the same second now and then
+EVENNESS = 0.92  # of the even distance, the least between two calls
+_WINDOW = 16  # calls that are remembered
 MAX_PATIENCE_S = 120.0  # a longer pause ends the run: a timer's next one comes soon enough
 MAX_PAUSE_S = 3_600.0  # whatever a source or a damaged file says
-_STATE = struct.Struct("<dd")
+_STATE = struct.Struct(f"<{_WINDOW + 2}d")
 _LOCK_POLL_S = 0.002
 
 
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What the file holds; monotonic seconds.
+
+    Attributes:
+        bucket_full_s: when the token bucket will be full again; counts for bursts only.
+        paused_until_s: until when nobody calls.
+        departures_s: when the last calls left, oldest first; 0 where there was none.
+    """
+
+    bucket_full_s: float = 0.0
+    paused_until_s: float = 0.0
+    departures_s: tuple[float, ...] = (0.0,) * _WINDOW
+
+
 class HostBudget:
-    """A token bucket for one source, kept as the generic cell rate algorithm (GCRA) does.
+    """The calls to one source, paced evenly, or by a token bucket where bursts are allowed.
 
     Args:
         api_url: the source; another address has another budget.
@@ -47,8 +68,9 @@ class HostBudget:
     def __init__(
         self, api_url: str, per_second: float, burst: int = 1, directory: Path | None = None
     ) -> None:
-        self._interval_s = SPACING / per_second
-        self._allowance_s = (burst - 1) / per_second
+        self._interval_s = 1 / per_second
+        self._burst = burst
+        self._window = min(max(int(per_second), 1), _WINDOW)
         self._path = (directory or _shared_directory()) / _file_name(api_url)
         self._descriptor = _open_shared(self._path)
 
@@ -65,12 +87,11 @@ class HostBudget:
         """
         self._lock(stop)
         try:
-            due_s = self._wait(stop)
+            self._wait(stop)
             try:
                 yield
             finally:
-                # Counted from the moment after sending; see the module's first lines.
-                self._write(max(due_s, time.monotonic()) + self._interval_s, 0.0)
+                self._write(self._after_a_call(self._read(), time.monotonic()))
         finally:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
@@ -79,8 +100,8 @@ class HostBudget:
         until_s = time.monotonic() + min(max(seconds, 0.0), MAX_PAUSE_S)
         self._lock(stop)
         try:
-            due_s, paused_s = self._read()
-            self._write(due_s, max(paused_s, until_s))
+            spent = self._read()
+            self._write(replace(spent, paused_until_s=max(spent.paused_until_s, until_s)))
         finally:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
@@ -90,22 +111,35 @@ class HostBudget:
         Raises:
             SourceDown, Stopped: as `slot`.
         """
-        while (left_s := self._read()[1] - time.monotonic()) > 0:
-            _wait_a_little(left_s, stop)
+        while (left_s := self._read().paused_until_s - time.monotonic()) > 0:
+            wait_a_little(left_s, stop)
 
-    def _wait(self, stop: Stop) -> float:
+    def _wait(self, stop: Stop) -> None:
         """Sleeps, lock in hand, until the slot is due; gives the lock up during a pause."""
         while True:
-            due_s, paused_s = self._read()
+            spent = self._read()
             now_s = time.monotonic()
-            if paused_s > now_s:
+            if spent.paused_until_s > now_s:
                 fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-                _wait_a_little(paused_s - now_s, stop)
+                wait_a_little(spent.paused_until_s - now_s, stop)
                 self._lock(stop)
-            elif due_s - self._allowance_s <= now_s:
-                return due_s
+            elif (due_s := self._due(spent)) > now_s:
+                stop.wait(due_s - now_s)
             else:
-                stop.wait(due_s - self._allowance_s - now_s)
+                return
+
+    def _due(self, spent: Spent) -> float:
+        if self._burst > 1:
+            return spent.bucket_full_s - (self._burst - 1) * self._interval_s
+        least_s = spent.departures_s[-1] + EVENNESS * self._interval_s
+        promise_s = spent.departures_s[-self._window] + SPACING * self._window * self._interval_s
+        return max(least_s, promise_s)
+
+    def _after_a_call(self, spent: Spent, now_s: float) -> Spent:
+        return Spent(
+            bucket_full_s=max(spent.bucket_full_s, now_s) + self._interval_s,
+            departures_s=(*spent.departures_s[1:], now_s),
+        )
 
     def _lock(self, stop: Stop) -> None:
         while True:
@@ -115,22 +149,34 @@ class HostBudget:
             except BlockingIOError:
                 stop.wait(_LOCK_POLL_S)
 
-    def _read(self) -> tuple[float, float]:
-        """(when the next slot is due, until when all pause); a damaged file counts as empty."""
+    def _read(self) -> Spent:
+        """A file that is damaged, or tells of times that cannot be, counts as empty."""
         raw = os.pread(self._descriptor, _STATE.size, 0)
         if len(raw) < _STATE.size:
-            return 0.0, 0.0
-        due_s, paused_s = _STATE.unpack(raw)
+            return Spent()
+        bucket_full_s, paused_until_s, *departures_s = _STATE.unpack(raw)
         now_s = time.monotonic()
-        plausible_due = due_s <= now_s + self._allowance_s + MAX_PATIENCE_S
-        plausible_pause = paused_s <= now_s + MAX_PAUSE_S
-        return due_s if plausible_due else 0.0, paused_s if plausible_pause else 0.0
+        is_plausible = (
+            0 <= bucket_full_s <= now_s + MAX_PAUSE_S
+            and 0 <= paused_until_s <= now_s + MAX_PAUSE_S
+            and all(0 <= moment_s <= now_s for moment_s in departures_s)
+        )
+        if not is_plausible:
+            return Spent()
+        return Spent(bucket_full_s, paused_until_s, tuple(departures_s))
 
-    def _write(self, due_s: float, paused_s: float) -> None:
-        os.pwrite(self._descriptor, _STATE.pack(due_s, paused_s), 0)
+    def _write(self, spent: Spent) -> None:
+        values = (spent.bucket_full_s, spent.paused_until_s, *spent.departures_s)
+        os.pwrite(self._descriptor, _STATE.pack(*values), 0)
 
 
-def _wait_a_little(left_s: float, stop: Stop) -> None:
+def wait_a_little(left_s: float, stop: Stop) -> None:
+    """Sits out a second of a pause at most.
+
+    Raises:
+        SourceDown: more is left of it than a run should wait.
+        Stopped: the run has been asked to stop.
+    """
     if left_s > MAX_PATIENCE_S:
         raise SourceDown(f"the source asked for a pause, {left_s:.0f} s of it are left")
     stop.wait(min(left_s, 1.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -111,8 +112,13 @@ class Summary:
     failed: int = 0
     seconds: float = 0.0
     extra: dict[str, object] = field(default_factory=dict)
+    began_s: float = field(default_factory=time.monotonic)
+
+    def stop_clock(self) -> None:
+        """Sets `seconds` to what has passed since the summary was made."""
+        self.seconds = round(time.monotonic() - self.began_s, 3)
 
     def as_json(self) -> dict[str, object]:
-        """The keys that the contract promises, and those of `extra` after them."""
-        names = [name for name in self.__slots__ if name != "extra"]
+        """The keys that programs may rely on, and those of `extra` after them."""
+        names = [name for name in self.__slots__ if name not in ("extra", "began_s")]
         return {name: getattr(self, name) for name in names} | self.extra

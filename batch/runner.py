@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import logging
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -52,14 +51,13 @@ def run_workflow(
         LockHeld, Stopped, SourceDown, BatchError, sql.SqlError: how the run failed; its state has
             been recorded where the database could be reached.
     """
-    began_s = time.monotonic()
     with open_database(database_url) as connection, sql.translated():
         take_lock(connection, workflow.sync_type)
         run = _prepare(workflow, config, connection, database_url, stop, summary)
         try:
             _run_job(run)
         finally:
-            summary.seconds = round(time.monotonic() - began_s, 3)
+            summary.stop_clock()
             run.progress.close()
 
 
@@ -126,9 +124,15 @@ def _run_job(run: Run) -> None:
     except Exception as exc:
         _record_end(run, "error", f"{type(exc).__name__}: {exc}")
         raise
-    status = "completed" if run.summary.status == "completed" else "skipped"
+    run.summary.stop_clock()
     state.finish(run.connection, name, "completed", None, last_run=run.summary.as_json())
-    log.info("Run ended sync_type=%s status=%s requests=%d", name, status, run.summary.requests)
+    log.info(
+        "Run ended sync_type=%s status=%s requests=%d seconds=%.1f",
+        name,
+        run.summary.status,
+        run.summary.requests,
+        run.summary.seconds,
+    )
 
 
 def _ask_for_admission(run: Run) -> None:
@@ -155,6 +159,7 @@ def _couriered(run: Run) -> Iterator[None]:
 def _record_end(run: Run, status: str, error: str) -> None:
     """The run's own error matters more than one in recording it."""
     run.summary.status = "stopped" if status == "idle" else "error"
+    run.summary.stop_clock()
     with suppress(Exception):
         state.finish(
             run.connection, run.summary.sync_type, status, error, last_run=run.summary.as_json()

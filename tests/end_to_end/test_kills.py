@@ -1,0 +1,122 @@
+"""kill -9 at random moments of every job: nothing is lost by it and nothing comes twice.
+
+Two databases follow the same source. One batch is left in peace, the other is killed again and
+again; in the end both hold the same rows and their readers were told the same.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import sql
+from mangadex_sim import Simulator
+from tests.end_to_end.conftest import Hub, rows
+
+SEED = 20260131
+JOBS = (
+    ("initial-sync", "--count", "600"),
+    ("new-manga-poll",),
+    ("chapter-feed",),
+    ("chapter-check", "--all"),
+    ("metadata-refresh",),
+)
+KILLS_PER_JOB = 6
+MOST_TRIES = 30
+STARTUP_S = 0.3  # before that a run has not begun
+WHAT_COUNTS = {
+    "titles": "SELECT mangadex_id, title, author, status, total_chapters, cover_url,"
+    " (SELECT string_agg(g.name, ',' ORDER BY g.name) FROM manga_genres mg"
+    "  JOIN genres g ON g.id = mg.genre_id WHERE mg.manga_id = manga.id) FROM manga ORDER BY 1",
+    "chapters": "SELECT m.mangadex_id, c.translated_language, c.volume, c.chapter_number,"
+    " c.mangadex_chapter_id, c.title FROM chapters c JOIN manga m ON m.id = c.manga_id"
+    " ORDER BY 1, 2, 3, 4, 5",
+    "notifications": "SELECT u.username, n.type, n.title, n.message, n.data FROM notifications n"
+    " JOIN users u ON u.id = n.user_id ORDER BY 1, 2, 3, 4",
+    "owed": "SELECT count(*) FROM notification_events WHERE accepted_at IS NULL",
+    "pages": "SELECT count(*) FROM sync_pages",
+}
+
+
+def test_rows_and_notifications_are_those_of_a_run_that_nobody_disturbed(
+    make_hub: Callable[..., Any],
+    simulator: Callable[..., Simulator],
+    database_url: str,
+    empty_database_url: str,
+) -> None:
+    sim = simulator(titles=700, rate=0, latency_s=0.02)
+    sql.migrate(empty_database_url)
+    settings = {"MANGA_SYNC_REFRESH_HOURS": "0", "MANGA_SYNC_WORKERS": "3"}
+    settings["MANGA_SYNC_RATE_PER_SECOND"] = "100"
+    calm = make_hub(sim, database_url, **settings)
+    killed = make_hub(sim, empty_database_url, **settings)
+    chance = random.Random(SEED)
+    kills = 0
+    for hub in (calm, killed):
+        hub.serve()
+        hub.add_user("anna")
+    for job in JOBS:
+        if job[0] == "new-manga-poll":
+            libraries(calm, killed)
+            make_news(sim, chance)
+        length_s = calm.batch(*job)["seconds"]
+        kills += kill_often(killed, job, length_s, chance)
+        killed.batch(*job)
+    for hub in (calm, killed):
+        hub.batch("relay")
+    assert kills >= 30
+    for name, query in WHAT_COUNTS.items():
+        expected, found = (rows(hub.env["DATABASE_URL"], query) for hub in (calm, killed))
+        assert found == expected, name
+    told = rows(database_url, "SELECT type, count(*) FROM notifications GROUP BY 1 ORDER BY 1")
+    assert [kind for kind, _ in told] == ["MANGA_UPDATE", "NEW_CHAPTER", "NEW_MANGA"]
+    assert all(number >= 10 for _, number in told)
+
+
+def libraries(*hubs: Hub) -> None:
+    """Every reader reads every title."""
+    for hub in hubs:
+        with sql.connect(hub.env["DATABASE_URL"]) as connection:
+            connection.execute(
+                "INSERT INTO user_library (user_id, manga_id)"
+                " SELECT users.id, manga.id FROM users, manga ORDER BY manga.mangadex_id"
+            )
+
+
+def make_news(sim: Simulator, chance: random.Random) -> None:
+    """New titles, new chapters of some, single and many, and edits."""
+    sim.add_titles(150, contentRating="safe")
+    indexes = chance.sample(range(700), 60)
+    for index in indexes[:40]:
+        for _ in range(chance.choice((1, 1, 2, 7))):
+            sim.publish(index, language="en")
+    for index in indexes[40:]:
+        sim.edit_title(index, title=f"Renamed {index}")
+
+
+def kill_often(hub: Hub, job: tuple[str, ...], length_s: float, chance: random.Random) -> int:
+    """Runs a job until it was killed often enough; one that ended in time is shot at earlier."""
+    kills = 0
+    for _ in range(MOST_TRIES):
+        if kills == KILLS_PER_JOB:
+            break
+        was_killed = run_and_kill(hub, job, STARTUP_S + chance.uniform(0, length_s))
+        kills += was_killed
+        length_s = length_s if was_killed else length_s * 0.7
+    return kills
+
+
+def run_and_kill(hub: Hub, job: tuple[str, ...], moment_s: float) -> bool:
+    """Starts a job and kills it after a time; says whether it was still running."""
+    process: subprocess.Popen[str] = hub.start_program("batch", *job, env=hub.env)
+    try:
+        process.wait(timeout=moment_s)
+    except subprocess.TimeoutExpired:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait(10)
+        return True
+    return False
