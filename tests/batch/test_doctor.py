@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -49,8 +50,9 @@ def examine(database_url: str, home: Path, stop: SignalStop) -> Examine:
     return run
 
 
-def check(findings: doctor.Findings, name: str) -> doctor.Check:
-    [found] = [check for check in findings.checks if check.name == name]
+def check(findings: doctor.Findings, name: str) -> dict[str, Any]:
+    """What is said of one thing, by the names of --json."""
+    found: dict[str, Any] = json.loads(json.dumps(doctor.as_json(findings)))["checks"][name]
     return found
 
 
@@ -68,11 +70,10 @@ def test_where_all_is_well_nothing_is_to_be_cured(
 ) -> None:
     server = serve(answering(dated(datetime.now(UTC))))
     findings = examine(server.url)
-    assert [c.name for c in findings.checks] == [
-        "database", "schema", "source", "clock", "data directory",
-    ]  # fmt: skip
+    for name in ("database", "schema", "source", "clock", "data directory"):
+        found = check(findings, name)
+        assert (found["ok"], found["cure"]) == (True, None)
     assert doctor.exit_code(findings) == 0
-    assert not any(c.cure for c in findings.checks)
     assert doctor.as_json(findings)["status"] == "completed"
     assert len(server.requests) == 1
 
@@ -83,8 +84,8 @@ def test_a_clock_that_is_wrong_is_noticed(
 ) -> None:
     server = serve(answering(dated(datetime.now(UTC) + timedelta(hours=hours))))
     found = check(examine(server.url), "clock")
-    assert not found.is_well
-    assert "NTP" in found.cure
+    assert not found["ok"]
+    assert "NTP" in found["cure"]
 
 
 @pytest.mark.parametrize("date", [b"garbage", b"Sun, 01 Mar 99999 12:00:00 GMT"])
@@ -92,7 +93,7 @@ def test_a_source_that_tells_no_time_says_nothing_of_the_clock(
     serve: Callable[..., RawServer], examine: Examine, date: bytes
 ) -> None:
     server = serve(answering(OK.replace(b"OK\r\n", b"OK\r\nDate: " + date + b"\r\n")))
-    assert "clock" not in [c.name for c in examine(server.url).checks]
+    assert "clock" not in doctor.as_json(examine(server.url))["checks"]
 
 
 @pytest.mark.parametrize(
@@ -110,9 +111,9 @@ def test_a_source_in_trouble_is_named_with_what_it_said(
 ) -> None:
     sim.fail(mode)
     found = check(examine(sim.url), "source")
-    assert not found.is_well
-    assert sim.url in found.fact and fact in found.fact
-    assert found.cure
+    assert not found["ok"]
+    assert sim.url in found["fact"] and fact in found["fact"]
+    assert found["cure"]
     assert sim.stats()["total"] == 1
 
 
@@ -120,10 +121,10 @@ def test_an_old_schema_names_the_command(
     sim: Simulator, examine: Examine, empty_database_url: str
 ) -> None:
     findings = examine(sim.url, DATABASE_URL=empty_database_url)
-    assert check(findings, "database").is_well
+    assert check(findings, "database")["ok"]
     found = check(findings, "schema")
-    assert not found.is_well
-    assert found.cure == "run: mangahub-batch migrate"
+    assert not found["ok"]
+    assert found["cure"] == "run: mangahub-batch migrate"
 
 
 def test_a_newer_schema_is_no_case_for_migrate(
@@ -133,8 +134,8 @@ def test_a_newer_schema_is_no_case_for_migrate(
         "INSERT INTO sync_schema_migrations (name, sha256) VALUES ('9999_later', 'x')"
     )
     found = check(examine(sim.url), "schema")
-    assert not found.is_well
-    assert "migrate" not in found.cure
+    assert not found["ok"]
+    assert "migrate" not in found["cure"]
 
 
 def test_a_database_that_cannot_be_asked_is_no_reason_to_stop_looking(
@@ -142,17 +143,17 @@ def test_a_database_that_cannot_be_asked_is_no_reason_to_stop_looking(
 ) -> None:
     connection.execute("ALTER TABLE sync_schema_migrations DROP COLUMN sha256")
     findings = examine(sim.url)
-    assert not check(findings, "database").is_well
-    assert "sha256" in check(findings, "database").fact
-    assert check(findings, "source").is_well
+    assert not check(findings, "database")["ok"]
+    assert "sha256" in check(findings, "database")["fact"]
+    assert check(findings, "source")["ok"]
 
 
 def test_a_data_directory_that_is_not_there_yet_is_well(
     sim: Simulator, examine: Examine, home: Path
 ) -> None:
     found = check(examine(sim.url, MANGAHUB_DATA=str(home / "later")), "data directory")
-    assert found.is_well
-    assert "not there yet" in found.fact
+    assert found["ok"]
+    assert "not there yet" in found["fact"]
 
 
 def test_a_data_directory_that_is_a_file_is_not_well(
@@ -161,8 +162,8 @@ def test_a_data_directory_that_is_a_file_is_not_well(
     (home / "file").write_text("")
     for place in (home / "file", home / "file" / "below"):
         found = check(examine(sim.url, MANGAHUB_DATA=str(place)), "data directory")
-        assert not found.is_well
-        assert "MANGAHUB_DATA" in found.cure
+        assert not found["ok"]
+        assert "MANGAHUB_DATA" in found["cure"]
 
 
 def test_a_data_directory_that_may_not_be_looked_into_is_not_well(
@@ -173,16 +174,19 @@ def test_a_data_directory_that_may_not_be_looked_into_is_not_well(
     (home / "closed").mkdir(mode=0)
     try:
         for place in (home / "closed", home / "closed" / "below"):
-            assert not check(examine(sim.url, MANGAHUB_DATA=str(place)), "data directory").is_well
+            assert not check(examine(sim.url, MANGAHUB_DATA=str(place)), "data directory")["ok"]
     finally:
         (home / "closed").chmod(0o700)
 
 
-def test_a_signal_ends_the_doctor(sim: Simulator, examine: Examine, stop: SignalStop) -> None:
+def test_a_signal_ends_a_doctor_who_waits_for_a_slot(
+    sim: Simulator, examine: Examine, stop: SignalStop
+) -> None:
+    examine(sim.url, MANGA_SYNC_RATE_PER_SECOND="0.2")  # the next call is due in 5 s
     stop.signal_number = 15
-    os.write(stop._write_end, b"!")
     with pytest.raises(Stopped):
-        examine(sim.url)
+        examine(sim.url, MANGA_SYNC_RATE_PER_SECOND="0.2")
+    assert sim.stats()["total"] == 1
 
 
 # --- what it shows -----------------------------------------------------------------------------
@@ -214,6 +218,7 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
+BAD = ["database", "source", "data directory"]
 BROKEN = {
     "MANGADEX_API_KEY": "s3cret-api",
     "NOTIFY_API_KEY": "s3cret-notify",
@@ -235,17 +240,15 @@ def test_where_everything_is_broken_each_thing_is_one_line_and_no_secret_is_told
     found = run_batch("doctor", env=env)
     assert found.code == 1
     checks = found.stdout.split("configuration:")[0].splitlines()
-    assert [line.split(": ")[0] for line in checks] == [
-        "BAD  database", "BAD  source", "BAD  data directory",
-    ]  # fmt: skip
-    assert all(" → " in line for line in checks)
+    bad = [line for line in checks if line.startswith("BAD ")]
+    assert [re.split(r": | {2}", line)[1] for line in bad] == BAD
+    assert all(" → " in line for line in bad)
+    assert all(re.match(r"(ok  |WARN|BAD ) [a-z ]+: ", line) for line in checks)
     assert "me:***@" in found.stdout
     assert "s3cret" not in found.stdout + found.stderr
     as_json = run_batch("doctor", "--json", env=env)
     assert (as_json.code, as_json.json["status"]) == (1, "error")
-    assert {name: found["ok"] for name, found in as_json.json["checks"].items()} == {
-        "database": False, "source": False, "data directory": False,
-    }  # fmt: skip
+    assert not any(as_json.json["checks"][name]["ok"] for name in BAD)
     assert "s3cret" not in as_json.stdout + as_json.stderr
     if log_format == "json":
         for line in as_json.stderr.splitlines():
