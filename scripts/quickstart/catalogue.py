@@ -37,15 +37,16 @@ class Catalogue:
         )
 
     def promising(self) -> list[Title]:
-        """Titles whose next chapter is plainly news.
+        """Titles whose next number is plain, those first whose next chapter is likely soon.
 
-        One that a reader already follows comes first, then those that fit a line.
+        One that a reader already follows comes before all, then those that fit a line.
         """
         rows = self._rows(
             "SELECT id, mangadex_id, title FROM manga "
-            "WHERE mangadex_id IS NOT NULL AND NOT numbering_restarts AND status = 'ongoing' "
-            " AND content_rating = 'safe' "
-            "ORDER BY id NOT IN (SELECT manga_id FROM user_library), length(title) > 40, id"
+            "WHERE mangadex_id IS NOT NULL AND NOT numbering_restarts "
+            "ORDER BY id NOT IN (SELECT manga_id FROM user_library), "
+            " status IS DISTINCT FROM 'ongoing', content_rating IS DISTINCT FROM 'safe', "
+            " length(title) > 40, id"
         )
         return [Title(*row) for row in rows]
 

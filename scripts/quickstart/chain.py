@@ -29,7 +29,7 @@ class Chain:
 
     def show_published(self, stand_in: SimControl) -> None:
         """A chapter comes out at the stand-in, and its reader hears of it."""
-        title = next(t for t in self._catalogue.promising() if _numbers(stand_in, t))
+        title = self._choose(lambda title: bool(_numbers(stand_in, title)))
         listener, _ = self._prepare(title)
         number = self._publish(stand_in, title)
         self._read_feed()
@@ -41,7 +41,7 @@ class Chain:
         if set(self._catalogue.users()) - {READER}:
             self._screen.fact("This database has readers of its own: no trial message is sent.")
             return
-        title = self._catalogue.promising()[0]
+        title = self._choose(lambda title: True)
         listener, http = self._prepare(title)
         self._screen.step("What came out since then at MangaDex?")
         if self._read_feed() and self._is_heard(listener, "NEW_CHAPTER", _PROMPT_S):
@@ -50,6 +50,13 @@ class Chain:
         self._screen.fact("Nothing yet for this reader, so here is a trial message:")
         self._post_trial(http, title)
         self._hear(listener, "MANGA_UPDATE", _PATIENCE_S)
+
+    def _choose(self, is_fit: Callable[[Title], bool]) -> Title:
+        """Raises Trouble where the settings have left no title that is fit to be shown."""
+        title = next(filter(is_fit, self._catalogue.promising()), None)
+        if title is None:
+            raise Trouble("no imported title is fit to show the way of a notification")
+        return title
 
     def _prepare(self, title: Title) -> tuple[Program, str]:
         """The reader, the server and the listener; returns the latter and the server's URL."""
