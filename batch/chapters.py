@@ -19,8 +19,9 @@ Plans = Sequence[tuple[Title, Plan]]
 def read_titles(connection: Connection, uploads: Uploads) -> list[Title]:
     """The tracked ones among these titles, by `manga.id`, with what the uploads have to do with."""
     rows = connection.execute(
-        "SELECT id, mangadex_id, title, first_synced_at, numbering_restarts FROM manga"
-        " WHERE mangadex_id = ANY(%s) AND first_synced_at IS NOT NULL ORDER BY id",
+        # The API's times are cut to seconds: what appeared in that very second came after it.
+        "SELECT id, mangadex_id, title, date_trunc('second', first_synced_at), numbering_restarts"
+        " FROM manga WHERE mangadex_id = ANY(%s) AND first_synced_at IS NOT NULL ORDER BY id",
         [list(uploads)],
     ).fetchall()
     restarting = [manga_id for manga_id, _, _, _, restarts in rows if restarts]
@@ -235,7 +236,7 @@ def raise_totals(connection: Connection, highest: Mapping[int, int]) -> None:
 def first_sync(connection: Connection) -> datetime | None:
     """When the first of all tracked titles was synced; None where there is none."""
     row = connection.execute(
-        "SELECT min(first_synced_at) FROM manga WHERE mangadex_id IS NOT NULL"
+        "SELECT date_trunc('second', min(first_synced_at)) FROM manga WHERE mangadex_id IS NOT NULL"
     ).fetchone()
     return row[0] if row else None
 

@@ -78,6 +78,7 @@ class Title:
     """A tracked title and what is known of its chapters.
 
     Attributes:
+        first_synced_at: in whole seconds, as the API's times are.
         stored: the rows that matter for the uploads that came: theirs, also where they belong to
             other titles, those of the same numbers, and the highest of each language.
     """

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from psycopg.types.json import Jsonb
 
+from batch.errors import BatchError
 from batch.models import Rejected
 from sql import Connection
 
 MAX_REASON = 300  # characters kept of a reason
+MAX_REJECTED = 2_000
+FIRST_GAP = timedelta(hours=1)  # after the second attempt; doubled by each further one
+LONGEST_GAP = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +103,22 @@ def note(connection: Connection, sync_type: str, **metadata: object) -> None:
 def record_rejected(
     connection: Connection, sync_type: str, rejected: Sequence[Rejected], now: datetime
 ) -> None:
-    """Remembers what could not be stored and why; the next run of the workflow tries it again."""
+    """Remembers what could not be stored and why; later runs of the workflow try it again.
+
+    Raises:
+        BatchError: there are so many that it is no matter of single entities any more.
+    """
     if not rejected:
         return
     with connection.transaction():
         known = _lock_rejected(connection, sync_type)
         for item in rejected:
             known[item.mangadex_id] = _tried_again(known.get(item.mangadex_id, {}), item, now)
+        if len(known) > MAX_REJECTED:
+            raise BatchError(
+                f"{sync_type}: more than {MAX_REJECTED:,} entities cannot be stored; the source's"
+                f" answers may have changed; the last one: {rejected[-1].reason[:MAX_REASON]}"
+            )
         _write_rejected(connection, sync_type, known)
 
 
@@ -117,6 +130,23 @@ def clear_rejected(connection: Connection, sync_type: str, mangadex_ids: Iterabl
         kept = {key: value for key, value in known.items() if key not in stored}
         if len(kept) < len(known):
             _write_rejected(connection, sync_type, kept)
+
+
+def due_rejected(connection: Connection, sync_type: str, now: datetime) -> list[str]:
+    """What is to be tried again now: at the next run first, then less and less often, for ever."""
+    known = rejected_in(read(connection, sync_type).metadata)
+    return [key for key, why in known.items() if _is_due(why, now)]
+
+
+def _is_due(why: dict[str, object], now: datetime) -> bool:
+    attempts = why.get("attempts")
+    if not isinstance(attempts, int) or attempts <= 1:
+        return True
+    try:
+        last_at = datetime.fromisoformat(str(why.get("last_at")))
+    except ValueError:
+        return True
+    return now >= last_at + min(FIRST_GAP * 2 ** min(attempts - 2, 16), LONGEST_GAP)
 
 
 def rejected_ids(connection: Connection, sync_type: str) -> list[str]:

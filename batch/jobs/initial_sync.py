@@ -53,7 +53,8 @@ def run(run: Run) -> None:
         return
     count = None if run.full else run.limit or run.config.initial_count
     before = state.read(run.connection, INITIAL_SYNC)
-    refused = [text for text in state.rejected_ids(run.connection, INITIAL_SYNC) if is_id(text)]
+    due = state.due_rejected(run.connection, INITIAL_SYNC, run.started_at)
+    refused = [text for text in due if is_id(text)]
     if run.force or not covers(before.metadata.get("covered"), count):
         _import(run, count, refused)
     elif refused:

@@ -160,9 +160,8 @@ def _take_in(run: Run, place: Place, page: Page) -> datetime:
 
 def _retry_refused(run: Run) -> None:
     """Asks once more for titles that could not be stored: the cursor has passed them."""
-    refused = [
-        UUID(text) for text in state.rejected_ids(run.connection, NEW_MANGA_POLL) if is_id(text)
-    ]
+    due = state.due_rejected(run.connection, NEW_MANGA_POLL, run.started_at)
+    refused = [UUID(text) for text in due if is_id(text)]
     for start in range(0, len(refused), PAGE):
         ids = refused[start : start + PAGE]
         page = run.api.list_manga(ids=ids, limit=len(ids))

@@ -10,6 +10,7 @@ import pytest
 
 import sql
 from batch import state
+from batch.errors import BatchError
 from batch.models import Rejected
 from tests.batch.waiting import wait_for
 
@@ -185,3 +186,37 @@ def test_failures_of_two_workers_at_once_are_both_remembered(
         "y": 1,
         "z": 3,
     }
+
+
+@pytest.mark.parametrize(
+    ("attempts", "gap"),
+    [
+        (1, timedelta(0)),
+        (2, timedelta(hours=1)),
+        (3, timedelta(hours=2)),
+        (9, timedelta(hours=128)),
+        (10, timedelta(days=7)),
+        (1000, timedelta(days=7)),
+    ],
+)
+def test_what_keeps_failing_is_tried_less_often_and_never_given_up(
+    connection: sql.Connection, attempts: int, gap: timedelta
+) -> None:
+    now = datetime.now(UTC)
+    for _ in range(min(attempts, 12)):
+        state.record_rejected(connection, "initial_sync", [Rejected("a", "odd")], now)
+    assert state.due_rejected(connection, "initial_sync", now + gap) == ["a"]
+    just_before = now + gap - timedelta(seconds=1)
+    expected = ["a"] if gap == timedelta(0) else []
+    assert state.due_rejected(connection, "initial_sync", just_before) == expected
+
+
+def test_a_flood_of_failures_is_no_matter_of_single_titles(
+    connection: sql.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "MAX_REJECTED", 2)
+    now = datetime.now(UTC)
+    many = [Rejected(str(number), "odd") for number in range(3)]
+    with pytest.raises(BatchError, match="more than 2 entities cannot be stored"):
+        state.record_rejected(connection, "initial_sync", many, now)
+    assert state.rejected_ids(connection, "initial_sync") == []

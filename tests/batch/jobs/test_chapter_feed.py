@@ -507,3 +507,18 @@ def test_a_run_killed_before_any_commit_ends_like_an_undisturbed_one(
 
 def test_the_client_is_told_not_to_ask_for_more_than_the_api_shows() -> None:
     assert chapter_feed.LAST_OFFSET + chapter_feed.PAGE == mangadex.MAX_WINDOW
+
+
+def test_a_chapter_of_the_second_in_which_its_title_was_synced_is_news(
+    sim: Simulator, track: Track, run_job: RunJob, connection: Connection, payloads: Payloads
+) -> None:
+    """The API cuts its times to seconds, so that it seems to be from before."""
+    (title,) = track()
+    second = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
+    connection.execute(
+        "UPDATE manga SET first_synced_at = %s", [second + timedelta(milliseconds=900)]
+    )
+    sim.publish(title, number="7", readableAt=(second - timedelta(seconds=1)).isoformat())
+    sim.publish(title, number="8", readableAt=second.isoformat())
+    run_job("chapter_feed")
+    assert payloads() == [("new-chapter", {"chapter": 8, "old_chapter": 7})]
