@@ -14,7 +14,8 @@ from sql import Connection
 
 MAX_REASON = 300  # characters kept of a reason
 MAX_REJECTED = 2_000
-FIRST_GAP = timedelta(hours=1)  # after the second attempt; doubled by each further one
+PATIENT_FROM = 3  # attempts; before that each run tries again
+FIRST_GAP = timedelta(hours=1)  # doubled by each further attempt
 LONGEST_GAP = timedelta(days=7)
 
 
@@ -133,20 +134,20 @@ def clear_rejected(connection: Connection, sync_type: str, mangadex_ids: Iterabl
 
 
 def due_rejected(connection: Connection, sync_type: str, now: datetime) -> list[str]:
-    """What is to be tried again now: at the next run first, then less and less often, for ever."""
+    """What is to be tried again now: at the next runs first, then less and less often, for ever."""
     known = rejected_in(read(connection, sync_type).metadata)
     return [key for key, why in known.items() if _is_due(why, now)]
 
 
 def _is_due(why: dict[str, object], now: datetime) -> bool:
     attempts = why.get("attempts")
-    if not isinstance(attempts, int) or attempts <= 1:
+    if not isinstance(attempts, int) or attempts < PATIENT_FROM:
         return True
     try:
         last_at = datetime.fromisoformat(str(why.get("last_at")))
     except ValueError:
         return True
-    return now >= last_at + min(FIRST_GAP * 2 ** min(attempts - 2, 16), LONGEST_GAP)
+    return now >= last_at + min(FIRST_GAP * 2 ** min(attempts - PATIENT_FROM, 16), LONGEST_GAP)
 
 
 def rejected_ids(connection: Connection, sync_type: str) -> list[str]:

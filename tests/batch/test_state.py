@@ -192,10 +192,11 @@ def test_failures_of_two_workers_at_once_are_both_remembered(
     ("attempts", "gap"),
     [
         (1, timedelta(0)),
-        (2, timedelta(hours=1)),
-        (3, timedelta(hours=2)),
-        (9, timedelta(hours=128)),
-        (10, timedelta(days=7)),
+        (2, timedelta(0)),
+        (3, timedelta(hours=1)),
+        (4, timedelta(hours=2)),
+        (10, timedelta(hours=128)),
+        (11, timedelta(days=7)),
         (1000, timedelta(days=7)),
     ],
 )
