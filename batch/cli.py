@@ -38,18 +38,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         with listening() as stop:
             command: Command = arguments.function
             report = command(commands.Context(arguments, env, config, stop))
-    except (SettingError, BatchError, SqlError) as exc:
+    except Exception as exc:
         report = _failure(exc)
     _print(report, arguments.json)
     return report.code
 
 
 def _failure(exc: Exception) -> commands.Report:
-    """One line in the log, and the same for --json beside what was done until then."""
+    """One line in the log, and the same for --json beside what was done until then.
+
+    What nobody foresaw is logged with its traceback: someone has to look.
+    """
     done = exc.done if isinstance(exc, commands.Failed) else {"status": "error"}
     cause = exc.cause if isinstance(exc, commands.Failed) else exc
     line = " ".join(str(cause).split())
-    logger.error("%s", line)
+    if isinstance(cause, SettingError | BatchError | SqlError):
+        logger.error("%s", line)
+    else:
+        line = f"{type(cause).__name__}: {line}"
+        logger.error("Nobody foresaw this", exc_info=cause)
     code = exit_code(cause)
     return commands.Report(done | {"error": line, "exit_code": code}, code=code)
 

@@ -69,7 +69,9 @@ def sync(context: Context) -> Report:
         with aftercare.following(context.config, context.stop, summary) as ending:
             ending.database_url = url = sql.database_url(context.env)
             runner.run_workflow(workflow, context.config, url, context.stop, summary)
-    except (BatchError, sql.SqlError) as exc:
+    except Exception as exc:
+        if summary.status == "completed":  # its very end could not be recorded
+            summary.status = "error"
         raise Failed(exc, summary.as_json()) from exc
     return Report(summary.as_json(), summary_text(summary))
 

@@ -108,21 +108,15 @@ def _run_job(run: Run) -> None:
     name = run.summary.sync_type
     job = cast("Callable[[Run], None]", importlib.import_module(f"batch.jobs.{name}").run)
     try:
-        with _couriered(run):
+        with sql.translated(), _couriered(run):
             _ask_for_admission(run)
             job(run)
         _deliver(run)
     except Stopped as exc:
         _record_end(run, "idle", f"{exc}; the next run goes on from there")
         raise
-    except (BatchError, sql.SqlError) as exc:
-        _record_end(run, "error", str(exc))
-        if isinstance(exc, SourceDown):
-            with suppress(Exception):
-                source_health.note_trouble(run.connection, exc, datetime.now(UTC))
-        raise
     except Exception as exc:
-        _record_end(run, "error", f"{type(exc).__name__}: {exc}")
+        _wind_up(run, exc)
         raise
     run.summary.stop_clock()
     state.finish(run.connection, name, "completed", None, last_run=run.summary.as_json())
@@ -154,6 +148,16 @@ def _couriered(run: Run) -> Iterator[None]:
         run.close()
         if courier is not None:
             courier.finish()
+
+
+def _wind_up(run: Run, exc: Exception) -> None:
+    """After a failure: what was committed before it is news all the same."""
+    is_foreseen = isinstance(exc, BatchError | sql.SqlError)
+    _record_end(run, "error", str(exc) if is_foreseen else f"{type(exc).__name__}: {exc}")
+    with suppress(Exception):
+        if isinstance(exc, SourceDown):
+            source_health.note_trouble(run.connection, exc, datetime.now(UTC))
+        _deliver(run)
 
 
 def _record_end(run: Run, status: str, error: str) -> None:
