@@ -38,6 +38,9 @@ from sql import Connection
 PATIENCE_S = 10.0
 INSTALL = "pip install 'mangahub-sync[alerts]'"
 _KEY = "trouble"
+_DAY = timedelta(days=1)
+# How far apart a workflow's good runs are by design; the others come every few minutes.
+CADENCE = {"chapter_check": _DAY, "metadata_refresh": _DAY}
 
 log = logging.getLogger(__name__)
 
@@ -102,15 +105,22 @@ def decide(
 
     Args:
         last_success: before this run; None where there never was one, or nobody knows.
-        patience: how long a workflow may go without success.
+        patience: how long a workflow may go without the success that was due.
     """
     now = outcome.ended_at
     if outcome.error is None:
         return Trouble(), _good_word(outcome, before) if before.told_at else None
     since = before.since or now
-    if before.told_at or now - (last_success or since) < patience:
+    if before.told_at or now - _due_at(outcome.sync_type, last_success, since) < patience:
         return Trouble(since, before.told_at), None
     return Trouble(since, now), _bad_word(outcome, last_success, since)
+
+
+def _due_at(sync_type: str, last_success: datetime | None, since: datetime) -> datetime:
+    """When the next success was due; an initial sync is due when somebody asks for it."""
+    if last_success is None or sync_type == "initial_sync":
+        return since
+    return last_success + CADENCE.get(sync_type, timedelta(0))
 
 
 def _bad_word(outcome: Outcome, last_success: datetime | None, since: datetime) -> Word:

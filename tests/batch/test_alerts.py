@@ -93,7 +93,7 @@ def ago(hours: float) -> datetime:
         pytest.param(Trouble(), ago(1), Trouble(NOON), False, id="a first failure"),
         pytest.param(Trouble(ago(1)), ago(2), Trouble(ago(1)), False, id="not for long yet"),
         pytest.param(Trouble(ago(5)), ago(6), Trouble(ago(5), NOON), True, id="for long"),
-        pytest.param(Trouble(), ago(30), Trouble(NOON), True, id="a daily one missed its day"),
+        pytest.param(Trouble(), ago(6), Trouble(NOON), True, id="nothing ran for long"),
         pytest.param(Trouble(ago(9), ago(3)), ago(9), None, False, id="told already"),
         pytest.param(Trouble(), None, Trouble(NOON), False, id="never succeeded, fails first"),
         pytest.param(Trouble(ago(6)), None, Trouble(ago(6), NOON), True, id="never, for long"),
@@ -107,6 +107,23 @@ def test_a_failure_is_told_once_it_has_lasted(
     found, word = decide(outcome, before, last_success, PATIENCE)
     assert found.since == (after or before).since
     assert (word is not None, found.told_at is not None) == (is_told, is_told or after is None)
+
+
+@pytest.mark.parametrize(
+    ("sync_type", "hours", "is_told"),
+    [
+        ("chapter_feed", 25, True),
+        ("metadata_refresh", 25, False),
+        ("metadata_refresh", 30, True),
+        ("chapter_check", 29, False),
+        ("initial_sync", 2000, False),
+    ],
+)
+def test_a_daily_workflow_is_not_late_before_its_day_is_over(
+    sync_type: str, hours: float, is_told: bool
+) -> None:
+    _, word = decide(Outcome(sync_type, NOON, "gone"), Trouble(), ago(hours), PATIENCE)
+    assert (word is not None) == is_told
 
 
 def test_no_patience_tells_the_first_failure() -> None:

@@ -1,0 +1,196 @@
+"""What `doctor` looks at outside of the database: the source, the other program, this host.
+
+Each check names one thing, says what it found, and what to do where that is not well. `warn` is
+something to know of; `bad` keeps a run from doing its work.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import requests
+
+from batch import alerts
+from batch.answers import Answer, http_date
+from batch.calls import Calls
+from batch.config import Config
+from batch.errors import BatchError, Stopped
+from batch.gate import Gate
+from batch.host_budget import HostBudget
+from batch.session import Session
+from batch.source_health import Health
+from batch.stop import SignalStop
+
+MAX_CLOCK_ERROR_S = 60
+MIN_FREE_BYTES = 200 * 1024 * 1024
+PUBLIC_RATE = 5  # calls in any second; who goes over is answered with 429, and banned in the end
+_NOTIFY_TIMEOUT_S = 2.0
+
+Severity = Literal["ok", "warn", "bad"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at; `cure` says what to do where it is not well."""
+
+    name: str
+    severity: Severity
+    fact: str
+    cure: str = ""
+
+    @property
+    def is_well(self) -> bool:
+        return self.severity == "ok"
+
+
+def check_source(config: Config, health: Health, stop: SignalStop) -> Iterator[Check]:
+    """One request, none during a ban; also tells whether the clocks agree.
+
+    Raises:
+        Stopped: a signal came.
+    """
+    if health.until is not None and datetime.now(UTC) < health.until:
+        fact = f"{config.api_url} has banned this address: {health.reason}"
+        cure = f"wait until {health.until:%Y-%m-%d %H:%M} UTC: a request would prolong it"
+        yield Check("source", "bad", fact, cure)
+        return
+    try:
+        budget = HostBudget(config.api_url, config.rate_per_second, config.rate_burst)
+    except BatchError as exc:
+        yield Check("request budget", "bad", str(exc), "remove that file, or let all users write")
+        return
+    with closing(budget):
+        yield from _ask_source(config, budget, stop)
+
+
+def _ask_source(config: Config, budget: HostBudget, stop: SignalStop) -> Iterator[Check]:
+    try:
+        answer = _ask(config, budget, stop)
+    except Stopped:
+        raise
+    except BatchError as exc:
+        cure = "check the network, MANGADEX_API_URL and proxies"
+        yield Check("source", "bad", f"{config.api_url}: {exc}", cure)
+        return
+    fact = f"{config.api_url} answers with {answer.status}"
+    if answer.status == 200:
+        yield Check("source", "ok", fact)
+    else:
+        cure = "check MANGADEX_API_URL; 403 without JSON is a ban: wait"
+        yield Check("source", "bad", fact, cure)
+    yield from _clock(answer.headers.get("Date", ""))
+
+
+def _ask(config: Config, budget: HostBudget, stop: SignalStop) -> Answer:
+    """It waits for its slot like every call."""
+    calls = Calls(Gate(1, config.rate_per_second, 1), budget, "doctor", stop)
+    with closing(Session(config.api_url, config.api_key, calls)) as session, calls.turn():
+        return session.get("/manga", [("limit", "1")])
+
+
+def _clock(date: str) -> Iterator[Check]:
+    moment = http_date(date)
+    if moment is None:
+        return
+    difference_s = abs((datetime.now(UTC) - moment).total_seconds())
+    fact = f"{difference_s:.0f} s from the source's"
+    if difference_s <= MAX_CLOCK_ERROR_S:
+        yield Check("clock", "ok", fact)
+    else:
+        yield Check("clock", "bad", fact, "run a time service (NTP)")
+
+
+def check_rate(config: Config) -> Check:
+    """A burst comes on top of what a second gives; a source on this host may be asked freely."""
+    most = config.rate_per_second + config.rate_burst - 1
+    fact = f"up to {most:g} calls in one second"
+    if most <= PUBLIC_RATE or _is_here(config.api_url):
+        return Check("rate", "ok", fact)
+    cure = (
+        f"MangaDex bans who exceeds {PUBLIC_RATE}: unset MANGA_SYNC_RATE_PER_SECOND and"
+        " MANGA_SYNC_RATE_BURST"
+    )
+    return Check("rate", "warn", fact, cure)
+
+
+def _is_here(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def check_notify(config: Config) -> Check:
+    """Whether the notification server is there, takes our key and can work."""
+    name, url = "notification server", config.notify_url
+    start = "start it (mangahub-notify), or correct UDP_SERVER_URL; events wait until then"
+    try:
+        alive = _get(f"{url}/healthz", None)
+        ready = _get(f"{url}/readyz", config.notify_key)
+    except requests.RequestException:
+        return Check(name, "warn", f"{url} does not answer", start)
+    if alive != 200:
+        return Check(name, "warn", f"{url}/healthz answers with {alive}", start)
+    if ready in (401, 403):
+        cure = "give both programs the same NOTIFY_API_KEY"
+        return Check(name, "bad", f"{url} refuses our key", cure)
+    if ready != 200:
+        cure = "look at its log: its database or its socket is not usable"
+        return Check(name, "warn", f"{url}/readyz answers with {ready}", cure)
+    return Check(name, "ok", f"{url} is ready")
+
+
+def _get(url: str, key: str | None) -> int:
+    with requests.Session() as session:
+        session.trust_env = False  # as the batch itself does it
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        with session.get(
+            url, headers=headers, timeout=_NOTIFY_TIMEOUT_S, allow_redirects=False, stream=True
+        ) as response:
+            return response.status_code
+
+
+def check_room(name: str, path: Path, cure: str) -> Check:
+    """A directory that has to be writable, with room left on its disk."""
+    try:
+        path.stat()
+        free = shutil.disk_usage(path).free
+    except FileNotFoundError:
+        return Check(name, "ok", f"{path} is not there yet; it is made when needed")
+    except OSError as exc:
+        return Check(name, "bad", f"{path}: {exc.strerror}", cure)
+    if not path.is_dir() or not os.access(path, os.W_OK | os.X_OK):
+        return Check(name, "bad", f"{path} cannot be written to", cure)
+    fact = f"{path} has {free >> 20:,} MiB free"
+    if free < MIN_FREE_BYTES:
+        return Check(name, "bad", fact, "make room on this disk")
+    return Check(name, "ok", fact)
+
+
+def check_extras(config: Config) -> Iterator[Check]:
+    """What an operator may have switched on."""
+    folder = config.metrics_dir
+    if folder is not None:
+        is_well = folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+        cure = "make it, and let the user that runs the batch write there, or unset it"
+        fact = f"MANGAHUB_METRICS_DIR={folder}"
+        if is_well:
+            yield Check("metrics", "ok", fact)
+        else:
+            yield Check("metrics", "warn", f"{fact} cannot be written to", cure)
+    if config.alert_urls:
+        fact = f"{len(config.alert_urls)} addresses in MANGAHUB_ALERT_URLS"
+        if alerts.is_installed():
+            yield Check("alerts", "ok", fact)
+        else:
+            yield Check("alerts", "warn", f"{fact}, and Apprise is missing", alerts.INSTALL)

@@ -1,0 +1,94 @@
+"""What `doctor` looks at in the database: its schema, and what the workflows left there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import sql
+from batch import outbox, state
+from batch.alerts import CADENCE
+from batch.checks import Check
+from batch.state import SyncState
+
+MIN_VERSION = 13
+LONG_OWED = timedelta(hours=1)
+_ON_DEMAND = "initial_sync"
+
+
+def check_server(connection: sql.Connection, took_s: float) -> Check:
+    version = connection.info.server_version // 10_000
+    fact = f"PostgreSQL {version} answers in {took_s * 1000:.0f} ms"
+    if version < MIN_VERSION:
+        return Check("database", "bad", fact, f"use PostgreSQL {MIN_VERSION} or newer")
+    return Check("database", "ok", fact)
+
+
+def check_schema(connection: sql.Connection) -> Check:
+    try:
+        sql.require_current(connection)
+        return Check("schema", "ok", "current")
+    except sql.SchemaOutdated as exc:
+        return Check("schema", "bad", str(exc), "run: mangahub-batch migrate")
+    except sql.SqlError as exc:
+        return Check("schema", "bad", str(exc), "install the version that made it, or newer")
+
+
+def check_work(connection: sql.Connection, patience: timedelta) -> Iterator[Check]:
+    """Titles, workflows and outbox; the schema has to be current.
+
+    Args:
+        patience: how long a success that was due may be late.
+    """
+    now = datetime.now(UTC)
+    rows = state.read_all(connection)
+    yield _titles(connection)
+    yield _workflows(rows, patience, now)
+    yield _events(outbox.read_backlog(connection), now)
+
+
+def _titles(connection: sql.Connection) -> Check:
+    row = connection.execute(
+        "SELECT count(*) FROM (SELECT FROM manga WHERE mangadex_id IS NOT NULL LIMIT 1) AS one"
+    ).fetchone()
+    if row and row[0]:
+        return Check("titles", "ok", "the catalogue has some")
+    return Check("titles", "warn", "the catalogue has none", "run: mangahub-batch initial-sync")
+
+
+def _workflows(rows: list[SyncState], patience: timedelta, now: datetime) -> Check:
+    late = [fact for row in rows if (fact := find_delay(row, patience, now))]
+    if not late:
+        return Check("workflows", "ok", "none is late")
+    cure = (
+        "look at `mangahub-batch status`, and at whether the timers run:"
+        " systemctl list-timers 'mangahub-*'"
+    )
+    return Check("workflows", "warn", "; ".join(late), cure)
+
+
+def find_delay(row: SyncState, patience: timedelta, now: datetime) -> str | None:
+    """What is wrong with a workflow that has not succeeded when it should have. Pure.
+
+    One that never ran is nobody's concern: not everybody wants all of them.
+    """
+    name = row.sync_type.replace("_", "-")
+    failed = f" ({' '.join(row.error_message.split())})" if row.error_message else ""
+    if row.last_success_at is None:
+        return f"{name} has never succeeded{failed}" if failed else None
+    if row.sync_type == _ON_DEMAND:
+        return None
+    late = now - row.last_success_at - CADENCE.get(row.sync_type, timedelta(0))
+    if late <= patience:
+        return None
+    return f"{name} has not succeeded since {row.last_success_at:%Y-%m-%d %H:%M} UTC{failed}"
+
+
+def _events(backlog: outbox.Backlog, now: datetime) -> Check:
+    fact = f"{backlog.count:,} owed"
+    if backlog.oldest_at is None or now - backlog.oldest_at < LONG_OWED:
+        return Check("events", "ok", fact)
+    reason = f": {backlog.last_error}" if backlog.last_error else ""
+    fact = f"{fact}, the oldest since {backlog.oldest_at:%Y-%m-%d %H:%M} UTC{reason}"
+    cure = "see to the notification server; then run: mangahub-batch relay"
+    return Check("events", "warn", fact, cure)

@@ -1,0 +1,235 @@
+"""What operators forget, and what `doctor` says about it: severity, fact and cure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sql
+from batch import alerts, checks, database_checks, doctor, host_budget, source_health
+from batch.checks import Check
+from batch.config import Config, load
+from batch.errors import Banned
+from batch.source_health import Health
+from batch.state import SyncState
+from batch.stop import SignalStop
+from mangadex_sim import Simulator
+from mangahub.env import Env
+from tests.batch.raw_server import OK, RawServer
+
+Serve = Callable[..., RawServer]
+
+
+@pytest.fixture
+def stop() -> Iterator[SignalStop]:
+    with closing(SignalStop()) as made:
+        yield made
+
+
+@pytest.fixture
+def sim(simulator: Callable[..., Simulator]) -> Simulator:
+    return simulator(titles=3, rate=0)
+
+
+def config(**variables: str) -> Config:
+    return load(Env(variables))
+
+
+# --- the database ------------------------------------------------------------------------------
+
+
+def work(connection: sql.Connection, name: str) -> Check:
+    found = {c.name: c for c in database_checks.check_work(connection, timedelta(hours=6))}
+    return found[name]
+
+
+def test_an_empty_catalogue_is_a_warning_that_names_the_command(
+    connection: sql.Connection,
+) -> None:
+    found = work(connection, "titles")
+    assert found.severity == "warn"
+    assert "mangahub-batch initial-sync" in found.cure
+    connection.execute("INSERT INTO manga (title, mangadex_id) VALUES ('a', gen_random_uuid())")
+    assert work(connection, "titles").is_well
+
+
+@pytest.mark.parametrize(
+    ("workflow", "success", "is_late"),
+    [
+        ("chapter_feed", "5 hours", False),
+        ("chapter_feed", "7 hours", True),
+        ("metadata_refresh", "29 hours", False),
+        ("metadata_refresh", "31 hours", True),
+        ("initial_sync", "900 days", False),
+    ],
+)
+def test_a_workflow_without_success_for_long_is_named_with_its_error(
+    connection: sql.Connection, workflow: str, success: str, is_late: bool
+) -> None:
+    connection.execute(
+        "UPDATE sync_state SET last_success_at = now() - %s::interval, error_message = %s"
+        " WHERE sync_type = %s",
+        [success, "it went\nwrong", workflow],
+    )
+    found = work(connection, "workflows")
+    assert found.severity == ("warn" if is_late else "ok")
+    assert ("(it went wrong)" in found.fact) == is_late
+    assert ("list-timers" in found.cure) == is_late
+
+
+@pytest.mark.parametrize(
+    ("error", "delay"), [(None, None), ("gone", "chapter-feed has never succeeded (gone)")]
+)
+def test_a_workflow_that_never_succeeded_is_named_once_it_has_failed(
+    error: str | None, delay: str | None
+) -> None:
+    row = SyncState("chapter_feed", None, None, None, "error", error, {})
+    assert database_checks.find_delay(row, timedelta(0), datetime.now(UTC)) == delay
+
+
+@pytest.mark.parametrize(("age", "is_long"), [("50 minutes", False), ("2 hours", True)])
+def test_events_that_are_owed_for_long_are_named_with_the_reason(
+    connection: sql.Connection, age: str, is_long: bool
+) -> None:
+    connection.execute(
+        "INSERT INTO notification_events (dedup_key, type, payload, created_at, last_error)"
+        " VALUES ('a', 'new-manga', '{}', now() - %s::interval, 'refused')",
+        [age],
+    )
+    found = work(connection, "events")
+    assert found.severity == ("warn" if is_long else "ok")
+    assert ("refused" in found.fact, "relay" in found.cure) == (is_long, is_long)
+
+
+# --- the source --------------------------------------------------------------------------------
+
+
+def test_during_a_ban_the_source_is_left_alone(
+    sim: Simulator,
+    connection: sql.Connection,
+    database_url: str,
+    home: Path,
+    stop: SignalStop,
+) -> None:
+    source_health.note_trouble(connection, Banned("answered 403"), datetime.now(UTC))
+    variables = {"DATABASE_URL": database_url, "MANGAHUB_DATA": str(home)}
+    env = Env(variables | {"MANGADEX_API_URL": sim.url})
+    found = {c.name: c for c in doctor.examine(env, load(env), stop).checks}["source"]
+    assert (found.severity, "answered 403" in found.fact) == ("bad", True)
+    assert "wait until" in found.cure
+    assert sim.stats()["total"] == 0
+
+
+def test_a_request_budget_that_cannot_be_used_is_named(sim: Simulator, stop: SignalStop) -> None:
+    place = host_budget._shared_directory() / host_budget._file_name(sim.url)
+    place.mkdir()
+    try:
+        (found,) = checks.check_source(config(MANGADEX_API_URL=sim.url), Health(), stop)
+    finally:
+        place.rmdir()
+    assert (found.name, found.severity) == ("request budget", "bad")
+    assert str(place) in found.fact
+    assert sim.stats()["total"] == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "rate", "burst", "expected"),
+    [
+        ("https://api.mangadex.org", "5", "1", "ok"),
+        ("https://api.mangadex.org", "5.1", "1", "warn"),
+        ("https://api.mangadex.org", "5", "2", "warn"),
+        ("https://api.mangadex.org", "2", "4", "ok"),
+        ("http://localhost:8099", "200", "10", "ok"),
+        ("http://[::1]:8099", "200", "10", "ok"),
+    ],
+)
+def test_a_rate_that_gets_one_banned_is_a_warning(
+    url: str, rate: str, burst: str, expected: str
+) -> None:
+    settings = config(
+        MANGADEX_API_URL=url, MANGA_SYNC_RATE_PER_SECOND=rate, MANGA_SYNC_RATE_BURST=burst
+    )
+    assert checks.check_rate(settings).severity == expected
+
+
+# --- the notification server -------------------------------------------------------------------
+
+REFUSED = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"
+AWAY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
+FOREIGN = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("alive", "ready", "expected", "cure"),
+    [
+        pytest.param(OK, OK, "ok", "", id="ready"),
+        pytest.param(OK, REFUSED, "bad", "NOTIFY_API_KEY", id="another key"),
+        pytest.param(OK, AWAY, "warn", "log", id="not ready"),
+        pytest.param(FOREIGN, FOREIGN, "warn", "UDP_SERVER_URL", id="another program"),
+    ],
+)
+def test_the_notification_server_is_asked_as_the_batch_would(
+    serve: Serve, alive: bytes, ready: bytes, expected: str, cure: str
+) -> None:
+    def answer(server: RawServer, connection: Any) -> None:
+        head = server.read(connection)
+        connection.sendall(alive if b" /healthz " in head else ready)
+
+    notify = serve(answer)
+    found = checks.check_notify(config(UDP_SERVER_URL=notify.url, NOTIFY_API_KEY="a-key"))
+    assert found.severity == expected
+    assert cure in found.cure
+    alive_head, ready_head = notify.requests
+    assert b"a-key" not in alive_head
+    assert b"Authorization: Bearer a-key" in ready_head
+
+
+def test_a_notification_server_that_is_not_there_is_no_failure() -> None:
+    found = checks.check_notify(config(UDP_SERVER_URL="http://127.0.0.1:9"))
+    assert found.severity == "warn"
+    assert "mangahub-notify" in found.cure
+
+
+# --- this host ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("place", "expected"), [("here", "ok"), ("missing", "warn")])
+def test_a_directory_for_figures_has_to_be_there(home: Path, place: str, expected: str) -> None:
+    (home / "here").mkdir()
+    (found,) = checks.check_extras(config(MANGAHUB_METRICS_DIR=str(home / place)))
+    assert found.severity == expected
+
+
+@pytest.mark.parametrize(("is_installed", "expected"), [(True, "ok"), (False, "warn")])
+def test_alerts_need_their_library(
+    monkeypatch: pytest.MonkeyPatch, is_installed: bool, expected: str
+) -> None:
+    monkeypatch.setattr(alerts, "is_installed", lambda: is_installed)
+    (found,) = checks.check_extras(config(MANGAHUB_ALERT_URLS="json://sesame@host, json://other"))
+    assert found.severity == expected
+    assert "2 addresses" in found.fact and "sesame" not in found.fact
+    assert ("pip install" in found.cure) == (not is_installed)
+
+
+def test_a_disk_that_is_nearly_full_is_bad(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "MIN_FREE_BYTES", 1 << 62)
+    found = checks.check_room("data directory", home, "")
+    assert (found.severity, found.cure) == ("bad", "make room on this disk")
+
+
+@pytest.mark.parametrize(
+    ("severities", "code"), [(["ok", "warn"], 0), (["ok", "warn", "bad"], 1), ([], 0)]
+)
+def test_a_warning_does_not_change_how_the_doctor_ends(severities: list[Any], code: int) -> None:
+    found = [Check(f"check {n}", severity, "a fact") for n, severity in enumerate(severities)]
+    findings = doctor.Findings(found, None, {})
+    assert doctor.exit_code(findings) == code
+    assert all(
+        each["ok"] == (each["severity"] == "ok")
+        for each in doctor.as_json(findings)["checks"].values()  # type: ignore[attr-defined]
+    )
