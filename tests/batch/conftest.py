@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from batch.session import Session
 from mangadex_sim import Simulator
-from tests.batch.raw_server import Handler, RawServer
+from tests.batch.raw_server import Departures, Handler, RawServer
 
 
 @pytest.fixture
@@ -71,3 +72,27 @@ def serve() -> Iterator[Callable[..., RawServer]]:
     yield start
     for server in servers:
         server.close()
+
+
+@pytest.fixture
+def departures() -> Departures:
+    return Departures()
+
+
+@pytest.fixture
+def open_session(
+    serve: object, departures: Departures, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Session]]:
+    """`open_session(url, key=None)`; no proxy of this machine's counts."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    sessions: list[Session] = []
+
+    def start(url: str, key: str | None = None) -> Session:
+        sessions.append(Session(url, key, departures))
+        return sessions[-1]
+
+    yield start
+    for session in sessions:
+        session.close()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 BODY = b'{"result":"ok"}'
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n" + BODY
@@ -75,3 +75,39 @@ def answering_once(answer: bytes) -> Handler:
             connection.sendall(answer)
 
     return handle
+
+
+def drip(*parts: bytes) -> Handler:
+    """Sends the first part at once, and of the second a byte now and then."""
+
+    def handle(server: RawServer, connection: socket.socket) -> None:
+        server.read(connection)
+        connection.sendall(parts[0])
+        for start in range(len(parts[1])):
+            if server.stopped.wait(0.02):
+                return
+            connection.sendall(parts[1][start : start + 1])
+
+    return handle
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+
+
+def headers_of(request: bytes) -> dict[str, str]:
+    lines = request.decode().split("\r\n\r\n")[0].split("\r\n")[1:]
+    return {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+
+
+class Departures:
+    """Counts what leaves, as the gate does."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.before: Callable[[], None] = lambda: None
+
+    @contextmanager
+    def departure(self) -> Iterator[None]:
+        self.before()
+        self.count += 1
+        yield
