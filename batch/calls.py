@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
+from typing import Protocol
 
 from batch.errors import BatchError, SourceDown
 from batch.gate import MAX_FAILURES, Turns
-from batch.host_budget import HostBudget
 from batch.stop import Stop
+
+
+class Budget(Protocol):
+    """Says when a request may leave: HostBudget, or what a cluster has around it."""
+
+    def slot(self, stop: Stop) -> AbstractContextManager[None]: ...
+    def pause(self, seconds: float, stop: Stop) -> None: ...
+    def sit_out_pause(self, stop: Stop) -> None: ...
 
 
 class Calls:
@@ -17,12 +25,12 @@ class Calls:
 
     Args:
         turns: the run's gate.
-        budget: the host's.
+        budget: the host's, or the cluster's.
         caller: this process's name at the gate.
         stop: ends every wait.
     """
 
-    def __init__(self, turns: Turns, budget: HostBudget, caller: str, stop: Stop) -> None:
+    def __init__(self, turns: Turns, budget: Budget, caller: str, stop: Stop) -> None:
         self._turns = turns
         self._budget = budget
         self._caller = caller
@@ -38,7 +46,7 @@ class Calls:
             SourceDown: the source failed so often in a row that the run should end.
             Stopped: the run has been asked to stop.
         """
-        with _gate_errors():
+        with gate_errors():
             if self._turns.is_open():
                 raise SourceDown(f"the source failed {MAX_FAILURES} times in a row")
             while not self._turns.enter(self._caller, 0.5):
@@ -48,7 +56,7 @@ class Calls:
             self._budget.sit_out_pause(self.stop)
             yield
         finally:
-            with _gate_errors():
+            with gate_errors():
                 self._turns.leave(
                     self._caller, self.count - count, self.rate_limited - rate_limited
                 )
@@ -61,11 +69,11 @@ class Calls:
             yield
 
     def succeeded(self) -> None:
-        with _gate_errors():
+        with gate_errors():
             self._turns.report(True)
 
     def failed(self) -> None:
-        with _gate_errors():
+        with gate_errors():
             self._turns.report(False)
 
     def limited(self, span: timedelta) -> None:
@@ -79,7 +87,7 @@ class Calls:
 
 
 @contextmanager
-def _gate_errors() -> Iterator[None]:
+def gate_errors() -> Iterator[None]:
     """Behind the Manager every call can find it gone."""
     try:
         yield

@@ -21,6 +21,7 @@ from typing import Protocol, cast
 
 from ratelimit import RateLimitException, limits
 
+from batch.host_budget import EVENNESS
 from batch.lineage import die_with
 
 LEASE_S = 120.0  # longer than any call: a turn that a dead caller took comes back
@@ -58,8 +59,9 @@ class Gate:
         self._failures = 0
         self._spent = 0
         self._rate_limited = 0
+        self._lease_s = LEASE_S
         # Not `sleep_and_retry`: its sleeper could not be told to stop.
-        self._spend = limits(calls=burst, period=burst / per_second)(lambda: None)
+        self._spend = limits(calls=burst, period=EVENNESS * burst / per_second)(lambda: None)
 
     def enter(self, caller: str, timeout_s: float) -> bool:
         """Waits for a turn; a caller that gives up after `timeout_s` keeps its place in the queue.
@@ -77,7 +79,7 @@ class Gate:
                     return False
                 self._changed.wait(min(delay_s, remaining_s))
             self._waiting.pop(caller, None)
-            self._inside[caller] = time.monotonic() + LEASE_S
+            self._inside[caller] = time.monotonic() + self._lease_s
             self._changed.notify_all()
             return True
 
@@ -119,6 +121,10 @@ class Gate:
         is_next = next(iter(self._waiting), None) == caller
         if not is_next or len(self._inside) >= self._concurrency:
             return 1.0
+        return self._pace()
+
+    def _pace(self) -> float:
+        """0 and a call spent, or how long it is until one may be."""
         try:
             self._spend()
         except RateLimitException as exc:
@@ -147,7 +153,7 @@ _GateClient.register("gate")
 class GateAddress:
     """Where a served Gate is, in a form that can be sent to a worker."""
 
-    address: str
+    address: str | tuple[str, int]
     key: bytes
 
     def connect(self) -> Turns:
@@ -157,18 +163,23 @@ class GateAddress:
 
 
 class GateServer:
-    """The Manager process that holds the run's Gate."""
+    """The Manager process that holds the run's Gate.
 
-    def __init__(self, gate: Gate) -> None:
+    Args:
+        address: for workers of other hosts; by default only this host can reach it.
+    """
+
+    def __init__(self, gate: Gate, address: tuple[str, int] | None = None) -> None:
         self._key = secrets.token_bytes(32)
         _GateManager.register("gate", callable=lambda: gate)
-        self._manager = _GateManager(authkey=self._key, ctx=multiprocessing.get_context("fork"))
+        fork = multiprocessing.get_context("fork")
+        self._manager = _GateManager(address=address, authkey=self._key, ctx=fork)
         self._manager.start(_survive_signals, (os.getpid(),))
         self.gate = self.address.connect()
 
     @property
     def address(self) -> GateAddress:
-        return GateAddress(cast(str, self._manager.address), self._key)
+        return GateAddress(cast("str | tuple[str, int]", self._manager.address), self._key)
 
     def forget(self, caller: str) -> None:
         """As Gate.forget; says nothing where the Manager is gone too."""

@@ -55,6 +55,33 @@ class Spent:
     departures_s: tuple[float, ...] = (0.0,) * _WINDOW
 
 
+class Pace:
+    """When a call may leave, from when the last ones did.
+
+    Args:
+        per_second: calls a second.
+        burst: the bucket's capacity; 1 paces evenly.
+    """
+
+    def __init__(self, per_second: float, burst: int) -> None:
+        self._interval_s = 1 / per_second
+        self._burst = burst
+        self._window = min(max(int(per_second), 1), _WINDOW)
+
+    def due(self, spent: Spent) -> float:
+        if self._burst > 1:
+            return spent.bucket_full_s - (self._burst - 1) * self._interval_s
+        least_s = spent.departures_s[-1] + EVENNESS * self._interval_s
+        promise_s = spent.departures_s[-self._window] + SPACING * self._window * self._interval_s
+        return max(least_s, promise_s)
+
+    def after_a_call(self, spent: Spent, now_s: float) -> Spent:
+        return Spent(
+            bucket_full_s=max(spent.bucket_full_s, now_s) + self._interval_s,
+            departures_s=(*spent.departures_s[1:], now_s),
+        )
+
+
 class HostBudget:
     """The calls to one source, paced evenly, or by a token bucket where bursts are allowed.
 
@@ -68,9 +95,7 @@ class HostBudget:
     def __init__(
         self, api_url: str, per_second: float, burst: int = 1, directory: Path | None = None
     ) -> None:
-        self._interval_s = 1 / per_second
-        self._burst = burst
-        self._window = min(max(int(per_second), 1), _WINDOW)
+        self._pace = Pace(per_second, burst)
         self._path = (directory or _shared_directory()) / _file_name(api_url)
         self._descriptor = _open_shared(self._path)
 
@@ -91,7 +116,7 @@ class HostBudget:
             try:
                 yield
             finally:
-                self._write(self._after_a_call(self._read(), time.monotonic()))
+                self._write(self._pace.after_a_call(self._read(), time.monotonic()))
         finally:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
@@ -123,23 +148,10 @@ class HostBudget:
                 fcntl.flock(self._descriptor, fcntl.LOCK_UN)
                 wait_a_little(spent.paused_until_s - now_s, stop)
                 self._lock(stop)
-            elif (due_s := self._due(spent)) > now_s:
+            elif (due_s := self._pace.due(spent)) > now_s:
                 stop.wait(due_s - now_s)
             else:
                 return
-
-    def _due(self, spent: Spent) -> float:
-        if self._burst > 1:
-            return spent.bucket_full_s - (self._burst - 1) * self._interval_s
-        least_s = spent.departures_s[-1] + EVENNESS * self._interval_s
-        promise_s = spent.departures_s[-self._window] + SPACING * self._window * self._interval_s
-        return max(least_s, promise_s)
-
-    def _after_a_call(self, spent: Spent, now_s: float) -> Spent:
-        return Spent(
-            bucket_full_s=max(spent.bucket_full_s, now_s) + self._interval_s,
-            departures_s=(*spent.departures_s[1:], now_s),
-        )
 
     def _lock(self, stop: Stop) -> None:
         while True:

@@ -9,14 +9,17 @@ the work along, so workers are forked from a process with a single thread.
 
 from __future__ import annotations
 
+import gc
 import logging
 import multiprocessing
 import os
 import signal
 import time
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -58,11 +61,43 @@ class _Worker:
     task: _Task | None = None
 
 
-class LocalPool(Executor):
-    """A fixed number of processes behind a queue of at most twice as many tasks.
+class Pool(Executor):
+    """What a job needs of its workers, wherever they are.
+
+    Attributes:
+        size: how many tasks are done at once.
+    """
+
+    size: int
+
+    def __init__(self, stop: SignalStop) -> None:
+        self._stop = stop
+
+    def wait(self, futures: Iterable[Future[T]], timeout_s: float | None = None) -> set[Future[T]]:
+        """Moves the work along until one of the futures is done, a signal comes, or time is up."""
+        watched = list(futures)
+        deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+        while not (done := {f for f in watched if f.done()}):
+            left_s = None if deadline_s is None else deadline_s - time.monotonic()
+            if (left_s is not None and left_s <= 0) or self._stop.signal_number is not None:
+                break
+            self._pump(left_s)
+        return done
+
+    @abstractmethod
+    def drain(self, timeout_s: float) -> None:
+        """Tells every worker to stop waiting, drops what is queued, lets what is in flight end."""
+
+    @abstractmethod
+    def _pump(self, timeout_s: float | None) -> None:
+        """Waits for one round of news from the workers and deals with it."""
+
+
+class LocalPool(Pool):
+    """Up to a number of processes behind a queue of at most twice as many tasks.
 
     Args:
-        workers: how many processes.
+        workers: how many processes; each is started when there is work for it.
         stop: readable once the run has to end; `submit` and `wait` return early then.
         on_death: told the name of a worker that died by itself.
     """
@@ -70,15 +105,13 @@ class LocalPool(Executor):
     def __init__(
         self, workers: int, stop: SignalStop, on_death: Callable[[str], None] = lambda name: None
     ) -> None:
-        self._stop = stop
+        super().__init__(stop)
         self._on_death = on_death
         self._queue: deque[_Task] = deque()
         self._started = 0
         self._told_to_stop = False
         self.size = workers
         self._workers: list[_Worker] = []
-        for _ in range(workers):
-            self._workers.append(self._start())
         stop.at_once = self.kill
 
     @property
@@ -95,19 +128,7 @@ class LocalPool(Executor):
         self._dispatch()
         return future
 
-    def wait(self, futures: Iterable[Future[T]], timeout_s: float | None = None) -> set[Future[T]]:
-        """Moves the work along until one of the futures is done, a signal comes, or time is up."""
-        watched = list(futures)
-        deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
-        while not (done := {f for f in watched if f.done()}):
-            left_s = None if deadline_s is None else deadline_s - time.monotonic()
-            if (left_s is not None and left_s <= 0) or self._stop.signal_number is not None:
-                break
-            self._pump(left_s)
-        return done
-
     def drain(self, timeout_s: float) -> None:
-        """Tells every worker to stop waiting, drops what is queued, lets what is in flight end."""
         for task in self._queue:
             task.future.cancel()
         self._queue.clear()
@@ -150,16 +171,23 @@ class LocalPool(Executor):
         return _Worker(name, process, ours)
 
     def _dispatch(self) -> None:
+        """Hands tasks to workers; the first one begins while the others are still being started."""
+        while self._queue and not self._told_to_stop and (worker := self._idle_worker()):
+            worker.task = self._queue.popleft()
+            # A worker that has just died: its sentinel says so in a moment, and what its task was.
+            with suppress(OSError):
+                worker.connection.send(worker.task.call)
+
+    def _idle_worker(self) -> _Worker | None:
         for worker in self._workers:
-            if worker.task is None and self._queue and not self._told_to_stop:
-                worker.task = self._queue.popleft()
-                try:
-                    worker.connection.send(worker.task.call)
-                except OSError:
-                    return  # it has just died; its sentinel says so in a moment
+            if worker.task is None:
+                return worker
+        if len(self._workers) == self.size:
+            return None
+        self._workers.append(self._start())
+        return self._workers[-1]
 
     def _pump(self, timeout_s: float | None, listen: bool = True) -> None:
-        """Waits for one round of news from the workers and deals with it."""
         sources: dict[object, _Worker] = {}
         for worker in self._workers:
             sources |= {worker.connection: worker, worker.process.sentinel: worker}
@@ -202,8 +230,6 @@ class LocalPool(Executor):
         self._on_death(worker.name)
         if worker.task is not None:
             self._requeue(worker.task, worker.name)
-        if not self._told_to_stop:
-            self._workers.append(self._start())
 
     def _requeue(self, task: _Task, name: str) -> None:
         task.deaths += 1
@@ -242,6 +268,7 @@ def _serve(connection: Connection, inherited: list[Connection], parent: int) -> 
     """A worker's life: one call after the other until it is told to go, or its parent dies."""
     global current_stop
     die_with(parent)
+    gc.freeze()  # what is shared with the parent stays so: a collection would write to all of it
     # The parent hears the signals, which a terminal sends to all, and decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -250,7 +277,7 @@ def _serve(connection: Connection, inherited: list[Connection], parent: int) -> 
     logging.getLogger().handlers[:] = [_Forward(connection)]
     current_stop = PipeStop(connection)
     while (call := _next(connection)) is not None:
-        connection.send(_outcome(call))
+        connection.send(outcome_of(call))
 
 
 def _next(connection: Connection) -> Callable[[], object] | None:
@@ -261,7 +288,8 @@ def _next(connection: Connection) -> Callable[[], object] | None:
     return call
 
 
-def _outcome(call: Callable[[], object]) -> tuple[object, BaseException | None]:
+def outcome_of(call: Callable[[], object]) -> tuple[object, BaseException | None]:
+    """(result, None) or (None, an error that can be sent): whoever asked is somewhere else."""
     try:
         return call(), None
     except (BatchError, SqlError) as exc:

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from batch.config import Config
+from batch import cluster
+from batch.config import LOCAL, Config
 from batch.gate import Gate, GateServer
 from batch.mangadex import MangaDex
 from batch.models import Summary
-from batch.pool import LocalPool
+from batch.pool import LocalPool, Pool
 from batch.progress import Progress
 from batch.stop import SignalStop
 from batch.worker import WorkerSettings, open_api
@@ -58,11 +59,10 @@ class Run:
     @contextmanager
     def crew(self, tasks: int) -> Iterator[Crew]:
         """Workers for so many tasks, and the Manager that keeps them within one budget."""
-        server = GateServer(new_gate(self.config))
+        server = self._serve_gate()
         try:
             settings = WorkerSettings(self.config, self.database_url, server.address)
-            size = min(self.config.workers, max(tasks, 1))
-            pool = LocalPool(size, self.stop, server.forget)
+            pool = self._hire(server, max(tasks, 1))
             try:
                 yield Crew(pool, settings)
             finally:
@@ -70,6 +70,16 @@ class Run:
                 pool.shutdown()
         finally:
             self._account(*server.close())
+
+    def _serve_gate(self) -> GateServer:
+        if self.config.executor == LOCAL:
+            return GateServer(new_gate(self.config))
+        return cluster.serve_gate(self.config, self.database_url)
+
+    def _hire(self, server: GateServer, tasks: int) -> Pool:
+        if self.config.executor == LOCAL:
+            return LocalPool(min(self.config.workers, tasks), self.stop, server.forget)
+        return cluster.ClusterPool(self.config.executor, tasks, self.stop, server.gate)
 
     def close(self) -> None:
         """Counts the requests of this process and closes its session."""
@@ -86,7 +96,7 @@ class Run:
 class Crew:
     """Workers, and what each task has to bring along."""
 
-    pool: LocalPool
+    pool: Pool
     settings: WorkerSettings
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import sql
 from batch import pool
-from batch.calls import Calls
+from batch.calls import Budget, Calls
 from batch.config import Config
 from batch.errors import BatchError
 from batch.gate import GateAddress, Turns
@@ -28,24 +29,27 @@ class WorkerSettings:
     gate: GateAddress
 
 
-def open_api(config: Config, turns: Turns, caller: str, stop: Stop) -> MangaDex:
-    """A client whose calls go through the run's gate and the host's budget."""
-    budget = HostBudget(config.api_url, config.rate_per_second, config.rate_burst)
+def open_api(
+    config: Config, turns: Turns, caller: str, stop: Stop, budget: Budget | None = None
+) -> MangaDex:
+    """A client whose calls go through the run's gate and a budget, by default the host's."""
+    budget = budget or HostBudget(config.api_url, config.rate_per_second, config.rate_burst)
     calls = Calls(turns, budget, caller, stop)
     return MangaDex(Session(config.api_url, config.api_key, calls), calls)
 
 
 class Worker:
-    """The resources of one worker process."""
+    """The resources of one worker: a process of this host's pool, or a thread on a cluster."""
 
-    def __init__(self, settings: WorkerSettings) -> None:
-        stop = pool.current_stop
-        if stop is None:
-            raise BatchError("this process is no worker")
-        name = multiprocessing.current_process().name
-        self.api = open_api(settings.config, settings.gate.connect(), name, stop)
-        self._url = settings.database_url
+    def __init__(self, api: MangaDex, database_url: str) -> None:
+        self.api = api
+        self._url = database_url
         self._connection: sql.Connection | None = None
+
+    def close(self) -> None:
+        self.api.close()
+        if self._connection is not None:
+            self._connection.close()
 
     @contextmanager
     def transaction(self) -> Iterator[sql.Connection]:
@@ -60,12 +64,32 @@ class Worker:
             yield self._connection
 
 
-_worker: Worker | None = None
+class _Here(threading.local):
+    """What a thread has: a process of the local pool has only one."""
+
+    worker: Worker | None = None
+
+
+_here = _Here()
+
+
+def employ(worker: Worker) -> None:
+    """Makes it the one that the tasks of this thread find."""
+    _here.worker = worker
 
 
 def this_worker(settings: WorkerSettings) -> Worker:
-    """The resources of this process, made at the first task."""
-    global _worker
-    if _worker is None:
-        _worker = Worker(settings)
-    return _worker
+    """The resources of this worker; in the local pool they are made at the first task."""
+    if _here.worker is None:
+        employ(_local_worker(settings))
+    assert _here.worker is not None
+    return _here.worker
+
+
+def _local_worker(settings: WorkerSettings) -> Worker:
+    stop = pool.current_stop
+    if stop is None:
+        raise BatchError("this process is no worker")
+    name = multiprocessing.current_process().name
+    api = open_api(settings.config, settings.gate.connect(), name, stop)
+    return Worker(api, settings.database_url)

@@ -14,7 +14,7 @@ import pytest
 
 from batch import host_budget
 from batch.errors import BatchError, SourceDown, Stopped
-from batch.host_budget import HostBudget, Spent
+from batch.host_budget import HostBudget, Pace, Spent
 
 URL = "http://127.0.0.1:1"
 
@@ -79,15 +79,11 @@ def test_slots_of_several_processes_keep_their_distance(folder: Path) -> None:
     assert min(spans) >= 1.02 * 16 / 50
 
 
-def test_of_five_a_second_the_sixth_leaves_more_than_a_second_after_the_first(
-    folder: Path,
-) -> None:
-    budget = HostBudget(URL, 5, directory=folder)
-    spent, moments = Spent(), []
+def test_of_five_a_second_the_sixth_leaves_more_than_a_second_after_the_first() -> None:
+    pace, spent, moments = Pace(5, 1), Spent(), []
     for _ in range(12):
-        moments.append(max(budget._due(spent), 100.0))
-        spent = budget._after_a_call(spent, moments[-1])
-    budget.close()
+        moments.append(max(pace.due(spent), 100.0))
+        spent = pace.after_a_call(spent, moments[-1])
     gaps = [later - earlier for earlier, later in pairwise(moments)]
     assert gaps == pytest.approx([0.184] * 4 + [0.284] + [0.184] * 4 + [0.284] + [0.184])
     assert moments[5] - moments[0] == pytest.approx(1.02)

@@ -1,0 +1,367 @@
+"""Runs on a real Dask cluster: a scheduler and workers as processes of their own on loopback."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sql
+from batch import cluster as cluster_module
+from batch import cluster_gate, config
+from batch.cluster_gate import ClusterGate, Slots
+from batch.gate import GateAddress, GateServer
+from batch.host_budget import EVENNESS
+from mangadex_sim import Simulator
+from mangahub import __version__
+from mangahub.env import Env, SettingError
+
+needs_dask = pytest.mark.skipif(
+    importlib.util.find_spec("distributed") is None,
+    reason="Dask is not installed: pip install 'mangahub-sync[dask]'",
+)
+ROOT = Path(__file__).resolve().parents[2]
+
+Batch = Callable[..., Any]
+Simulators = Callable[..., Simulator]
+Environment = Callable[..., dict[str, str]]
+StartProgram = Callable[..., subprocess.Popen[str]]
+
+
+class Cluster:
+    """A scheduler on a free port of loopback, and as many workers as a test wants."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._processes: list[subprocess.Popen[bytes]] = []
+        listing = folder / "scheduler.json"
+        self.scheduler = self._start("scheduler", "--port", "0", "--scheduler-file", str(listing))
+        wait_for(lambda: listing.exists() and listing.stat().st_size > 0)
+        self._address = str(json.loads(listing.read_text())["address"])
+
+    @property
+    def executor(self) -> str:
+        return self._address.replace("tcp://", "dask://")
+
+    def add_worker(self, threads: int = 1, folder: Path = ROOT) -> subprocess.Popen[bytes]:
+        """Starts a worker, which finds our packages in `folder`; see `await_workers`."""
+        options = ("--no-nanny", "--nthreads", str(threads), "--local-directory")
+        return self._start("worker", self._address, *options, str(self._folder), folder=folder)
+
+    def await_workers(self) -> None:
+        for log in self._folder.glob("worker-*.log"):
+            wait_for(lambda log=log: "Registered to" in log.read_text())  # type: ignore[misc]
+
+    def logs(self) -> str:
+        return "\n".join(log.read_text() for log in self._folder.glob("*.log"))
+
+    def close(self) -> None:
+        for process in self._processes:
+            process.kill()
+            process.wait(10)
+
+    def _start(self, role: str, *arguments: str, folder: Path = ROOT) -> subprocess.Popen[bytes]:
+        module = f"distributed.cli.dask_{role}"
+        command = [sys.executable, "-m", module, "--host", "127.0.0.1", "--no-dashboard"]
+        with (self._folder / f"{role}-{len(self._processes)}.log").open("wb") as log:
+            process = subprocess.Popen(
+                [*command, *arguments], cwd=folder, stdout=log, stderr=subprocess.STDOUT
+            )
+        self._processes.append(process)
+        return process
+
+
+def wait_for(condition: Callable[[], bool], timeout_s: float = 30) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def count(connection: sql.Connection, table: str = "manga") -> int:
+    row = connection.execute(f"SELECT count(*) FROM {table}".encode()).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def workers_connections(connection: sql.Connection) -> list[Any]:
+    query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'mangahub-batch worker'"
+    return connection.execute(f"{query} AND datname = current_database()").fetchall()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Two workers, one of them with two threads."""
+    running = Cluster(tmp_path_factory.mktemp("cluster"))
+    try:
+        running.add_worker()
+        running.add_worker(threads=2)
+        running.await_workers()
+        yield running
+    finally:
+        running.close()
+
+
+@needs_dask
+def test_a_run_on_a_cluster_stores_what_a_local_one_does_and_keeps_to_its_rate(
+    simulator: Simulators, batch: Batch, connection: sql.Connection, cluster: Cluster
+) -> None:
+    sim = simulator(titles=5000, latency_s=0.2)
+    env = {"EXECUTOR": cluster.executor, "RATE_PER_SECOND": "5"}
+    done = batch(sim, "initial-sync", "--count", "2500", "--json", **env)
+    assert done.code == 0, done.stderr
+    assert f"Workers are on a cluster executor={cluster.executor} threads=3" in done.stderr
+    assert (done.json["manga_new"], done.json["requests"]) == (2500, 25)
+    assert count(connection) == 2500
+    stats = sim.stats()
+    assert stats["by_status"] == {"200": 25}
+    assert stats["max_in_a_second"] <= 5
+    gaps = [later - earlier for earlier, later in pairwise(stats["arrivals"])]
+    assert sum(gaps) < len(gaps) / 5 * 1.15, "the budget is there to be used"
+
+
+@needs_dask
+def test_what_workers_log_is_in_the_programs_log_and_they_keep_nothing_of_a_run(
+    simulator: Simulators, batch: Batch, connection: sql.Connection, cluster: Cluster
+) -> None:
+    sim = simulator(titles=300, rate=0)
+    for mangadex_id in sim.title_ids(count=250):
+        connection.execute(
+            "INSERT INTO manga (slug, title, mangadex_id) VALUES (%s, %s, %s)",
+            [mangadex_id, "Not synced yet", mangadex_id],
+        )
+    sim.fail("title_number_where_text", count=1)
+    done = batch(sim, "metadata-refresh", "--json", EXECUTOR=cluster.executor)
+    assert done.code == 0, done.stderr
+    assert (done.json["manga_updated"], done.json["failed"]) == (249, 1)
+    assert "WARNING batch.jobs.metadata_refresh: A title cannot be stored" in done.stderr
+    wait_for(lambda: not workers_connections(connection))
+    assert "postgresql://" not in cluster.logs()
+
+
+@needs_dask
+def test_a_worker_that_is_killed_costs_nothing(
+    simulator: Simulators,
+    environment: Environment,
+    start_program: StartProgram,
+    connection: sql.Connection,
+    cluster: Cluster,
+) -> None:
+    victim = cluster.add_worker(threads=2)
+    cluster.await_workers()
+    sim = simulator(titles=3000, rate=0, latency_s=0.1)
+    # One call at a time: a turn that is not given back would hold up everything.
+    env = environment(sim, EXECUTOR=cluster.executor, RATE_PER_SECOND="20", RATE_CONCURRENCY="1")
+    process = start_program("batch", "initial-sync", "--count", "2000", "--json", env=env)
+    wait_for(lambda: count(connection, "sync_pages") >= 4)
+    victim.kill()
+    victim.wait(10)
+    stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == 0, stderr
+    assert json.loads(stdout)["manga_seen"] == 2000
+    assert count(connection) == 2000
+    assert sim.stats()["total"] <= 20 + 2
+
+
+@needs_dask
+def test_term_ends_it_between_two_pages(
+    simulator: Simulators,
+    environment: Environment,
+    start_program: StartProgram,
+    connection: sql.Connection,
+    cluster: Cluster,
+) -> None:
+    sim = simulator(titles=2000, rate=0, latency_s=0.2)
+    env = environment(sim, EXECUTOR=cluster.executor, RATE_PER_SECOND="10")
+    process = start_program("batch", "initial-sync", "--count", "1500", "--json", env=env)
+    wait_for(lambda: count(connection, "sync_pages") >= 2)
+    process.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    _, stderr = process.communicate(timeout=15)
+    assert time.monotonic() - began < 5
+    assert process.returncode == 128 + signal.SIGTERM, stderr
+    assert "Traceback" not in stderr
+    assert "stopped by signal 15" in stderr.splitlines()[-1]
+    # What was under way has been finished: every request that was made is a stored page.
+    assert count(connection, "sync_pages") == sim.stats()["total"]
+
+
+@needs_dask
+def test_a_program_that_is_killed_stops_its_workers_too(
+    simulator: Simulators,
+    environment: Environment,
+    start_program: StartProgram,
+    connection: sql.Connection,
+    cluster: Cluster,
+) -> None:
+    sim = simulator(titles=2000, rate=0)
+    env = environment(sim, EXECUTOR=cluster.executor, RATE_PER_SECOND="10")
+    process = start_program("batch", "initial-sync", "--count", "1500", env=env)
+    wait_for(lambda: count(connection, "sync_pages") >= 2)
+    process.kill()
+    process.wait(10)
+    wait_for(lambda: not workers_connections(connection), 10)
+    assert sim.stats()["total"] < 15
+
+
+@needs_dask
+def test_a_cluster_that_cannot_do_the_work_is_told_apart(
+    simulator: Simulators, batch: Batch, tmp_path: Path
+) -> None:
+    sim = simulator(titles=50)
+    poor = Cluster(tmp_path)
+    try:
+        without_workers = batch(sim, "initial-sync", "--json", EXECUTOR=poor.executor)
+        (tmp_path / "mangahub").mkdir()
+        (tmp_path / "mangahub" / "__init__.py").write_text('__version__ = "0.0.1"')
+        poor.add_worker(folder=tmp_path)
+        poor.await_workers()
+        of_another_version = batch(sim, "initial-sync", "--json", EXECUTOR=poor.executor)
+    finally:
+        poor.close()
+    assert without_workers.code == 75
+    assert without_workers.json["error"] == f"the cluster {poor.executor} has no workers"
+    assert of_another_version.code == 1
+    needed = f"needs mangahub-sync {__version__}, it has 0.0.1"
+    assert needed in of_another_version.json["error"]
+    assert sim.stats()["total"] == 0
+
+
+@needs_dask
+def test_a_scheduler_that_is_not_there_is_left_for_later(
+    simulator: Simulators, batch: Batch
+) -> None:
+    done = batch(simulator(titles=50), "initial-sync", "--json", EXECUTOR="dask://127.0.0.1:9")
+    assert done.code == 75
+    assert "the scheduler dask://127.0.0.1:9 cannot be reached" in done.json["error"]
+    assert len(done.stderr.splitlines()) == 1
+
+
+@needs_dask
+def test_a_scheduler_that_dies_ends_the_run_for_now(
+    simulator: Simulators,
+    environment: Environment,
+    start_program: StartProgram,
+    connection: sql.Connection,
+    tmp_path: Path,
+) -> None:
+    mortal = Cluster(tmp_path)
+    try:
+        mortal.add_worker()
+        mortal.await_workers()
+        env = environment(
+            simulator(titles=2000, rate=0), EXECUTOR=mortal.executor, RATE_PER_SECOND="10"
+        )
+        process = start_program("batch", "initial-sync", "--count", "1500", env=env)
+        wait_for(lambda: count(connection, "sync_pages") >= 1)
+        mortal.scheduler.kill()
+        began = time.monotonic()
+        _, stderr = process.communicate(timeout=30)
+    finally:
+        mortal.close()
+    assert process.returncode == 75, stderr
+    assert time.monotonic() - began < 15
+    assert f"the scheduler {mortal.executor}" in stderr.splitlines()[-1]
+    assert "Traceback" not in stderr
+
+
+@pytest.mark.parametrize(
+    "value", ["dask://", "dask://host", "dask://h:0", "dask://h:1/x", "tcp://h:1", "dask://u@h:1"]
+)
+def test_another_executor_is_refused(value: str) -> None:
+    with pytest.raises(SettingError, match="must be local or dask://host:port"):
+        config.load(Env({"MANGA_SYNC_EXECUTOR": value}))
+
+
+def test_without_dask_the_way_to_install_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "find_spec", lambda name: None)
+    with pytest.raises(SettingError, match=r"pip install 'mangahub-sync\[dask\]'"):
+        config.load(Env({"MANGA_SYNC_EXECUTOR": "dask://host:8786"}))
+
+
+@pytest.mark.parametrize(
+    ("url", "is_local"),
+    [
+        ("postgresql://mangahub@/mangahub?host=/run/postgresql", True),
+        ("postgresql:///mangahub", True),
+        ("postgresql://localhost/mangahub", True),
+        ("postgresql://127.0.0.1:5432/mangahub", True),
+        ("postgresql://database.example/mangahub", False),
+        ("postgresql:///mangahub?host=/run/postgresql,database.example", False),
+        ("postgresql:///mangahub?hostaddr=192.0.2.7", False),
+    ],
+)
+def test_a_database_of_this_host_alone_is_known(url: str, is_local: bool) -> None:
+    assert cluster_module.is_local(url) == is_local
+
+
+# --- the gate ----------------------------------------------------------------------------------
+
+
+def test_slots_are_counted_from_when_the_last_was_given_back() -> None:
+    slots = Slots(per_second=20, burst=1)
+    assert slots.enter("slow", 1)
+    assert not slots.enter("next", 0.1)
+    given_back = time.monotonic()
+    slots.leave("slow")
+    assert slots.enter("next", 1)
+    assert time.monotonic() - given_back >= EVENNESS / 20
+
+
+def test_slots_are_not_given_during_a_pause() -> None:
+    gate = ClusterGate(concurrency=1, per_second=1000, burst=1)
+    gate.pause(0.2)
+    assert 0 < gate.pause_left() <= 0.2
+    assert not gate.take_slot("a", 0.05)
+    assert gate.take_slot("a", 5)
+    assert gate.pause_left() <= 0
+
+
+def test_a_slot_whose_holder_hangs_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_gate, "SLOT_LEASE_S", 0.0)
+    slots = Slots(per_second=1000, burst=1)
+    assert slots.enter("hangs", 1)
+    assert slots.enter("next", 1)
+
+
+def test_nobody_is_let_in_after_the_end() -> None:
+    gate = ClusterGate(concurrency=1, per_second=1000, burst=1)
+    assert not gate.wait_end(0)
+    gate.end()
+    assert gate.wait_end(0)
+    assert not gate.enter("a", 1)
+    assert not gate.take_slot("a", 1)
+
+
+def test_what_a_caller_holds_comes_back_when_its_connection_closes() -> None:
+    server = GateServer(ClusterGate(concurrency=1, per_second=1000, burst=1), ("127.0.0.1", 0))
+    try:
+        hold_all(server.address)
+        waiting = server.address.connect()
+        assert waiting.enter("next", 5)
+        assert waiting.take_slot("next", 5)  # type: ignore[attr-defined]
+    finally:
+        server.close()
+
+
+def hold_all(address: GateAddress) -> None:
+    """In a thread, whose connection ends with it."""
+
+    def hold() -> None:
+        gate = address.connect()
+        assert gate.enter("gone", 5)
+        assert gate.take_slot("gone", 5)  # type: ignore[attr-defined]
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    thread.join(10)
