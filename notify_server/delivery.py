@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from notify_server.auth import Address
+from notify_server.burst import SLOTS
 from notify_server.notice import Notice
 from notify_server.registry import Client, Flight, Registry, Replay
 from notify_server.snapshot import Snapshot
@@ -40,7 +40,16 @@ _ROW = struct.Struct(">q16s")
 _MAX_QUEUEING_S = 0.25
 _QUIET_S = 0.1
 
-Send = Callable[[bytes, Address], bool]
+
+
+class Outgoing(Protocol):
+    """Where datagrams are collected until they are sent together."""
+
+    def __len__(self) -> int: ...
+
+    def add(self, datagram: bytes, name: bytes) -> None: ...
+
+    def flush(self) -> list[int]: ...
 
 
 class Rows(Protocol):
@@ -95,11 +104,13 @@ class Congestion:
 class Delivery:
     """Sends notifications to clients and follows them until they are acknowledged."""
 
-    def __init__(self, registry: Registry, ledger: Rows, send: Send, stats: Stats) -> None:
+    def __init__(self, registry: Registry, ledger: Rows, burst: Outgoing, stats: Stats) -> None:
         self._registry = registry
         self._ledger = ledger
-        self._send = send
+        self._burst = burst
         self._stats = stats
+        # Clients without ACK in the burst, by their place in it.
+        self._plain: list[tuple[int, Client, int]] = []
         self._congestion = Congestion()
         self._fanouts: deque[Fanout] = deque()
         self._resends: deque[tuple[Client, Flight]] = deque()
@@ -141,6 +152,7 @@ class Delivery:
         for id, user in _ROW.iter_unpack(fanout.rows[fanout.position : end]):
             for client in self._registry.of(user):
                 self._deliver(client, id, fanout.notice, fanout.xid, now)
+        self._flush_burst()
         if fanout.notice.received is not None and self._stats.sent > before:
             self._stats.to_send.observe(now - fanout.notice.received, self._stats.sent - before)
         fanout.position = end
@@ -184,20 +196,34 @@ class Delivery:
             flight = Flight(id, notice, now)
             client.in_flight[id] = flight
             self._schedule(client, flight)
-        was_sent = self._transmit(client, id, notice)
-        if client.ack or not was_sent:
+        self._put_out(client, id, notice)
+        if not client.ack:
+            self._plain.append((len(self._burst) - 1, client, id))
+
+    def _put_out(self, client: Client, id: int, notice: Notice) -> None:
+        if len(self._burst) == SLOTS:
+            self._flush_burst()
+        datagram = b"%b%d%b%b" % (notice.head, id, notice.tail, client.suffix)
+        self._burst.add(datagram, client.name)
+
+    def _flush_burst(self) -> None:
+        """Sends what was collected; what went to clients without ACK is read now."""
+        count = len(self._burst)
+        if not count:
             return
+        failed = self._burst.flush()
+        self._stats.sent += count - len(failed)
+        self._stats.send_errors += len(failed)
+        for place, client, id in self._plain:
+            if place not in failed:
+                self._settle_plain(client, id)
+        self._plain.clear()
+
+    def _settle_plain(self, client: Client, id: int) -> None:
         if client.replay is not None:
             client.replay.settled.add(id)
         if not self._registry.has_acknowledging(client.user):
             self._read.append(id)
-
-    def _transmit(self, client: Client, id: int, notice: Notice) -> bool:
-        datagram = b"%b%d%b%b" % (notice.head, id, notice.tail, client.suffix)
-        was_sent = self._send(datagram, client.address)
-        if was_sent:
-            self._stats.sent += 1
-        return was_sent
 
     # --- ACKs and retransmission ---------------------------------------------------------------
 
@@ -259,8 +285,9 @@ class Delivery:
                 continue
             flight.tries += 1
             self._stats.retransmitted += 1
-            self._transmit(client, flight.id, flight.notice)
+            self._put_out(client, flight.id, flight.notice)
             self._schedule(client, flight)
+        self._flush_burst()
 
     def drop(self, client: Client) -> None:
         """Forgets the client; what it has not acknowledged stays unread."""
@@ -335,6 +362,7 @@ class Delivery:
             self.queued -= 1
             self._launch(client, id, notice, now)
             room -= 1
+        self._flush_burst()
         if client.replay is not None:
             self._advance(client, client.replay, now)
         elif client.is_behind and not client.queue:

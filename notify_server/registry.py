@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from notify_server.auth import Address
+from notify_server.burst import raw_address
 from notify_server.notice import Notice, suffix
 from notify_server.snapshot import Snapshot
 
@@ -58,6 +59,7 @@ class Client:
         is_behind: it had to be skipped; the database has to be asked again.
         snapshot: of the last replay's query; None where there has been none.
         generation: of the key that it proved to hold.
+        name: the address as the kernel has it.
         fastest_ack: the shortest time in seconds from a notification to its ACK.
     """
 
@@ -70,6 +72,7 @@ class Client:
         "is_behind",
         "is_gone",
         "last_seen",
+        "name",
         "queue",
         "replay",
         "session",
@@ -80,6 +83,7 @@ class Client:
 
     def __init__(self, address: Address, user: bytes, proved: bool, ack: bool, now: float) -> None:
         self.address = address
+        self.name = raw_address(address)
         self.user = user
         self.session = secrets.token_hex(16) if proved else None
         self.suffix = suffix(self.session)

@@ -16,13 +16,15 @@ from typing import NamedTuple, Protocol
 
 from notify_server import protocol
 from notify_server.auth import Address, Cookies
-from notify_server.delivery import Delivery, Send
+from notify_server.delivery import Delivery
 from notify_server.protocol import CLIENT_TTL_S, Ack, Ping, Subscribe, Unsubscribe
 from notify_server.registry import MAX_CLIENTS, Client, Registry, Replay
 from notify_server.snapshot import Snapshot
 from notify_server.stats import Stats
 
 log = logging.getLogger(__name__)
+
+Send = Callable[[bytes, Address], object]
 
 MAX_CANDIDATES = 20_000
 REFUSED = ("bad_proof", "unknown user, or the proof does not fit")

@@ -6,7 +6,6 @@ it. Between portions of sends it reads what has arrived, so that ACKs never wait
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import select
@@ -18,6 +17,7 @@ from pathlib import Path
 from time import monotonic
 
 from notify_server.auth import Address, Cookies
+from notify_server.burst import Burst
 from notify_server.delivery import PORTION_INTERVAL_S, Delivery
 from notify_server.errors import PortTaken
 from notify_server.ledger import Ledger
@@ -36,7 +36,6 @@ _READS_IDLE, _READS_BUSY, _READS_FULL, _READS_ALL = 256, 16, 256, 20_000
 _KERNEL_BYTES = 1_280
 _MARK_INTERVAL_S = 0.02
 _SWEEP_INTERVAL_S = 1.0
-_BLOCKED_MS = 50
 _GATHER_S, _GATHER_MS = 0.001, 1
 
 
@@ -101,7 +100,7 @@ class UdpServer:
         self._most_unread = max(_SENDS_PER_TURN, buffer // _KERNEL_BYTES // 2)
         self._sent_when_empty = 0
         self.registry = Registry()
-        self.delivery = Delivery(self.registry, ledger, self._send, stats)
+        self.delivery = Delivery(self.registry, ledger, Burst(sock), stats)
         self.subscriptions = Subscriptions(
             self.registry, self.delivery, ledger, cookies, self._send, stats, legacy
         )
@@ -235,31 +234,18 @@ class UdpServer:
             except Exception:
                 log.exception("A call of another thread failed")
 
-    def _send(self, datagram: bytes, address: Address) -> bool:
-        """Sends now; False where the system would not take it. One client disturbs no other."""
-        try:
-            self._socket.sendto(datagram, address)
-            return True
-        except BlockingIOError:
-            return self._send_when_writable(datagram, address)
-        except OSError as exc:
-            self._stats.send_errors += 1
-            log.debug("Sending failed address=%s reason=%s", address[0], exc)
-            # A refusal belongs to an earlier datagram, perhaps another client's; sent it was not.
-            if exc.errno == errno.ECONNREFUSED:
-                return self._send_when_writable(datagram, address)
-            return False
-
-    def _send_when_writable(self, datagram: bytes, address: Address) -> bool:
-        poller = select.poll()
-        poller.register(self._socket, select.POLLOUT)
-        poller.poll(_BLOCKED_MS)
-        try:
-            self._socket.sendto(datagram, address)
-            return True
-        except OSError:
-            self._stats.send_errors += 1
-            return False
+    def _send(self, datagram: bytes, address: Address) -> None:
+        """An answer to one client; if it cannot be sent, the client asks again."""
+        for _ in range(2):
+            try:
+                self._socket.sendto(datagram, address)
+                return
+            except ConnectionRefusedError:  # belongs to an earlier datagram: once more
+                continue
+            except OSError as exc:
+                log.debug("Sending failed address=%s reason=%s", address[0], exc)
+                break
+        self._stats.send_errors += 1
 
     # --- figures -------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ import struct
 from typing import Any
 
 from notify_server.auth import Address
+from notify_server.burst import SLOTS, cooked_address
 from notify_server.delivery import WINDOW, Delivery, Fanout
 from notify_server.notice import make_notice
 from notify_server.registry import Client, Registry, Replay
@@ -36,19 +37,31 @@ class Rows:
 class Scene:
     """A delivery with clients, and everything that it sends."""
 
+    refusing = False
+
     def __init__(self) -> None:
         self.sent: list[tuple[float, Address, int]] = []
+        self.collected: list[tuple[float, Address, int]] = []
         self.now = 1000.0
         self.rows = Rows()
         self.registry = Registry()
         self.stats = Stats()
-        self.delivery = Delivery(self.registry, self.rows, self._send, self.stats)
+        self.delivery = Delivery(self.registry, self.rows, self, self.stats)
         self.asked: list[Client] = []
         self.delivery.request_unread = self._ask
 
-    def _send(self, datagram: bytes, address: Address) -> bool:
-        self.sent.append((self.now, address, json.loads(datagram)["id"]))
-        return True
+    def __len__(self) -> int:
+        return len(self.collected)
+
+    def add(self, datagram: bytes, name: bytes) -> None:
+        assert len(self.collected) < SLOTS
+        self.collected.append((self.now, cooked_address(name), json.loads(datagram)["id"]))
+
+    def flush(self) -> list[int]:
+        count = len(self.collected)
+        self.sent += [] if self.refusing else self.collected
+        self.collected.clear()
+        return list(range(count)) if self.refusing else []
 
     def _ask(self, client: Client) -> None:
         client.replay = Replay()
@@ -222,3 +235,15 @@ def test_a_dropped_client_gives_back_what_it_held() -> None:
     scene.pass_time(20)
     assert len(scene.sent) == WINDOW
     assert scene.delivery.is_idle
+
+
+def test_what_could_not_be_sent_to_a_client_without_ack_stays_unread() -> None:
+    scene = Scene()
+    client = scene.client(ack=False)
+    scene.refusing = True
+    scene.push(1, to=client)
+    scene.refusing = False
+    scene.push(2, to=client)
+    scene.delivery.flush_marks()
+    assert scene.rows.read == [2]
+    assert scene.stats.send_errors == 1

@@ -1,0 +1,62 @@
+"""Many datagrams with one call, over real sockets."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from notify_server.burst import SLOTS, Burst, cooked_address, raw_address
+
+
+@pytest.fixture(params=["127.0.0.1", "::1"])
+def sockets(request: pytest.FixtureRequest) -> Iterator[tuple[socket.socket, socket.socket]]:
+    family = socket.AF_INET6 if ":" in request.param else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as one:
+        with socket.socket(family, socket.SOCK_DGRAM) as two:
+            for sock in (one, two):
+                sock.bind((request.param, 0))
+                sock.settimeout(5)
+            yield one, two
+
+
+@pytest.mark.parametrize("has_sendmmsg", [True, False])
+def test_datagrams_arrive_whole_and_in_order(
+    sockets: tuple[socket.socket, socket.socket], has_sendmmsg: bool
+) -> None:
+    sender, receiver = sockets
+    burst = Burst(sender)
+    if not has_sendmmsg:
+        burst._sendmmsg = None
+    name = raw_address(receiver.getsockname())
+    for round in range(3):
+        bodies = [f"{round} {n} ".encode() * n for n in range(SLOTS)]
+        for body in bodies:
+            burst.add(body, name)
+        assert len(burst) == SLOTS
+        assert burst.flush() == []
+        assert [receiver.recv(2000) for _ in bodies] == bodies
+    assert burst.flush() == []
+
+
+def test_one_that_cannot_be_sent_does_not_stop_the_others(
+    sockets: tuple[socket.socket, socket.socket],
+) -> None:
+    sender, receiver = sockets
+    burst = Burst(sender)
+    good = raw_address(receiver.getsockname())
+    bad = good[:2] + b"\0\0" + good[4:]  # port 0
+    for n, name in enumerate((bad, good, bad, good, bad)):
+        burst.add(b"%d" % n, name)
+    assert burst.flush() == [0, 2, 4]
+    assert [receiver.recv(100) for _ in range(2)] == [b"1", b"3"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [("127.0.0.1", 1), ("255.1.2.3", 65535), ("::1", 8082, 0, 0), ("fe80::1", 5, 0, 3),
+     ("::ffff:127.0.0.1", 5, 7, 0)],
+)
+def test_addresses_survive_both_ways(address: tuple[str, int]) -> None:
+    assert cooked_address(raw_address(address)) == address
