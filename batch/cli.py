@@ -7,8 +7,10 @@ sysexits.h) · 128 + N stopped by signal N.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import logging
+import sys
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -30,6 +32,8 @@ Command = Callable[[commands.Context], commands.Report]
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
     arguments = _parser().parse_args(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a title in a terminal without UTF-8
     log.configure()
     try:
         env = Env()
@@ -64,7 +68,7 @@ def _failure(exc: Exception) -> commands.Report:
 def _print(report: commands.Report, as_json: bool) -> None:
     """With --json the last line of stdout is one object; without, the text for people."""
     if as_json:
-        print(json.dumps(report.data, ensure_ascii=False, default=str), flush=True)
+        print(json.dumps(report.data, default=str), flush=True)
     elif report.text:
         print(report.text, flush=True)
 
@@ -73,8 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="mangahub-batch",
         description="Keeps a MangaHub catalogue in step with MangaDex: one job, then exit.",
-        epilog="Settings come from the environment; see the README. Exit codes: 0 done, 1 failed,"
-        " 2 bad usage or configuration, 75 try again later, 128+N stopped by signal N.",
+        epilog="Settings come from the environment; see docs/operations.md. Exit codes: 0 done,"
+        " 1 failed, 2 bad usage or configuration, 75 try again later, 128+N stopped by signal N.",
     )
     parser.add_argument("--version", action="version", version=__version__)
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

@@ -8,13 +8,14 @@ API's documentation (https://api.mangadex.org/docs/) and its OpenAPI description
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
+from typing import TypeVar
 from uuid import UUID
 
 from batch.errors import ExtractionError
-from batch.models import Chapter, JsonObject, Manga
+from batch.models import Chapter, JsonObject, Manga, Rejected
 
 COVERS_URL = "https://uploads.mangadex.org/covers"
 MAX_TITLE = 2_000  # characters; the longest real ones have some 300
@@ -23,6 +24,8 @@ MAX_KEY = 200
 STATUSES = frozenset({"ongoing", "completed", "hiatus", "cancelled"})
 # The group that old imports carry where there was none.
 NO_GROUP = UUID("00e03853-1b96-4f41-9542-c71b8692033b")
+
+Entity = TypeVar("Entity", Manga, Chapter)
 
 _UUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _DECIMAL = re.compile(r"\d{1,8}(\.\d{1,20})?", re.ASCII)
@@ -57,6 +60,25 @@ def chapter(entity: JsonObject) -> Chapter:
         return _chapter(entity)
     except _Fault as exc:
         raise ExtractionError(label, str(exc)) from None
+
+
+def each(
+    read: Callable[[JsonObject], Entity], entities: Iterable[JsonObject]
+) -> tuple[list[Entity], list[Rejected]]:
+    """Reads a page's entities with `manga` or `chapter`, and says of each unusable one why."""
+    found: list[Entity] = []
+    rejected: list[Rejected] = []
+    for entity in entities:
+        try:
+            found.append(read(entity))
+        except ExtractionError as exc:
+            rejected.append(Rejected(exc.mangadex_id, exc.reason))
+    return found, rejected
+
+
+def is_id(text: str) -> bool:
+    """Whether a rejected entity can be asked for again: some came without an id."""
+    return bool(_UUID.fullmatch(text))
 
 
 def plain_decimal(text: str | None) -> Decimal | None:

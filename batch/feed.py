@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from batch import extract
 from batch.config import CONTENT_RATINGS
 from batch.errors import SourceDown
 from batch.mangadex import MangaDex
 from batch.models import Chapter, Page, Rejected
-from batch.news import read_chapters
 
 PAGE = 500
 LAST_OFFSET = 9_500  # the API pages no further
@@ -33,7 +33,7 @@ class Feed:
     is_whole: bool = False
 
     def take_in(self, page: Page) -> list[Chapter]:
-        chapters, rejected = read_chapters(page.entities)
+        chapters, rejected = extract.each(extract.chapter, page.entities)
         self.chapters += chapters
         self.rejected += rejected
         self.is_whole = page.offset + PAGE >= page.total

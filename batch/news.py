@@ -16,11 +16,10 @@ from uuid import UUID
 
 import psycopg
 
-from batch import chapters, decide, events, extract, outbox, state
+from batch import chapters, decide, events, outbox, state
 from batch.config import Config
 from batch.decide import Claim, Plan, Rules, Title
-from batch.errors import ExtractionError
-from batch.models import Chapter, Event, JsonObject, Rejected
+from batch.models import Chapter, Event, Rejected
 from batch.storage import take_turn
 from sql import Connection, is_down
 
@@ -49,18 +48,6 @@ class News:
 def rules_of(config: Config) -> Rules:
     """What of the settings decides about news."""
     return Rules(frozenset(config.languages), config.blocked_groups, config.blocked_uploaders)
-
-
-def read_chapters(entities: Iterable[JsonObject]) -> tuple[list[Chapter], list[Rejected]]:
-    """Extracts a page's chapters, and says of each that cannot be used why."""
-    found: list[Chapter] = []
-    rejected: list[Rejected] = []
-    for entity in entities:
-        try:
-            found.append(extract.chapter(entity))
-        except ExtractionError as exc:
-            rejected.append(Rejected(exc.mangadex_id, exc.reason))
-    return found, rejected
 
 
 def record_refused(

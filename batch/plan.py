@@ -58,7 +58,13 @@ class PageOutcome:
 
 
 class Plan(Protocol):
-    """What the job needs to know of either plan."""
+    """What the job needs to know of either plan.
+
+    Attributes:
+        seen: the ids of all titles so far.
+    """
+
+    seen: set[str]
 
     def next(self) -> PageRequest | None:
         """The next page to ask for; None while that depends on pages that are under way."""

@@ -147,7 +147,8 @@ def _is_due(why: dict[str, object], now: datetime) -> bool:
         last_at = datetime.fromisoformat(str(why.get("last_at")))
     except ValueError:
         return True
-    return now >= last_at + min(FIRST_GAP * 2 ** min(attempts - PATIENT_FROM, 16), LONGEST_GAP)
+    gap = FIRST_GAP * (1 << min(attempts - PATIENT_FROM, 16))
+    return now >= last_at + min(gap, LONGEST_GAP)
 
 
 def rejected_ids(connection: Connection, sync_type: str) -> list[str]:

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 import requests
 
 import sql
-from batch.jobs.initial_sync import read_titles
+from batch import extract
 from batch.storage import store_manga
 from bench.harness import (
     ROOT,
@@ -118,7 +118,7 @@ def timed_skip(url: str) -> float:
 
 
 def store_once(url: str) -> float:
-    mangas, _ = read_titles(pages(1)[0])
+    mangas, _ = extract.each(extract.manga, pages(1)[0])
     with sql.connect(url) as connection:
         began_s = time.monotonic()
         with connection.transaction():
@@ -130,7 +130,7 @@ def speeds(server_url: str) -> list[list[str]]:
     """Rows a second in one process, and what the API's 500 titles a second take of it."""
     entities = pages(50)
     began_s = time.monotonic()
-    extracted = [read_titles(page)[0] for page in entities]
+    extracted = [extract.each(extract.manga, page)[0] for page in entities]
     extraction_s = time.monotonic() - began_s
     url = new_database(server_url, "bench")
     with sql.connect(url) as connection:

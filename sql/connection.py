@@ -90,7 +90,7 @@ def _reason(exc: Exception, url: str) -> str:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turns a lost connection, a full disk and a read-only server into this package's errors.
+    """Turns a lost connection, a deadlock and a database that cannot store into our errors.
 
     Other errors of psycopg pass: they speak of the statement, and its author reacts to them.
     """
@@ -98,6 +98,8 @@ def translated() -> Iterator[None]:
         yield
     except (errors.DiskFull, errors.ReadOnlySqlTransaction) as exc:
         raise DatabaseUnwritable(f"the database cannot store: {_first_line(exc)}") from exc
+    except (errors.DeadlockDetected, errors.SerializationFailure) as exc:
+        raise DatabaseDown(f"another program was in the way: {_first_line(exc)}") from exc
     except psycopg.Error as exc:
         if not is_down(exc):
             raise

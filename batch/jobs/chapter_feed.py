@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from batch import chapters, decide, news, state
+from batch import chapters, decide, extract, news, state
 from batch.cursors import read_cursor, write_cursor
 from batch.decide import Plan, Rules, Title
 from batch.errors import Banned, RequestRefused, SourceDown
@@ -95,7 +95,7 @@ def _walk_back(run: Run, since: datetime, before: tuple[datetime | None, object]
         )
         if not page.entities and offset < walk.total:
             raise SourceDown(f"the list of chapters broke off at {offset:,} of {walk.total:,}")
-        found, rejected = news.read_chapters(page.entities)
+        found, rejected = extract.each(extract.chapter, page.entities)
         walk.total = page.total
         walk.rejected += rejected
         _collect(walk, found, since, run.started_at)

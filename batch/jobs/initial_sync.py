@@ -10,15 +10,15 @@ that completes empties it and remembers how much it covered.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
 from batch import extract, pages, state
-from batch.errors import Banned, ExtractionError, SourceDown
-from batch.models import JsonObject, Manga, Page, Rejected
+from batch.errors import Banned, SourceDown
+from batch.models import Manga, Page, Rejected
 from batch.pages import INITIAL_SYNC
 from batch.plan import PAGE, AllPlan, CountPlan, PageOutcome, PageRequest, Plan
 from batch.run import Crew, Run
@@ -54,7 +54,7 @@ def run(run: Run) -> None:
     count = None if run.full else run.limit or run.config.initial_count
     before = state.read(run.connection, INITIAL_SYNC)
     due = state.due_rejected(run.connection, INITIAL_SYNC, run.started_at)
-    refused = [text for text in due if is_id(text)]
+    refused = [text for text in due if extract.is_id(text)]
     if run.force or not covers(before.metadata.get("covered"), count):
         _import(run, count, refused)
     elif refused:
@@ -73,14 +73,6 @@ def covers(covered: object, count: int | None) -> bool:
     return covered.get("all") is True or enough
 
 
-def is_id(text: str) -> bool:
-    """Whether a rejected entity can be asked for again: some came without an id."""
-    try:
-        return str(UUID(text)) == text
-    except ValueError:
-        return False
-
-
 def _import(run: Run, count: int | None, refused: list[str]) -> None:
     plan = AllPlan() if count is None else CountPlan(count, run.config.initial_order)
     scope = f"{'all' if count is None else 'top'}:{','.join(run.config.content_ratings)}"
@@ -90,11 +82,14 @@ def _import(run: Run, count: int | None, refused: list[str]) -> None:
     if known:
         log.info("Going on where an earlier run stopped pages=%d", len(known))
     else:
-        _note_start(run)
+        _begin_anew(run)
     with run.crew(_tasks(count)) as crew:
         _retry_refused(crew, run, refused)
         _follow_plan(crew, run, plan, known, scope)
     covered: dict[str, object] = {"all": True} if count is None else {"count": count}
+    if not plan.seen:
+        log.warning("The source lists no titles at all; this run does not count as an import")
+        covered = {}
     with run.connection.transaction():
         pages.forget(run.connection)
         # Nothing is left to go on from.
@@ -107,10 +102,16 @@ def _import_again(run: Run, refused: list[str]) -> None:
         _retry_refused(crew, run, refused)
 
 
-def _note_start(run: Run) -> None:
-    """The moment from which `new-manga-poll` looks for new titles."""
-    started_at = run.started_at.isoformat()
+def _begin_anew(run: Run) -> None:
+    """Notes the moment from which `new-manga-poll` looks for new titles: that of the first run.
+
+    Entities without an id cannot be asked for again; those still there will be met again.
+    """
+    before = state.read(run.connection, INITIAL_SYNC)
+    started_at = before.metadata.get("started_at") or run.started_at.isoformat()
     state.move_cursor(run.connection, INITIAL_SYNC, None, started_at=started_at)
+    nameless = [text for text in state.rejected_in(before.metadata) if not extract.is_id(text)]
+    state.clear_rejected(run.connection, INITIAL_SYNC, nameless)
 
 
 def _tasks(count: int | None) -> int:
@@ -200,7 +201,7 @@ def store_page(settings: WorkerSettings, scope: str, request: PageRequest) -> Pa
         ratings=settings.config.content_ratings,
         created_since=request.since,
     )
-    mangas, rejected = read_titles(page.entities)
+    mangas, rejected = extract.each(extract.manga, page.entities)
     with worker.transaction() as connection:
         result = _store(connection, mangas, rejected)
         outcome = _outcome(page, mangas, result)
@@ -212,23 +213,11 @@ def store_ids(settings: WorkerSettings, ids: tuple[UUID, ...]) -> PageReport:
     """In a worker: asks once more for titles that could not be stored."""
     worker = this_worker(settings)
     page = worker.api.list_manga(ids=ids, limit=len(ids))
-    mangas, rejected = read_titles(page.entities)
+    mangas, rejected = extract.each(extract.manga, page.entities)
     with worker.transaction() as connection:
         result = _store(connection, mangas, rejected)
         state.clear_rejected(connection, INITIAL_SYNC, _stored_ids(result))
     return _report(_outcome(page, mangas, result), result)
-
-
-def read_titles(entities: Iterable[JsonObject]) -> tuple[list[Manga], list[Rejected]]:
-    """Extracts a page's titles, and says of each that cannot be used why."""
-    mangas: list[Manga] = []
-    rejected: list[Rejected] = []
-    for entity in entities:
-        try:
-            mangas.append(extract.manga(entity))
-        except ExtractionError as exc:
-            rejected.append(Rejected(exc.mangadex_id, exc.reason))
-    return mangas, rejected
 
 
 def _store(
@@ -248,7 +237,7 @@ def _stored_ids(result: StoreResult) -> list[str]:
 
 
 def _outcome(page: Page, mangas: Sequence[Manga], result: StoreResult) -> PageOutcome:
-    refused = [item.mangadex_id for item in result.rejected if is_id(item.mangadex_id)]
+    refused = [item.mangadex_id for item in result.rejected if extract.is_id(item.mangadex_id)]
     last = max((manga.created_at for manga in mangas), default=None)
     return PageOutcome((*_stored_ids(result), *refused), page.total, last)
 

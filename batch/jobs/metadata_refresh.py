@@ -17,8 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
-from batch import events, outbox, state
-from batch.jobs.initial_sync import read_titles
+from batch import events, extract, outbox, state
 from batch.mangadex import MangaDex
 from batch.models import Event, Manga, Rejected
 from batch.run import Run
@@ -146,7 +145,7 @@ def ask(api: MangaDex, group: Group) -> Answer:
         RequestRefused, SourceDown, Stopped.
     """
     page = api.list_manga(ids=group.ids, limit=len(group.ids))
-    answer = Answer(*read_titles(page.entities))
+    answer = Answer(*extract.each(extract.manga, page.entities))
     listed = {str(manga.mangadex_id) for manga in answer.mangas}
     listed |= {item.mangadex_id for item in answer.rejected}
     for mangadex_id in group.ids:
@@ -157,7 +156,7 @@ def ask(api: MangaDex, group: Group) -> Answer:
         if entity is None:
             answer.missing.append(mangadex_id)
             continue
-        mangas, rejected = read_titles([entity])
+        mangas, rejected = extract.each(extract.manga, [entity])
         answer.mangas += mangas
         answer.rejected += rejected
     return answer

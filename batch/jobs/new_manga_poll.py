@@ -15,10 +15,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from batch import events, outbox, state
+from batch import events, extract, outbox, state
 from batch.cursors import read_cursor, write_cursor
 from batch.errors import SourceDown
-from batch.jobs.initial_sync import is_id, read_titles
 from batch.models import Manga, Page, Rejected, Summary
 from batch.run import Run
 from batch.storage import read_manga, store_manga, take_turn
@@ -141,7 +140,7 @@ def _first_moment(run: Run) -> datetime:
 
 def _take_in(run: Run, place: Place, page: Page) -> datetime:
     """Stores a page, its events and the cursor; returns the newest createdAt of the page."""
-    mangas, rejected = read_titles(page.entities)
+    mangas, rejected = extract.each(extract.manga, page.entities)
     moments = [manga.created_at for manga in mangas]
     wanted = [manga for manga in mangas if place.floor is None or manga.created_at >= place.floor]
     place.move_to(moments)
@@ -161,11 +160,11 @@ def _take_in(run: Run, place: Place, page: Page) -> datetime:
 def _retry_refused(run: Run) -> None:
     """Asks once more for titles that could not be stored: the cursor has passed them."""
     due = state.due_rejected(run.connection, NEW_MANGA_POLL, run.started_at)
-    refused = [UUID(text) for text in due if is_id(text)]
+    refused = [UUID(text) for text in due if extract.is_id(text)]
     for start in range(0, len(refused), PAGE):
         ids = refused[start : start + PAGE]
         page = run.api.list_manga(ids=ids, limit=len(ids))
-        mangas, rejected = read_titles(page.entities)
+        mangas, rejected = extract.each(extract.manga, page.entities)
         with run.connection.transaction():
             done = _store_unknown(run, mangas, rejected, len(page.entities))
             state.clear_rejected(run.connection, NEW_MANGA_POLL, [str(key) for key in done])

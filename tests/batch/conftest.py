@@ -11,6 +11,7 @@ import pytest
 from batch.session import Session
 from mangadex_sim import Simulator
 from tests.batch.raw_server import Departures, Handler, RawServer
+from tests.budget import forget_budget
 
 
 @pytest.fixture
@@ -19,7 +20,10 @@ def simulator() -> Iterator[Callable[..., Simulator]]:
     with ExitStack() as stack:
 
         def start(**settings: Any) -> Simulator:
-            return stack.enter_context(Simulator(**settings))
+            sim = stack.enter_context(Simulator(**settings))
+            forget_budget(sim)  # of an earlier one that had this port
+            stack.callback(forget_budget, sim)
+            return sim
 
         yield start
 

@@ -7,14 +7,13 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import sql
-from batch import host_budget
 from mangadex_sim import Simulator
+from tests.budget import forget_budget
 
 Batch = Callable[..., Any]
 Simulators = Callable[..., Simulator]
@@ -115,6 +114,27 @@ def hidden_titles(sim: Simulator) -> int:
         return int(answer.json()["total"])
 
     return total("pornographic")
+
+
+def test_a_source_without_titles_does_not_count_as_imported(
+    simulator: Simulators, batch: Batch
+) -> None:
+    sim = simulator(titles=0, rate=0)
+    done = batch(sim, "initial-sync", "--all", "--json")
+    assert (done.code, done.json["status"], done.json["manga_seen"]) == (0, "completed", 0)
+    sim.add_titles(3, contentRating="safe")
+    assert batch(sim, "initial-sync", "--all", "--json").json["manga_new"] == 3
+
+
+def test_new_titles_count_from_the_first_import_on(
+    simulator: Simulators, batch: Batch, connection: sql.Connection
+) -> None:
+    sim = simulator(titles=20, rate=0)
+    query = "SELECT metadata->>'started_at' FROM sync_state WHERE sync_type = 'initial_sync'"
+    assert batch(sim, "initial-sync", "--count", "5").code == 0
+    first = rows(connection, query)
+    assert batch(sim, "initial-sync", "--count", "10").code == 0
+    assert rows(connection, query) == first
 
 
 def test_it_can_be_switched_off(simulator: Simulators, batch: Batch) -> None:
@@ -406,7 +426,7 @@ def end_ban(sim: Simulator, connection: sql.Connection) -> None:
         "UPDATE mangahub_meta SET value = value || jsonb_build_object('until', now())"
         " WHERE key = 'source'"
     )
-    (Path("/dev/shm") / host_budget._file_name(sim.url)).unlink()
+    forget_budget(sim)
 
 
 def test_never_more_than_five_requests_reach_the_source_in_any_second(

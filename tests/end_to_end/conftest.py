@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -15,8 +17,12 @@ from typing import Any
 import pytest
 
 import sql
-from batch import host_budget
 from mangadex_sim import Simulator
+from mangahub.env import Env
+from sql import embedded, processes
+from tests.batch.waiting import wait_for
+from tests.budget import forget_budget
+from tests.end_to_end.readers import Readers
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 20
@@ -147,6 +153,54 @@ def make_hub(
         listener.close()
 
 
+class OwnDatabase:
+    """An embedded PostgreSQL of the test's own, to be stopped, killed and started."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.url = self.start()
+        sql.migrate(self.url)
+
+    def start(self) -> str:
+        return embedded.ensure_running(self.home, Env({}), durable=False)
+
+    def stop(self) -> None:
+        """Fast shutdown: what an update of the package or `systemctl restart` does."""
+        embedded.stop(self.home)
+
+    def crash(self) -> None:
+        """kill -9 of all its processes."""
+        cluster = embedded.places(self.home).cluster
+        postmaster = embedded.pid(self.home)
+        assert postmaster is not None
+        for pid in [postmaster, *processes.servants(cluster)]:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        wait_for(lambda: not processes.servants(cluster))
+
+
+@pytest.fixture
+def own_database(home: Path) -> OwnDatabase:
+    """Its files are in `home`, where programs without DATABASE_URL look for it."""
+    return OwnDatabase(home)
+
+
+@pytest.fixture
+def make_readers() -> Iterator[Callable[..., Readers]]:
+    """`make_readers(hub)`: one client of every user; closed after the test."""
+    made: list[Readers] = []
+
+    def make(hub: Hub) -> Readers:
+        made.append(Readers(hub.udp, json.loads(hub.notify("key", "--all", "--json"))))
+        return made[-1]
+
+    yield make
+    for readers in made:
+        readers.close()
+
+
 @pytest.fixture
 def simulator() -> Iterator[Callable[..., Simulator]]:
     """`simulator(titles=50, rate=0)` → a started Simulator; stopped after the test."""
@@ -160,7 +214,7 @@ def simulator() -> Iterator[Callable[..., Simulator]]:
     yield start
     for sim in started:
         sim.stop()
-        (Path("/dev/shm") / host_budget._file_name(sim.url)).unlink(missing_ok=True)
+        forget_budget(sim)
 
 
 def rows(url: str, query: str) -> list[Any]:

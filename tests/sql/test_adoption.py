@@ -223,6 +223,18 @@ def test_updated_at_moves_exactly_when_a_row_changes(old_url: str, table: str) -
         assert all(moment > before[2] for moment in execute_one(connection, read)[0])
 
 
+def test_that_a_title_was_looked_at_is_no_change_of_it(old_url: str) -> None:
+    sql.migrate(old_url)
+    with sql.connect(old_url) as connection:
+        read = "SELECT array_agg(updated_at ORDER BY id) FROM manga"
+        before = execute_one(connection, read)
+        connection.execute(
+            "UPDATE manga SET last_synced_at = now(), last_chapter_check = now(),"
+            " missing_since = now()"
+        )
+        assert execute_one(connection, read) == before
+
+
 def test_what_belongs_to_others_is_left_alone(empty_database_url: str) -> None:
     url = build(empty_database_url, "by_hand")
     sql.migrate(url)

@@ -1,0 +1,18 @@
+"""The host's shared request budgets that tests use: one for each stand-in source."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from batch import host_budget
+from mangadex_sim import Simulator
+
+
+def forget_budget(sim: Simulator) -> None:
+    """As if nobody had called this source; another user's file can be emptied, not removed."""
+    path = Path("/dev/shm") / host_budget._file_name(sim.url)
+    with suppress(FileNotFoundError):
+        path.write_bytes(b"")
+    with suppress(FileNotFoundError, PermissionError):
+        path.unlink()
