@@ -1,6 +1,6 @@
 """A load generator for the notification server: many client sockets in one process, one epoll.
 
-It speaks CONTRACT section 5 by itself and shares no code with the server.
+It speaks the protocol by itself and shares no code with the server.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The datagrams of CONTRACT section 5, but for notifications: bytes to messages and back. Pure."""
+"""The datagrams of docs/protocol.md, but for notifications: bytes to messages and back. Pure."""
 
 from __future__ import annotations
 

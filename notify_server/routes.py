@@ -1,4 +1,4 @@
-"""The routes of CONTRACT section 4."""
+"""The routes of docs/protocol.md."""
 
 from __future__ import annotations
 

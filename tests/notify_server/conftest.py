@@ -1,6 +1,6 @@
 """The server's tests: the real program or its real parts, an independent client, a real database.
 
-The client speaks CONTRACT section 5 by itself; it shares no code with the server.
+The client speaks the protocol by itself; it shares no code with the server.
 """
 
 from __future__ import annotations
