@@ -38,8 +38,9 @@ def test_what_a_run_found_before_the_source_went_down_is_told_at_its_end(
     assert "banned" in failed["error"]
     told = "SELECT count(*) FROM notifications WHERE message LIKE 'New chapter 2 %'"
     assert rows(database_url, told) == [(1,)]
-    assert rows(database_url, "SELECT count(*) FROM notification_events"
-                " WHERE accepted_at IS NULL") == [(0,)]
+    assert rows(
+        database_url, "SELECT count(*) FROM notification_events WHERE accepted_at IS NULL"
+    ) == [(0,)]
 
 
 def test_an_owed_event_is_tried_at_the_end_of_a_run_that_fails(
