@@ -115,6 +115,8 @@ class Delivery:
         self._fanouts: deque[Fanout] = deque()
         self._resends: deque[tuple[Client, Flight]] = deque()
         self._timers: dict[int, list[tuple[Client, Flight]]] = {}
+        # Of this portion; one random delay for all of it.
+        self._first_retries: list[tuple[Client, Flight]] = []
         self._next_tick = 0
         self._portioned: dict[Client, None] = {}
         self._next_portion = 0.0
@@ -149,6 +151,7 @@ class Delivery:
         fanout = self._fanouts[0]
         end = fanout.position + limit * _ROW.size
         before = self._stats.sent
+        self._first_retries = self._schedule(1, now)
         for id, user in _ROW.iter_unpack(fanout.rows[fanout.position : end]):
             for client in self._registry.of(user):
                 self._deliver(client, id, fanout.notice, fanout.xid, now)
@@ -195,7 +198,7 @@ class Delivery:
                 return
             flight = Flight(id, notice, now)
             client.in_flight[id] = flight
-            self._schedule(client, flight)
+            self._first_retries.append((client, flight))
         self._put_out(client, id, notice)
         if not client.ack:
             self._plain.append((len(self._burst) - 1, client, id))
@@ -244,13 +247,14 @@ class Delivery:
         if client.queue or client.replay is not None or client.is_behind:
             self.pump(client, now)
 
-    def _schedule(self, client: Client, flight: Flight) -> None:
-        if flight.tries <= len(RETRY_OFFSETS_S):
-            offset = RETRY_OFFSETS_S[flight.tries - 1] * (0.9 + 0.2 * random.random())
+    def _schedule(self, tries: int, first_sent: float) -> list[tuple[Client, Flight]]:
+        """Where flights go that were sent so often, to be looked at when they are due."""
+        if tries <= len(RETRY_OFFSETS_S):
+            offset = RETRY_OFFSETS_S[tries - 1] * (0.9 + 0.2 * random.random())
         else:
             offset = GIVE_UP_S
-        tick = int((flight.first_sent + offset) / _TICK_S) + 1
-        self._timers.setdefault(tick, []).append((client, flight))
+        tick = int((first_sent + offset) / _TICK_S) + 1
+        return self._timers.setdefault(tick, [])
 
     def run_timers(self, now: float) -> None:
         """Puts what is overdue in line for sending again; sends due portions."""
@@ -258,7 +262,8 @@ class Delivery:
         if self._next_tick == 0:
             self._next_tick = current
         while self._next_tick <= current:
-            self._resends.extend(self._timers.pop(self._next_tick, ()))
+            due = self._timers.pop(self._next_tick, ())
+            self._resends.extend(item for item in due if _is_in_flight(*item))
             self._next_tick += 1
         if self._portioned and now >= self._next_portion:
             self._next_portion = now + PORTION_INTERVAL_S
@@ -277,7 +282,7 @@ class Delivery:
     def _resend_some(self, now: float, limit: int) -> None:
         for _ in range(min(limit, len(self._resends))):
             client, flight = self._resends.popleft()
-            if client.is_gone or client.in_flight.get(flight.id) is not flight:
+            if not _is_in_flight(client, flight):
                 continue
             if flight.tries > len(RETRY_OFFSETS_S):
                 self._stats.clients_dropped += 1
@@ -286,7 +291,7 @@ class Delivery:
             flight.tries += 1
             self._stats.retransmitted += 1
             self._put_out(client, flight.id, flight.notice)
-            self._schedule(client, flight)
+            self._schedule(flight.tries, flight.first_sent).append((client, flight))
         self._flush_burst()
 
     def drop(self, client: Client) -> None:
@@ -357,6 +362,7 @@ class Delivery:
     def pump(self, client: Client, now: float) -> None:
         """Sends what the window allows, and asks for more where the queue runs low."""
         room = WINDOW - len(client.in_flight) if client.ack else _PORTION
+        self._first_retries = self._schedule(1, now)
         while room > 0 and client.queue:
             id, notice = client.queue.popleft()
             self.queued -= 1
@@ -408,6 +414,10 @@ class Delivery:
         """Whether nothing waits to be sent or acknowledged."""
         is_sending = self._fanouts or self._resends
         return not is_sending and not any(c.in_flight or c.queue for c in self._registry)
+
+
+def _is_in_flight(client: Client, flight: Flight) -> bool:
+    return not client.is_gone and client.in_flight.get(flight.id) is flight
 
 
 def _cannot_ask(client: Client) -> None:

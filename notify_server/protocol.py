@@ -12,6 +12,11 @@ MAX_DATAGRAM = 1200
 CLIENT_TTL_S = 300
 MAX_SESSION_LENGTH = 64
 
+# The ACK of one notification, as most JSON libraries write it: far more frequent than all else, and
+# read in a third of the time.
+_USUAL_ACK = re.compile(
+    rb'\{"type": ?"ACK", ?"session": ?"([0-9a-f]{32})", ?"ids": ?\[([1-9][0-9]{0,17})\]\}'
+)
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 
 
@@ -59,6 +64,9 @@ def parse(datagram: bytes) -> ClientMessage | None:
     """The message in a datagram, or None where it is malformed or of unknown type."""
     if len(datagram) > MAX_DATAGRAM:
         return None
+    usual = _USUAL_ACK.fullmatch(datagram)
+    if usual is not None:
+        return Ack(usual[1].decode(), [int(usual[2])])
     try:
         body = json.loads(datagram)
     except (ValueError, RecursionError):

@@ -97,6 +97,15 @@ def test_messages_are_read() -> None:
     ) == Subscribe(user, USER.upper(), "c", True, "p")
 
 
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": "), (" , ", " : ")])
+@pytest.mark.parametrize("ids", [[1], [2**60], [10**18], [0], [-1], [], [1, 2], [2**63]])
+def test_an_ack_is_read_however_it_is_written(
+    separators: tuple[str, str], ids: list[int]
+) -> None:
+    body = {"type": "ACK", "session": SESSION, "ids": ids}
+    assert parse(json.dumps(body, separators=separators).encode()) == Ack(SESSION, ids)
+
+
 def test_a_user_id_that_is_no_uuid_is_kept_for_an_error() -> None:
     for text in ("", "x", USER[:-1], USER + "0", "{" + USER + "}", USER.replace("-", "")):
         message = parse(encoded(type="SUBSCRIBE", user_id=text, cookie=""))
