@@ -75,7 +75,7 @@ def run_batch(
     api: SimControl, database_url: str, *arguments: str, memory: bool = False, **settings: str
 ) -> Measured:
     """Runs `python -m batch … --json` as a timer would; fails loudly where it does."""
-    env = os.environ | {
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | {
         "DATABASE_URL": database_url,
         "MANGADEX_API_URL": api.url,
         "UDP_SERVER_URL": "http://127.0.0.1:9",
