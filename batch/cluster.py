@@ -235,8 +235,8 @@ def _connect(executor: str) -> Client:
     from distributed import Client
 
     logging.captureWarnings(True)  # of other versions of libraries on the workers
-    for name in ("distributed", "distributed.client"):
-        # It logs a traceback where it raises, too; what it raises becomes our one line.
+    for name in ("distributed", "distributed.client", "tornado.application"):
+        # They log a traceback where they raise, too; what they raise becomes our one line.
         logging.getLogger(name).setLevel(logging.CRITICAL)
     parts = urlsplit(executor)
     scheme = "tls" if dask.config.get("distributed.comm.require-encryption", False) else "tcp"

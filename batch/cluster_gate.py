@@ -19,6 +19,7 @@ from batch.gate import Gate, Turns
 from batch.host_budget import MAX_PAUSE_S, HostBudget, Pace, Spent, wait_a_little
 from batch.stop import Stop
 
+CLUSTER_SPACING = 1.035  # more than on one host: the ways to the source differ from host to host
 SLOT_LEASE_S = 5.0  # sending takes milliseconds; who holds a slot for longer hangs or is cut off
 
 
@@ -28,7 +29,7 @@ class Slots(Gate):
     def __init__(self, per_second: float, burst: int) -> None:
         super().__init__(1, per_second, burst)
         self._lease_s = SLOT_LEASE_S
-        self._rule = Pace(per_second, burst)
+        self._rule = Pace(per_second, burst, CLUSTER_SPACING)
         # The program itself may just have called, to see whether the source is well.
         self._last = self._rule.after_a_call(Spent(), time.monotonic())
         self._paused_until_s = 0.0

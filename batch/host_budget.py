@@ -61,10 +61,12 @@ class Pace:
     Args:
         per_second: calls a second.
         burst: the bucket's capacity; 1 paces evenly.
+        spacing: room for jitter; see the module's first lines.
     """
 
-    def __init__(self, per_second: float, burst: int) -> None:
+    def __init__(self, per_second: float, burst: int, spacing: float = SPACING) -> None:
         self._interval_s = 1 / per_second
+        self._spacing = spacing
         self._burst = burst
         self._window = min(max(int(per_second), 1), _WINDOW)
 
@@ -72,7 +74,8 @@ class Pace:
         if self._burst > 1:
             return spent.bucket_full_s - (self._burst - 1) * self._interval_s
         least_s = spent.departures_s[-1] + EVENNESS * self._interval_s
-        promise_s = spent.departures_s[-self._window] + SPACING * self._window * self._interval_s
+        window_s = self._spacing * self._window * self._interval_s
+        promise_s = spent.departures_s[-self._window] + window_s
         return max(least_s, promise_s)
 
     def after_a_call(self, spent: Spent, now_s: float) -> Spent:
