@@ -19,9 +19,10 @@ import psycopg
 from batch import chapters, decide, events, outbox, state
 from batch.config import Config
 from batch.decide import Claim, Plan, Rules, Title
+from batch.errors import BatchError
 from batch.models import Chapter, Event, Rejected
-from batch.storage import take_turn
-from sql import Connection, is_down
+from batch.storage import REFUSALS, take_turn
+from sql import Connection
 
 MAX_TITLES = 100  # in one transaction
 MAX_REFUSED = 500  # remembered; a change of the API's answers could break all of them
@@ -81,6 +82,9 @@ def store_news(
     Args:
         connection: outside of a transaction, or in one of the caller's that it shall be part of.
         gone: uploads that are known to be readable no more.
+
+    Raises:
+        BatchError: the database takes no chapter at all, for want of a right or of a column.
     """
     keys = list(uploads)
     result = News()
@@ -96,9 +100,9 @@ def _store_part(
     try:
         with connection.transaction():
             return _store_set(connection, uploads, rules, now, gone)
-    except psycopg.Error as exc:
-        if is_down(exc):
-            raise
+    except psycopg.ProgrammingError as exc:
+        raise BatchError(f"chapters cannot be stored: {_line(exc)}") from exc
+    except REFUSALS as exc:
         if len(uploads) == 1:
             return News(rejected=[_refusal(next(iter(uploads)), exc)])
     result = News()
@@ -108,8 +112,11 @@ def _store_part(
 
 
 def _refusal(mangadex_id: UUID, exc: psycopg.Error) -> Rejected:
-    text = " ".join(str(exc.diag.message_primary or exc).split())
-    return Rejected(str(mangadex_id), f"the database refuses its chapters: {text}")
+    return Rejected(str(mangadex_id), f"the database refuses its chapters: {_line(exc)}")
+
+
+def _line(exc: psycopg.Error) -> str:
+    return " ".join(str(exc.diag.message_primary or exc).split())
 
 
 def _store_set(

@@ -124,7 +124,8 @@ class Notifier:
         try:
             outcomes = self._send(events)
         except _ServerTrouble as exc:
-            log.warning("The notification server takes no events for now: %s", exc)
+            # As text: a record that is kept must not keep the frames of the error.
+            log.warning("The notification server takes no events for now: %s", str(exc))
             outcomes = [_Outcome(503, str(exc))] * len(events)
         pairs = list(zip(events, outcomes, strict=True))
         accepted = [event.id for event, outcome in pairs if outcome.is_accepted]

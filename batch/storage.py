@@ -22,7 +22,7 @@ from sql import Connection
 # same titles in another order would collide or deadlock.
 _STORE_LOCK = 0x6D68_7374
 # What speaks of one row: its values, its keys, the size of its index entries, another's trigger.
-_REFUSALS = (
+REFUSALS = (
     psycopg.DataError,
     psycopg.IntegrityError,
     psycopg.errors.ProgramLimitExceeded,
@@ -103,7 +103,7 @@ def store_manga(connection: Connection, mangas: Sequence[Manga], now: datetime) 
     try:
         with connection.transaction():
             return _store_set(connection, unique, now)
-    except _REFUSALS:
+    except REFUSALS:
         return _store_singly(connection, unique, now)
     except psycopg.ProgrammingError as exc:
         raise BatchError(f"titles cannot be stored: {_line(exc)}") from exc
@@ -115,7 +115,7 @@ def _store_singly(connection: Connection, mangas: Sequence[Manga], now: datetime
         try:
             with connection.transaction():
                 result.add(_store_set(connection, [manga], now))
-        except _REFUSALS as exc:
+        except REFUSALS as exc:
             reason = f"the database refuses it: {_line(exc)}"
             result.rejected.append(Rejected(str(manga.mangadex_id), reason))
     return result

@@ -91,9 +91,13 @@ def _initdb(target: Path, binaries: Binaries, owner: Owner, durable: bool) -> No
 
 
 def _complaint(text: str) -> str:
-    """The line of PostgreSQL's output that says what was wrong."""
+    """The line of PostgreSQL's output that says what was wrong.
+
+    That the system is starting up, or not accepting connections, was the answer to our own probes.
+    """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    for mark in ("FATAL:", "PANIC:", "error:", "ERROR:", "could not"):
+    lines = [line for line in lines if "FATAL:  the database system is" not in line] or lines
+    for mark in ("PANIC:", "FATAL:", "error:", "ERROR:", "could not"):
         for line in lines:
             if mark in line:
                 return line.rpartition(mark)[2].strip() if mark.endswith(":") else line
