@@ -107,6 +107,7 @@ def _run_metrics(run: RunFigures, before: Samples) -> Iterator[Metric]:
         ("timestamp_seconds", "When it began.", run.started_at.timestamp()),
         ("duration_seconds", "How long it took.", run.seconds),
         ("exit_status", "Its exit code.", run.exit_status),
+        ("budget_per_second", "Requests that all runs together may make.", run.per_second),
         (
             "budget_used_ratio",
             "Requests, as a part of those that the budget allowed in that time.",
