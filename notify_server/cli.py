@@ -14,6 +14,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from uuid import UUID
 
@@ -185,10 +186,9 @@ def _run(
 
 def _print_addresses(server: NotifyServer, as_json: bool) -> None:
     addresses = {"http": server.http_address, "udp": server.udp_address}
-    if as_json:
-        print(json.dumps(addresses), flush=True)
-    else:
-        print(f"listening http={addresses['http']} udp={addresses['udp']}", flush=True)
+    plain = f"listening http={addresses['http']} udp={addresses['udp']}"
+    with suppress(OSError):  # nobody has to read it
+        print(json.dumps(addresses) if as_json else plain, flush=True)
 
 
 def _stop_on_signals(server: NotifyServer) -> None:

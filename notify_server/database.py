@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import select
+import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from time import monotonic
+
+import psycopg
 
 import sql
 
@@ -14,6 +19,8 @@ log = logging.getLogger(__name__)
 
 # Far above what any statement takes, and below the 60 s that senders give a batch.
 _STATEMENT_TIMEOUT_S = 20
+# A server that does not even end its statements in time has stopped working.
+_MOST_LENT_S = 25
 
 
 class Database:
@@ -27,6 +34,7 @@ class Database:
         self._url = url
         self._slots = threading.BoundedSemaphore(size)
         self._idle: list[sql.Connection] = []
+        self._lent: dict[sql.Connection, float] = {}
         self._lock = threading.Lock()
         self._probe = threading.Lock()
         self._trouble: str | None = None
@@ -41,6 +49,7 @@ class Database:
         """
         with self._slots:
             connection = self._take() or self._open()
+            self._lent[connection] = monotonic()
             try:
                 with sql.translated():
                     yield connection
@@ -51,6 +60,8 @@ class Database:
             except BaseException:
                 connection.close()
                 raise
+            finally:
+                self._lent.pop(connection, None)
             self._give_back(connection)
 
     def _take(self) -> sql.Connection | None:
@@ -98,6 +109,14 @@ class Database:
         for connection in idle:
             connection.close()
 
+    def cut_stuck(self) -> None:
+        """Ends the wait of those whose connection has been silent for far too long."""
+        overdue = monotonic() - _MOST_LENT_S
+        for connection, since in list(self._lent.items()):
+            if since < overdue and not connection.closed:
+                log.error("The database does not answer, cutting the connection")
+                _cut(connection)
+
     def close(self) -> None:
         """Closes what is idle now, and the rest when it is given back."""
         self._is_closed = True
@@ -124,3 +143,10 @@ def _has_been_closed(connection: sql.Connection) -> bool:
     poller = select.poll()
     poller.register(connection.fileno(), select.POLLIN)
     return bool(poller.poll(0))
+
+
+def _cut(connection: sql.Connection) -> None:
+    """Has whoever waits for an answer on it fail; it may have been closed just now."""
+    with suppress(OSError, psycopg.Error):
+        with socket.socket(fileno=os.dup(connection.fileno())) as end:
+            end.shutdown(socket.SHUT_RDWR)

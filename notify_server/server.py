@@ -117,6 +117,7 @@ class NotifyServer:
         """Returns when a stop was requested or something has failed; keeps systemd informed."""
         interval = systemd.watchdog_interval_s() or 1.0
         while not self._stop.wait(min(interval, 1.0)):
+            self._database.cut_stuck()
             if self._is_udp_usable() and self._web.is_alive:
                 systemd.notify("WATCHDOG=1")
             elif not (self._web.is_alive and self._ledger.is_alive and self._udp.is_alive):

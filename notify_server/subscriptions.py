@@ -183,7 +183,8 @@ class Subscriptions:
         client = request.client
         if client.is_gone:
             return
-        client.generation = unread.generation
+        if request.message is not None:
+            client.generation = unread.generation
         if request.is_new:
             for other in self._registry.admit(client):
                 self._delivery.discard(other)
@@ -226,9 +227,9 @@ class Subscriptions:
     # --- leaving -------------------------------------------------------------------------------
 
     def revoke(self, user: bytes, generation: int) -> None:
-        """The user's key was rotated: clients that proved an older one have to go."""
+        """The user's key was rotated: clients from before have to go, with or without a proof."""
         for client in self._registry.of(user):
-            if client.session is not None and client.generation < generation:
+            if client.generation < generation:
                 self._delivery.drop(client)
 
     def expire(self, now: float) -> None:

@@ -69,7 +69,7 @@ class UdpClient:
             if body["type"] == kind:
                 return body
 
-    def is_silent(self, seconds: float = 0.3) -> bool:
+    def is_silent(self, seconds: float = 0.2) -> bool:
         try:
             self.receive(seconds)
         except TimeoutError:

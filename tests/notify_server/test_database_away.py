@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +15,7 @@ import pytest
 
 import sql
 from mangahub.env import Env
+from notify_server.database import Database
 from sql import embedded
 
 
@@ -114,3 +118,25 @@ def test_connections_that_the_server_closed_are_not_used_again(
         own_database.execute(
             "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity "
             "WHERE application_name = 'mangahub-notify'")
+
+
+def test_a_database_that_hangs_is_left_alone_after_a_while(
+    own_database: OwnDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("notify_server.database._MOST_LENT_S", 0.2)
+    database = Database(own_database.url, 2)
+    with database.connection() as connection:
+        backend = connection.info.backend_pid
+    cutter = threading.Timer(0.5, database.cut_stuck)
+    os.kill(backend, signal.SIGSTOP)
+    cutter.start()
+    try:
+        with pytest.raises(sql.DatabaseDown):
+            with database.connection() as connection:
+                connection.execute("SELECT 1")
+        with database.connection() as connection:
+            assert connection.info.backend_pid != backend
+    finally:
+        os.kill(backend, signal.SIGCONT)
+        cutter.join()
+        database.close()
