@@ -114,11 +114,11 @@ class ClusterPool(Pool):
         self._name = executor
         self._gate = cast(ClusterTurns, turns)
         self._running: dict[Future[Outcome], Future[Any]] = {}
-        self._bell, self._ringer = socket.socketpair()
-        self._ringer.setblocking(False)
         self._next_look_s = 0.0
         self._known: dict[str, int] = {}
         self._client = _connect(executor)
+        self._bell, self._ringer = socket.socketpair()
+        self._ringer.setblocking(False)
         try:
             self._wait_for_workers()
             self._check_versions()
@@ -133,6 +133,7 @@ class ClusterPool(Pool):
         """Has `fn(settings, …)` called by a worker; function and arguments are pickled."""
         settings, *others = args
         assert isinstance(settings, WorkerSettings) and not kwargs
+        self._require_scheduler()
         future: Future[T] = Future()
         inner = self._executor.submit(perform, Job(fn, settings, tuple(others)))
         self._running[inner] = future
@@ -144,9 +145,8 @@ class ClusterPool(Pool):
         with suppress(EOFError, ConnectionError):
             self._gate.end()
         deadline_s = time.monotonic() + timeout_s
-        with suppress(ClusterDown):
-            while self._running and (left_s := deadline_s - time.monotonic()) > 0:
-                self._pump(left_s, listen=False)
+        while self._running and (left_s := deadline_s - time.monotonic()) > 0:
+            self._pump(left_s, listen=False)
         for inner, future in self._running.items():
             inner.cancel()
             future.cancel()
@@ -168,7 +168,7 @@ class ClusterPool(Pool):
             self._bell.recv(4096)
         for inner in [inner for inner in self._running if inner.done()]:
             self._settle(inner, self._running.pop(inner))
-        if time.monotonic() >= self._next_look_s:
+        if listen and time.monotonic() >= self._next_look_s:
             self._look()
 
     def _ring(self, _: Future[Outcome]) -> None:
@@ -178,7 +178,7 @@ class ClusterPool(Pool):
 
     def _settle(self, inner: Future[Outcome], future: Future[Any]) -> None:
         if inner.cancelled():
-            future.set_exception(ClusterDown(f"the scheduler {self._name} has gone"))
+            future.set_exception(self._gone())
         elif (exc := inner.exception()) is not None:
             future.set_exception(_translated(exc))
         else:
@@ -194,6 +194,7 @@ class ClusterPool(Pool):
 
     def _look(self) -> None:
         """Notes who has come and gone; a cluster that stays without workers ends the run."""
+        self._require_scheduler()
         with _cluster_errors(self._name):
             threads = self._client.nthreads(callback_timeout=CONNECT_S)
         now_s = time.monotonic()
@@ -205,6 +206,14 @@ class ClusterPool(Pool):
             self._seen_s = now_s
         elif now_s > self._seen_s + NO_WORKERS_S:
             raise ClusterDown(f"the cluster {self._name} has no workers any more")
+
+    def _require_scheduler(self) -> None:
+        """Dask's client closes itself when it has tried to connect again for a while."""
+        if self._client.status == "closed":
+            raise self._gone()
+
+    def _gone(self) -> ClusterDown:
+        return ClusterDown(f"the scheduler {self._name} has gone")
 
     def _wait_for_workers(self) -> None:
         self._seen_s = began_s = time.monotonic()
