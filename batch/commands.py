@@ -99,7 +99,12 @@ def retention(context: Context) -> Report:
 
     arguments = context.arguments
     days = arguments.days or context.config.retention_days
-    data: dict[str, object] = {"sync_type": "retention", "status": "skipped", "days": days}
+    data: dict[str, object] = {
+        "sync_type": "retention",
+        "status": "skipped",
+        "days": days,
+        "dry_run": arguments.dry_run,
+    }
     if days is None:
         text = "retention is off: set MANGAHUB_RETENTION_DAYS, or give --days"
         return Report(data | dict.fromkeys(retention.NAMES, 0), text)
@@ -115,8 +120,7 @@ def retention(context: Context) -> Report:
                 raise Failed(exc, data | {"status": "error"} | done) from exc
     counts = ", ".join(f"{count:,} {name}" for name, count in done.items())
     verb = "would be deleted" if arguments.dry_run else "deleted"
-    data |= {"status": "completed", "dry_run": arguments.dry_run}
-    return Report(data | done, f"{counts} {verb}")
+    return Report(data | {"status": "completed"} | done, f"{counts} {verb}")
 
 
 def status(context: Context) -> Report:
