@@ -115,11 +115,13 @@ class HostBudget:
         """
         self._lock(stop)
         try:
-            self._wait(stop)
+            spent = self._wait(stop)
+            # Also who is killed while sending has called; the moment is corrected afterwards.
+            self._write(self._pace.after_a_call(spent, time.monotonic()))
             try:
                 yield
             finally:
-                self._write(self._pace.after_a_call(self._read(), time.monotonic()))
+                self._write(self._pace.after_a_call(spent, time.monotonic()))
         finally:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
@@ -142,8 +144,12 @@ class HostBudget:
         while (left_s := self._read().paused_until_s - time.monotonic()) > 0:
             wait_a_little(left_s, stop)
 
-    def _wait(self, stop: Stop) -> None:
-        """Sleeps, lock in hand, until the slot is due; gives the lock up during a pause."""
+    def _wait(self, stop: Stop) -> Spent:
+        """Sleeps, lock in hand, until the slot is due; gives the lock up during a pause.
+
+        Returns:
+            what had been spent until then.
+        """
         while True:
             spent = self._read()
             now_s = time.monotonic()
@@ -154,7 +160,7 @@ class HostBudget:
             elif (due_s := self._pace.due(spent)) > now_s:
                 stop.wait(due_s - now_s)
             else:
-                return
+                return spent
 
     def _lock(self, stop: Stop) -> None:
         while True:
