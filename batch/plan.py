@@ -8,7 +8,7 @@ of at most 10,000.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -77,7 +77,10 @@ class Plan(Protocol):
 
 
 class CountPlan:
-    """The first `count` titles in an order; later pages make up for titles that came twice."""
+    """The first `count` titles in an order; later pages make up for titles that came twice.
+
+    A page that comes empty although the list goes on is asked for once more.
+    """
 
     def __init__(self, count: int, order_key: str) -> None:
         self._count = count
@@ -85,9 +88,15 @@ class CountPlan:
         self._offset = 0
         self._under_way = 0
         self._total: int | None = None
+        self._empty: list[PageRequest] = []
         self.seen: set[str] = set()
 
     def next(self) -> PageRequest | None:
+        for empty in self._empty:
+            if empty.offset < (self._total or 0):
+                self._empty.remove(empty)
+                self._under_way += empty.limit
+                return replace(empty, reread=1)
         limit = min(PAGE, self._missing(), MAX_WINDOW - self._offset)
         if limit <= 0 or (self._total is not None and self._offset >= self._total):
             return None
@@ -101,6 +110,8 @@ class CountPlan:
         # The highest one told: an answer that lacks it must not end the plan.
         self._total = max(self._total or 0, outcome.total)
         self.seen.update(outcome.ids)
+        if not outcome.ids and not request.reread:
+            self._empty.append(request)
 
     def expected(self) -> int:
         return self._count if self._total is None else min(self._count, self._total)

@@ -160,6 +160,9 @@ def test_an_answer_without_content_does_not_end_the_plan() -> None:
         empty = request.offset == 100
         ids = () if empty else tuple(f"{request.offset + i}" for i in range(request.limit))
         wanted.done(request, PageOutcome(ids, 100 if empty else 1_000, BEGINNING))
+    again = wanted.next()
+    assert again is not None and (again.offset, again.reread) == (100, 1)
+    wanted.done(again, PageOutcome((), 100, None))
     following = wanted.next()
     assert following is not None and following.offset == 300
 
