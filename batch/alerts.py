@@ -17,12 +17,13 @@ import signal
 import socket
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from importlib.util import find_spec
 from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import psycopg
@@ -254,12 +255,7 @@ def send(urls: tuple[str, ...], word: Word, stop: SignalStop) -> bool:
     ]
     for sender in senders:
         sender.start()
-    deadline_s = time.monotonic() + PATIENCE_S
-    while any(s.is_alive() for s in senders) and stop.signal_number is None:
-        left_s = deadline_s - time.monotonic()
-        if left_s <= 0:
-            break
-        wait([stop.fileno(), *(s.sentinel for s in senders if s.is_alive())], left_s)
+    _await(senders, stop)
     for sender in senders:
         sender.kill()
         sender.join()
@@ -267,6 +263,17 @@ def send(urls: tuple[str, ...], word: Word, stop: SignalStop) -> bool:
     if sent < len(urls):
         log.warning("Not everybody could be told addresses=%d reached=%d", len(urls), sent)
     return sent > 0
+
+
+def _await(senders: Sequence[BaseProcess], stop: SignalStop) -> None:
+    """Until all have ended, a signal comes, or patience is at its end."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    # Asked once a turn: whoever ends after it is known by its sentinel.
+    while alive := [sender.sentinel for sender in senders if sender.is_alive()]:
+        left_s = deadline_s - time.monotonic()
+        if left_s <= 0 or stop.signal_number is not None:
+            return
+        wait([stop.fileno(), *alive], left_s)
 
 
 def _send(url: str, word: Word, parent: int) -> None:

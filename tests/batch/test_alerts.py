@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import signal
 import socket
@@ -14,6 +15,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -219,6 +221,17 @@ def test_one_who_takes_the_call_and_says_nothing_is_given_up(
         began_s = time.monotonic()
         url = f"json://127.0.0.1:{silent.getsockname()[1]}/"
         assert not alerts.send((url,), WORD, stop)
+    assert time.monotonic() - began_s < 3
+
+
+def test_a_sender_that_ends_while_it_is_looked_at_is_not_waited_for(stop: SignalStop) -> None:
+    sentinel, other_end = os.pipe()
+    os.close(other_end)  # readable from now on
+    answers = iter([True, False, False])
+    sender: Any = SimpleNamespace(sentinel=sentinel, is_alive=lambda: next(answers))
+    began_s = time.monotonic()
+    alerts._await([sender], stop)
+    os.close(sentinel)
     assert time.monotonic() - began_s < 3
 
 
