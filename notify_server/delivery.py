@@ -37,7 +37,7 @@ _MAX_QUEUE = 1_000
 _MAX_QUEUED = 300_000
 _ROW = struct.Struct(">q16s")
 # New events wait while ACKs come back this much later than they could, see `Congestion`.
-_MAX_QUEUEING_S = 0.25
+_MAX_QUEUEING_S = 0.15
 _QUIET_S = 0.1
 
 

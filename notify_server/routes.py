@@ -29,7 +29,9 @@ _MAX_LIMIT = 200
 Result = dict[str, Any]
 
 
-@routes.post("/notify/<any('new-manga', 'new-chapter', 'manga-update'):kind>")
+@routes.post("/notify/new-manga", defaults={"kind": "new-manga"})
+@routes.post("/notify/new-chapter", defaults={"kind": "new-chapter"})
+@routes.post("/notify/manga-update", defaults={"kind": "manga-update"})
 def notify(kind: str) -> Response:
     received = monotonic()
     body = _json_body(MAX_BODY)

@@ -34,7 +34,11 @@ _SENDS_PER_TURN = 64
 _READS_IDLE, _READS_BUSY, _READS_FULL, _READS_ALL = 256, 16, 256, 20_000
 # What the kernel counts for one small datagram in the receive buffer, at most.
 _KERNEL_BYTES = 1_280
+# To read so many ACKs takes some 30 ms.
+_MOST_UNREAD = 4_000
 _MARK_INTERVAL_S = 0.02
+# While an event goes out, the database may do better than marking it.
+_MARK_DELAY_S = 0.2
 _SWEEP_INTERVAL_S = 1.0
 _GATHER_S, _GATHER_MS = 0.001, 1
 
@@ -97,7 +101,7 @@ class UdpServer:
         self._next_mark = self._next_sweep = 0.0
         # How many datagrams may be answered before those answers have to be read.
         buffer = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
-        self._most_unread = max(_SENDS_PER_TURN, buffer // _KERNEL_BYTES // 2)
+        self._most_unread = min(buffer // _KERNEL_BYTES // 2, _MOST_UNREAD)
         self._sent_when_empty = 0
         self.registry = Registry()
         self.delivery = Delivery(self.registry, ledger, Burst(sock), stats)
@@ -166,11 +170,11 @@ class UdpServer:
         if not (self.delivery.has_work(self.last_turn) or self._calls):
             self._wait(both, calls_only)
         now = self.last_turn = monotonic()
+        self.delivery.run_timers(now)
         self._read_some(now)
         self._make_calls()
-        self.delivery.run_timers(now)
         self.delivery.send_some(now, _SENDS_PER_TURN)
-        if now >= self._next_mark:
+        if now >= self._next_mark + (_MARK_DELAY_S if self.delivery.pending else 0):
             self._next_mark = now + _MARK_INTERVAL_S
             self.delivery.flush_marks()
         if now >= self._next_sweep:
