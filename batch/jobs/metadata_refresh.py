@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from batch import events, extract, outbox, state
+from batch.errors import RequestRefused
 from batch.mangadex import MangaDex
 from batch.models import Event, Manga, Rejected
 from batch.run import Run
@@ -142,7 +143,8 @@ def ask(api: MangaDex, group: Group) -> Answer:
     """Asks for all at once, and singly for those that the list leaves out.
 
     Raises:
-        RequestRefused, SourceDown, Stopped.
+        RequestRefused: all at once.
+        SourceDown, Stopped.
     """
     page = api.list_manga(ids=group.ids, limit=len(group.ids))
     answer = Answer(*extract.each(extract.manga, page.entities))
@@ -152,14 +154,26 @@ def ask(api: MangaDex, group: Group) -> Answer:
         if str(mangadex_id) in listed:
             continue
         # Of those that are known to be gone, the list alone is enough.
-        entity = None if mangadex_id in group.lost else api.get_manga(mangadex_id)
-        if entity is None:
+        if mangadex_id in group.lost:
             answer.missing.append(mangadex_id)
-            continue
-        mangas, rejected = extract.each(extract.manga, [entity])
-        answer.mangas += mangas
-        answer.rejected += rejected
+        else:
+            _ask_singly(api, mangadex_id, answer)
     return answer
+
+
+def _ask_singly(api: MangaDex, mangadex_id: UUID, answer: Answer) -> None:
+    """One that is refused is neither here nor gone, and keeps nobody behind it waiting."""
+    try:
+        entity = api.get_manga(mangadex_id)
+    except RequestRefused as exc:
+        answer.rejected.append(Rejected(str(mangadex_id), str(exc)))
+        return
+    if entity is None:
+        answer.missing.append(mangadex_id)
+        return
+    mangas, rejected = extract.each(extract.manga, [entity])
+    answer.mangas += mangas
+    answer.rejected += rejected
 
 
 def keep_cover(before: StoredManga | None, manga: Manga) -> Manga:

@@ -177,6 +177,19 @@ def test_a_list_that_leaves_out_what_exists_is_not_believed(
     assert one(connection, "status", ids[0]) == ("hiatus",)
 
 
+def test_a_title_that_is_refused_singly_is_recorded_and_keeps_no_other_waiting(
+    sim: Simulator, track: Track, refresh: Callable[..., Summary], connection: Connection
+) -> None:
+    ids = track(3, status="ongoing")
+    sim.remove_title(ids[0])
+    sim.edit_title(ids[2], status="hiatus")
+    sim.fail("403_json", paths=f"/manga/{ids[0]}")
+    summary = refresh()
+    assert (summary.manga_seen, summary.failed, summary.as_json()["missing"]) == (2, 1, 0)
+    assert state.rejected_ids(connection, "metadata_refresh") == [ids[0]]
+    assert one(connection, "status", ids[2]) == ("hiatus",)
+
+
 def test_a_title_that_cannot_be_read_is_recorded_and_not_missing(
     sim: Simulator, track: Track, refresh: Callable[..., Summary], connection: Connection
 ) -> None:
