@@ -11,6 +11,7 @@ import gc
 import io
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
@@ -70,10 +71,12 @@ def _failure(exc: Exception) -> commands.Report:
 
 def _print(report: commands.Report, as_json: bool) -> None:
     """With --json the last line of stdout is one object; without, the text for people."""
-    if as_json:
-        print(json.dumps(report.data, default=str), flush=True)
-    elif report.text:
-        print(report.text, flush=True)
+    text = json.dumps(report.data, default=str) if as_json else report.text
+    try:
+        if text:
+            print(text, flush=True)
+    except BrokenPipeError:  # as in `status | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -184,3 +184,13 @@ def test_a_read_only_data_directory_is_one_clear_line(run_batch: Run, home: Path
     assert done.code == 1
     assert len(done.stderr.splitlines()) == 1
     assert str(home) in done.stderr
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(
+    start_program: Callable[..., Any], database_url: str
+) -> None:
+    process = start_program("batch", "status", env={"DATABASE_URL": database_url})
+    process.stdout.close()  # before anything is written
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert stderr == ""
