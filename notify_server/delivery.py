@@ -13,7 +13,6 @@ and gets the rest from the database when it has caught up.
 
 from __future__ import annotations
 
-import random
 import struct
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -22,24 +21,18 @@ from typing import Protocol
 from notify_server.burst import SLOTS
 from notify_server.notice import Notice
 from notify_server.registry import Client, Flight, Registry, Replay
+from notify_server.retries import OFFSETS_S, Congestion, Due, Retries
 from notify_server.snapshot import Snapshot
 from notify_server.stats import Stats
 
 WINDOW = 32
-RETRY_OFFSETS_S = (1.0, 3.0, 7.0)
-GIVE_UP_S = 15.0
 PAGE = 64
-_TICK_S = 0.05
 # A client without ACK gets its replay in such portions, so that its socket's buffer can follow.
 _PORTION = 64
 PORTION_INTERVAL_S = 0.01
 _MAX_QUEUE = 1_000
 _MAX_QUEUED = 300_000
 _ROW = struct.Struct(">q16s")
-# New events wait while ACKs come back this much later than they could, see `Congestion`.
-_MAX_QUEUEING_S = 0.15
-_QUIET_S = 0.1
-
 
 
 class Outgoing(Protocol):
@@ -78,29 +71,6 @@ class Fanout:
         self.position = 0
 
 
-class Congestion:
-    """Whether the receivers, all together, fall behind: then sending faster only means repeating.
-
-    Each ACK tells how much longer it took than that client's fastest. A single slow or silent
-    client has next to no weight; where no ACK comes any more nothing is waited for.
-    """
-
-    def __init__(self) -> None:
-        self._queueing = 0.0
-        self._last_ack = 0.0
-
-    def on_ack(self, client: Client, took: float, now: float) -> None:
-        if took < client.fastest_ack:
-            client.fastest_ack = took
-        self._queueing += (took - client.fastest_ack - self._queueing) / 64
-        self._last_ack = now
-
-    def is_high(self, now: float) -> bool:
-        if self._queueing > _MAX_QUEUEING_S and now - self._last_ack > _QUIET_S:
-            self._queueing = 0.0
-        return self._queueing > _MAX_QUEUEING_S
-
-
 class Delivery:
     """Sends notifications to clients and follows them until they are acknowledged."""
 
@@ -113,11 +83,9 @@ class Delivery:
         self._plain: list[tuple[int, Client, int]] = []
         self._congestion = Congestion()
         self._fanouts: deque[Fanout] = deque()
-        self._resends: deque[tuple[Client, Flight]] = deque()
-        self._timers: dict[int, list[tuple[Client, Flight]]] = {}
+        self._retries = Retries()
         # Of this portion; one random delay for all of it.
-        self._first_retries: list[tuple[Client, Flight]] = []
-        self._next_tick = 0
+        self._first_retries: list[Due] = []
         self._portioned: dict[Client, None] = {}
         self._next_portion = 0.0
         self._acknowledged: list[int] = []
@@ -137,11 +105,11 @@ class Delivery:
 
     def has_work(self, now: float) -> bool:
         """Whether `send_some` would send something now."""
-        return bool(self._resends or (self._fanouts and not self._congestion.is_high(now)))
+        return bool(self._retries or (self._fanouts and not self._congestion.is_high(now)))
 
     @property
     def has_resends(self) -> bool:
-        return bool(self._resends)
+        return bool(self._retries)
 
     def send_some(self, now: float, limit: int) -> None:
         """Deals with up to `limit` recipients, so that ACKs are read in between."""
@@ -151,7 +119,7 @@ class Delivery:
         fanout = self._fanouts[0]
         end = fanout.position + limit * _ROW.size
         before = self._stats.sent
-        self._first_retries = self._schedule(1, now)
+        self._first_retries = self._retries.bucket(1, now)
         for id, user in _ROW.iter_unpack(fanout.rows[fanout.position : end]):
             for client in self._registry.of(user):
                 self._deliver(client, id, fanout.notice, fanout.xid, now)
@@ -247,24 +215,9 @@ class Delivery:
         if client.queue or client.replay is not None or client.is_behind:
             self.pump(client, now)
 
-    def _schedule(self, tries: int, first_sent: float) -> list[tuple[Client, Flight]]:
-        """Where flights go that were sent so often, to be looked at when they are due."""
-        if tries <= len(RETRY_OFFSETS_S):
-            offset = RETRY_OFFSETS_S[tries - 1] * (0.9 + 0.2 * random.random())
-        else:
-            offset = GIVE_UP_S
-        tick = int((first_sent + offset) / _TICK_S) + 1
-        return self._timers.setdefault(tick, [])
-
     def run_timers(self, now: float) -> None:
         """Puts what is overdue in line for sending again; sends due portions."""
-        current = int(now / _TICK_S)
-        if self._next_tick == 0:
-            self._next_tick = current
-        while self._next_tick <= current:
-            due = self._timers.pop(self._next_tick, ())
-            self._resends.extend(item for item in due if _is_in_flight(*item))
-            self._next_tick += 1
+        self._retries.advance(now)
         if self._portioned and now >= self._next_portion:
             self._next_portion = now + PORTION_INTERVAL_S
             for client in list(self._portioned):
@@ -273,25 +226,24 @@ class Delivery:
 
     @property
     def is_timing(self) -> bool:
-        return bool(self._timers)
+        return self._retries.is_timing
 
     @property
     def has_portions(self) -> bool:
         return bool(self._portioned)
 
     def _resend_some(self, now: float, limit: int) -> None:
-        for _ in range(min(limit, len(self._resends))):
-            client, flight = self._resends.popleft()
-            if not _is_in_flight(client, flight):
+        for client, flight in self._retries.take(limit):
+            if client.is_gone:  # by the one before
                 continue
-            if flight.tries > len(RETRY_OFFSETS_S):
+            if flight.tries > len(OFFSETS_S):
                 self._stats.clients_dropped += 1
                 self.drop(client)
                 continue
             flight.tries += 1
             self._stats.retransmitted += 1
             self._put_out(client, flight.id, flight.notice)
-            self._schedule(flight.tries, flight.first_sent).append((client, flight))
+            self._retries.bucket(flight.tries, flight.first_sent).append((client, flight))
         self._flush_burst()
 
     def drop(self, client: Client) -> None:
@@ -362,7 +314,7 @@ class Delivery:
     def pump(self, client: Client, now: float) -> None:
         """Sends what the window allows, and asks for more where the queue runs low."""
         room = WINDOW - len(client.in_flight) if client.ack else _PORTION
-        self._first_retries = self._schedule(1, now)
+        self._first_retries = self._retries.bucket(1, now)
         while room > 0 and client.queue:
             id, notice = client.queue.popleft()
             self.queued -= 1
@@ -412,12 +364,8 @@ class Delivery:
     @property
     def is_idle(self) -> bool:
         """Whether nothing waits to be sent or acknowledged."""
-        is_sending = self._fanouts or self._resends
+        is_sending = self._fanouts or self._retries
         return not is_sending and not any(c.in_flight or c.queue for c in self._registry)
-
-
-def _is_in_flight(client: Client, flight: Flight) -> bool:
-    return not client.is_gone and client.in_flight.get(flight.id) is flight
 
 
 def _cannot_ask(client: Client) -> None:
