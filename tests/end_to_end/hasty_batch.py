@@ -1,0 +1,20 @@
+"""The batch with its patience cut short, so that an hour of trouble passes in seconds.
+
+`python -m tests.end_to_end.hasty_batch COMMAND`: the real program but for these waits.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import timedelta
+
+from batch import cli, mangadex, session
+
+mangadex.FIRST_WAIT_S = 0.02
+mangadex.LONGEST_WAIT_S = 0.1
+mangadex.UNSAID_PAUSE = timedelta(seconds=0.1)
+session.CONNECT_TIMEOUT_S = 0.5
+session.TIMEOUT_S = 0.5
+
+if __name__ == "__main__":
+    sys.exit(cli.main())
