@@ -135,3 +135,14 @@ def test_files_that_are_named_exist(page: Path) -> None:
     named = re.findall(r"`(?:\./)?((?:scripts|systemd|bench|docs|batch|sql)/[\w./-]+)`", text)
     for name in named:
         assert (ROOT / name).exists(), name
+
+
+def test_the_map_of_modules_names_only_modules_that_exist() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`(?:batch|notify_server)/[^|]*) \|", text, re.MULTILINE)
+    assert len(rows) > 10
+    for row in rows:
+        first, *others = re.findall(r"`([^`]+)`", row)
+        folder = first.split("/")[0]
+        for name in [first, *(f"{folder}/{other}" for other in others)]:
+            assert list(ROOT.glob(name)), name
