@@ -14,11 +14,9 @@ from batch.mangadex import MangaDex
 from batch.models import Summary
 from batch.pool import LocalPool, Pool
 from batch.progress import Progress
-from batch.stop import SignalStop
+from batch.stop import GRACE_S, SignalStop
 from batch.worker import WorkerSettings, open_api
 from sql import Connection
-
-DRAIN_S = 8.0  # for what is in flight when the run is stopped; ten seconds are promised
 
 
 @dataclass(slots=True)
@@ -53,12 +51,14 @@ class Run:
     def api(self) -> MangaDex:
         """The client of this process, for jobs that ask one thing after the other."""
         if self._api is None:
+            self.stop.interrupts = True
             self._api = open_api(self.config, self._gate, "main", self.stop)
         return self._api
 
     @contextmanager
     def crew(self, tasks: int) -> Iterator[Crew]:
         """Workers for so many tasks, and the Manager that keeps them within one budget."""
+        self.stop.interrupts = False  # `drain` ends in time by itself, and has to end the workers
         server = self._serve_gate()
         try:
             settings = WorkerSettings(self.config, self.database_url, server.address)
@@ -66,7 +66,7 @@ class Run:
             try:
                 yield Crew(pool, settings)
             finally:
-                pool.drain(DRAIN_S)
+                pool.drain(GRACE_S)
                 pool.shutdown()
         finally:
             self._account(*server.close())

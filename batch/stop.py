@@ -25,15 +25,25 @@ class Stop(Protocol):
         """Sleeps; raises Stopped as soon as the run is asked to stop."""
 
 
+GRACE_S = 8.0  # for what is in flight when the run is stopped; ten seconds are promised
+
+
 class SignalStop:
     """Listens to TERM and INT in the main process; the second signal leaves at once.
 
     A pipe carries the news, so that a wait in `select` ends without polling.
+
+    Attributes:
+        at_once: called by the second signal.
+        signal_number: the first one, once it has come.
+        interrupts: whether GRACE_S after the signal the main thread is torn out of what it does:
+            a source that does not answer would hold it for longer.
     """
 
     def __init__(self, at_once: Callable[[], None] = lambda: None) -> None:
         self.at_once = at_once
         self.signal_number: int | None = None
+        self.interrupts = False
         self._read_end, self._write_end = os.pipe()
 
     def fileno(self) -> int:
@@ -60,6 +70,11 @@ class SignalStop:
             os._exit(128 + number)
         self.signal_number = number
         os.write(self._write_end, b"!")
+        signal.setitimer(signal.ITIMER_REAL, GRACE_S)
+
+    def _lose_patience(self, _number: int, _frame: FrameType | None) -> None:
+        if self.interrupts and self.signal_number is not None:
+            raise Stopped(self.signal_number)
 
 
 @contextmanager
@@ -69,9 +84,11 @@ def listening() -> Iterator[SignalStop]:
     before = {
         number: signal.signal(number, stop._handle) for number in (signal.SIGTERM, signal.SIGINT)
     }
+    before[signal.SIGALRM] = signal.signal(signal.SIGALRM, stop._lose_patience)
     try:
         yield stop
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
         stop.close()

@@ -238,6 +238,27 @@ def test_a_second_signal_leaves_at_once(
     sim.heal()
 
 
+def test_a_job_without_workers_is_stopped_in_time_though_the_source_hangs(
+    simulator: Simulators,
+    batch: Batch,
+    environment: Callable[..., dict[str, str]],
+    start_program: Callable[..., subprocess.Popen[str]],
+) -> None:
+    sim = simulator(titles=20, rate=0)
+    assert batch(sim, "initial-sync", "--count", "5").code == 0
+    sim.reset()
+    sim.fail("hang", count=None)
+    process = start_program("batch", "chapter-feed", "--json", env=environment(sim))
+    wait_for(lambda: sim.stats()["total"] >= 1)
+    began = time.monotonic()
+    process.terminate()
+    _, stderr = process.communicate(timeout=20)
+    sim.heal()
+    assert time.monotonic() - began < 10
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "Traceback" not in stderr
+
+
 def test_a_worker_that_is_killed_costs_nothing(
     simulator: Simulators,
     environment: Callable[..., dict[str, str]],
