@@ -25,7 +25,7 @@ from mangahub import __version__
 from mangahub.env import Env, SettingError
 from mangahub.log import configure
 from notify_server import admin, config, systemd
-from notify_server.errors import NotifyError, SecretUnusable
+from notify_server.errors import NotifyError, SecretUnusable, UsageError
 from notify_server.secret import load_secret
 from notify_server.server import NotifyServer
 
@@ -42,23 +42,39 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     env = Env()
     try:
+        reason, code = _run_command(arguments, env)
+    except psycopg.Error as exc:
+        reason, code = f"the database refused: {exc.diag.message_primary or exc}", 1
+    if reason is not None:
+        _tell_failure(reason, code, arguments, env)
+    return code
+
+
+def _run_command(arguments: argparse.Namespace, env: Env) -> tuple[str | None, int]:
+    """Why the command failed, None where it did not, and the exit code."""
+    try:
         settings = config.load(env)
         configure(settings.log_format, settings.log_level)
-        run: Callable[[argparse.Namespace, Settings, Env], int] = arguments.run
-        return run(arguments, settings, env)
-    except (SettingError, SecretUnusable) as exc:
-        return _give_up(exc, 2)
+        run: Callable[[argparse.Namespace, Settings, Env], None] = arguments.run
+        run(arguments, settings, env)
+    except (SettingError, SecretUnusable, UsageError) as exc:
+        return str(exc), 2
     except sql.DatabaseDown as exc:
-        return _give_up(exc, _TRY_AGAIN)
+        return str(exc), _TRY_AGAIN
     except (sql.SqlError, NotifyError) as exc:
-        return _give_up(exc, 1)
-    except psycopg.Error as exc:
-        return _give_up(f"the database refused: {exc.diag.message_primary or exc}", 1)
+        return str(exc), 1
+    return None, 0
 
 
-def _give_up(reason: object, code: int) -> int:
-    print(f"mangahub-notify: {reason}", file=sys.stderr)
-    return code
+def _tell_failure(reason: str, code: int, arguments: argparse.Namespace, env: Env) -> None:
+    """One line on stderr, and for --json an object on stdout."""
+    if env.raw("LOG_FORMAT") == "json":
+        configure("json")
+        log.error("%s", reason)
+    else:
+        print(f"mangahub-notify: {reason}", file=sys.stderr)
+    if _wants_json(arguments):
+        print(json.dumps({"error": reason, "exit_code": code}), flush=True)
 
 
 # --- arguments -------------------------------------------------------------------------------
@@ -113,7 +129,7 @@ def _command(
     commands: argparse._SubParsersAction[argparse.ArgumentParser],
     name: str,
     text: str,
-    run: Callable[[argparse.Namespace, Settings, Env], int],
+    run: Callable[[argparse.Namespace, Settings, Env], None],
 ) -> argparse.ArgumentParser:
     command = commands.add_parser(name, help=text, description=text)
     command.set_defaults(run=run)
@@ -152,7 +168,7 @@ def _uuid(text: str) -> UUID:
 # --- serve -----------------------------------------------------------------------------------
 
 
-def _serve(arguments: argparse.Namespace, settings: Settings, env: Env) -> int:
+def _serve(arguments: argparse.Namespace, settings: Settings, env: Env) -> None:
     config.require_safe(settings)
     server = NotifyServer(settings, load_secret(settings.secret, settings.data_dir))
     try:
@@ -164,15 +180,16 @@ def _serve(arguments: argparse.Namespace, settings: Settings, env: Env) -> int:
         for number, handler in before.items():
             signal.signal(number, handler)
     if server.failure is not None:
-        return _give_up(server.failure, 1)
+        raise NotifyError(server.failure)
     log.info("Stopped")
-    return 0
 
 
 def _run(
     server: NotifyServer, arguments: argparse.Namespace, settings: Settings, env: Env
 ) -> None:
     server.start(lambda: sql.database_url(env))
+    if server.failure is not None:
+        return
     if settings.legacy == "any":
         log.warning("NOTIFY_LEGACY_CLIENTS=any lets anybody make this server send datagrams to "
                     "addresses that did not ask for them")
@@ -218,76 +235,76 @@ def _connect(env: Env) -> sql.Connection:
     return connection
 
 
-def _print(arguments: argparse.Namespace, lines: list[str], body: object) -> int:
+def _print(arguments: argparse.Namespace, lines: list[str], body: object) -> None:
     for line in lines:
         print(line)
     if _wants_json(arguments):
         print(json.dumps(body))
-    return 0
 
 
 def _wants_json(arguments: argparse.Namespace) -> bool:
     return getattr(arguments, "json", False)
 
 
-def _user_add(arguments: argparse.Namespace, settings: Settings, env: Env) -> int:
+def _user_add(arguments: argparse.Namespace, settings: Settings, env: Env) -> None:
     with _connect(env) as connection:
         user = admin.add_user(connection, arguments.username, arguments.email, arguments.id)
     body = {"id": str(user.id), "username": user.username}
-    return _print(arguments, [str(user.id)], body)
+    _print(arguments, [str(user.id)], body)
 
 
-def _user_list(arguments: argparse.Namespace, settings: Settings, env: Env) -> int:
+def _user_list(arguments: argparse.Namespace, settings: Settings, env: Env) -> None:
     with _connect(env) as connection:
         users = admin.list_users(connection)
     body = {"users": [{"id": str(u.id), "username": u.username} for u in users]}
-    return _print(arguments, [f"{u.id}\t{u.username}" for u in users], body)
+    _print(arguments, [f"{u.id}\t{u.username}" for u in users], body)
 
 
-def _key(arguments: argparse.Namespace, settings: Settings, env: Env) -> int:
+def _key(arguments: argparse.Namespace, settings: Settings, env: Env) -> None:
     if arguments.all and arguments.rotate:
-        return _give_up("--rotate takes one USER, not --all", 2)
+        raise UsageError("--rotate takes one USER, not --all")
     with _connect(env) as connection:
         secret = load_secret(settings.secret, settings.data_dir)
         if arguments.all:
             keys = admin.all_keys(connection, secret)
-            return _print(arguments, [f"{id}\t{key}" for id, key in keys.items()], keys)
+            _print(arguments, [f"{id}\t{key}" for id, key in keys.items()], keys)
+            return
         user = admin.find_user(connection, arguments.user)
         make_key = admin.rotate_key if arguments.rotate else admin.user_key
         key = make_key(connection, secret, user)
     body = {"id": str(user.id), "username": user.username, "key": key}
-    return _print(arguments, [key], body)
+    _print(arguments, [key], body)
 
 
-def _library_add(arguments: argparse.Namespace, settings: Settings, env: Env) -> int:
-    return _change_library(arguments, env, admin.add_to_library)
+def _library_add(arguments: argparse.Namespace, settings: Settings, env: Env) -> None:
+    _change_library(arguments, env, admin.add_to_library)
 
 
-def _library_remove(arguments: argparse.Namespace, settings: Settings, env: Env) -> int:
-    return _change_library(arguments, env, admin.remove_from_library)
+def _library_remove(arguments: argparse.Namespace, settings: Settings, env: Env) -> None:
+    _change_library(arguments, env, admin.remove_from_library)
 
 
 def _change_library(
     arguments: argparse.Namespace,
     env: Env,
     change: Callable[[sql.Connection, admin.User, list[admin.Title]], None],
-) -> int:
+) -> None:
     with _connect(env) as connection:
         user = admin.find_user(connection, arguments.user)
         titles = [admin.find_title(connection, text) for text in arguments.manga]
         change(connection, user, titles)
-    return _print_titles(arguments, user, titles)
+    _print_titles(arguments, user, titles)
 
 
-def _library_list(arguments: argparse.Namespace, settings: Settings, env: Env) -> int:
+def _library_list(arguments: argparse.Namespace, settings: Settings, env: Env) -> None:
     with _connect(env) as connection:
         user = admin.find_user(connection, arguments.user)
         titles = admin.list_library(connection, user)
-    return _print_titles(arguments, user, titles)
+    _print_titles(arguments, user, titles)
 
 
 def _print_titles(
     arguments: argparse.Namespace, user: admin.User, titles: list[admin.Title]
-) -> int:
+) -> None:
     body = {"user_id": str(user.id), "manga": [{"id": t.id, "title": t.title} for t in titles]}
-    return _print(arguments, [f"{t.id}\t{t.title}" for t in titles], body)
+    _print(arguments, [f"{t.id}\t{t.title}" for t in titles], body)

@@ -7,6 +7,10 @@ class NotifyError(Exception):
     """Root of this package's errors; its text is one clear line."""
 
 
+class UsageError(NotifyError):
+    """Options that do not go together."""
+
+
 class SecretUnusable(NotifyError):
     """The file with the secret cannot be read, or can be read by others."""
 

@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 _WAIT_MS = 500
 _CHECK_INTERVAL_S = 30.0
 _RETRY_S = 0.5
+_COMPLAIN_S = 60.0  # between two lines about the same outage
 # No statement that stores an event takes longer, see the statement timeout; and in that time no
 # more numbers are taken. So what is older than both is committed and seen.
 _LONGEST_TRANSACTION = timedelta(minutes=2)
@@ -62,6 +63,7 @@ class Listener:
         self._seen: Snapshot | None = None
         self._seen_at = datetime(9999, 1, 1, tzinfo=UTC)
         self._seen_seq = 0
+        self._next_complaint = 0.0
         self._stop = threading.Event()
         self._wake = os.eventfd(0, os.EFD_CLOEXEC)
         self.has_tried = threading.Event()
@@ -100,7 +102,7 @@ class Listener:
                 self.has_tried.set()
                 return
             except sql.SqlError as exc:
-                log.warning("The database is away, trying again reason=%s", exc)
+                self._complain(exc)
             except psycopg.Error:
                 log.exception("Following other servers has failed, trying again")
             except Exception:
@@ -110,6 +112,12 @@ class Listener:
             self.has_tried.set()
             self._stop.wait(_RETRY_S)
 
+    def _complain(self, exc: sql.SqlError) -> None:
+        """Says at once that the database is away, and then once a minute that it still is."""
+        if monotonic() >= self._next_complaint:
+            log.warning("The database is away, trying again reason=%s", exc)
+            self._next_complaint = monotonic() + _COMPLAIN_S
+
     def _follow(self) -> None:
         """Listens until the connection is lost."""
         connection = open_connection(self._locate())
@@ -118,6 +126,7 @@ class Listener:
                 connection.execute(f"LISTEN {CHANNEL}".encode())
                 self._check()
                 self.has_tried.set()
+                self._next_complaint = 0.0
                 log.info("Following the database")
                 self._listen(connection)
         finally:

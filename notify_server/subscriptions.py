@@ -159,7 +159,8 @@ class Subscriptions:
         is_new = client is None or not _is_same(client, user, message)
         if client is None or is_new:
             if self._is_full(client):
-                self._refuse(address, FULL)
+                if message.cookie is not None:  # else the address may be forged
+                    self._refuse(address, FULL)
                 return
             is_proved = message.cookie is not None
             client = Client(address, user, is_proved, message.ack and is_proved, now)

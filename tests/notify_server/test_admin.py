@@ -164,3 +164,23 @@ def test_json_is_the_last_line(run: Any, make_user: Any) -> None:
     make_user("ann")
     for arguments in (["user", "list"], ["key", "ann"], ["library", "list", "ann"]):
         assert isinstance(json.loads(run(*arguments, "--json").stdout.splitlines()[-1]), dict)
+
+
+def test_a_command_that_fails_ends_stdout_with_one_object_too(run: Any) -> None:
+    failed = run("key", "nobody", "--json")
+    assert failed.code == 1
+    assert failed.json == {"error": failed.json["error"], "exit_code": 1}
+    assert "nobody" in failed.json["error"]
+    assert len(failed.stderr.splitlines()) == 1
+
+
+def test_errors_are_json_lines_where_logs_are(run: Any) -> None:
+    failed = run("key", "nobody", LOG_FORMAT="json")
+    line = json.loads(failed.stderr.splitlines()[-1])
+    assert (line["level"], "nobody" in line["message"]) == ("ERROR", True)
+
+
+def test_options_that_do_not_go_together_are_bad_usage(run: Any) -> None:
+    failed = run("key", "--all", "--rotate")
+    assert failed.code == 2
+    assert "--rotate takes one USER" in failed.stderr

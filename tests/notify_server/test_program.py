@@ -164,6 +164,7 @@ def test_an_old_schema_ends_it_with_1_and_names_the_command(
             "notify_server", *arguments, env={**settings, "DATABASE_URL": empty_database_url})
         assert finished.code == 1
         assert "mangahub-batch migrate" in finished.stderr.splitlines()[-1]
+        assert "listening" not in finished.stdout
 
 
 # --- the secret ------------------------------------------------------------------------------
