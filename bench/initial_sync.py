@@ -1,6 +1,6 @@
 """How long an initial sync takes, what it stores, where the time goes, and its memory.
 
-    python bench/initial_sync.py [--runs 5] [--big]
+    python -m bench.initial_sync [--runs 5] [--big]
 
 Against the stand-in API with 200 ms latency and its limit of 5 requests a second, the whole
 process from start to exit, with a database that is already running. Compared with the Go program

@@ -1,6 +1,6 @@
 """How long the jobs that bring news take, and how many requests they need.
 
-    python bench/news_jobs.py [--titles 85000]
+    python -m bench.news_jobs [--titles 85000]
 
 Against the stand-in API with 200 ms latency and its limit of 5 requests a second; the whole process
 from start to exit, with a database that is already running. All titles of the catalogue are

@@ -1,6 +1,6 @@
 """Measures the notification server: fan-out, acknowledgement, subscription, replay, memory.
 
-    python bench/notify_push.py [--quick] [SCENARIO…]
+    python -m bench.notify_push [--quick] [SCENARIO…]
 
 Starts a PostgreSQL, a server and the load generator of its own, and prints a table.
 """
@@ -23,15 +23,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter, process_time
 
+import sql
+from bench.notify_clients import Crowd
+from mangahub.env import Env
+from sql import embedded
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "bench")]
-
-from notify_clients import Crowd  # noqa: E402
-
-import sql  # noqa: E402
-from mangahub.env import Env  # noqa: E402
-from sql import embedded  # noqa: E402
-
 SECRET = "benchmark-secret-of-good-length"
 RUNS = 5
 

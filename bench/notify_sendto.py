@@ -1,6 +1,6 @@
 """Datagrams a second: the server's own sending beside a plain C `sendto` loop, same addresses.
 
-    python bench/notify_sendto.py [ROUNDS]
+    python -m bench.notify_sendto [ROUNDS]
 
 10,000 addresses in 127.0.0.0/8, which one socket in another process drains. Needs gcc.
 """
@@ -20,15 +20,12 @@ from multiprocessing.synchronize import Event as EventType
 from pathlib import Path
 from time import monotonic, perf_counter
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from notify_server import events, udp  # noqa: E402
-from notify_server.auth import Cookies  # noqa: E402
-from notify_server.delivery import Fanout  # noqa: E402
-from notify_server.notice import make_notice  # noqa: E402
-from notify_server.registry import Client  # noqa: E402
-from notify_server.stats import Stats  # noqa: E402
+from notify_server import events, udp
+from notify_server.auth import Cookies
+from notify_server.delivery import Fanout
+from notify_server.notice import make_notice
+from notify_server.registry import Client
+from notify_server.stats import Stats
 
 CLIENTS = 10_000
 SOURCE = r"""
