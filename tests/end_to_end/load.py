@@ -61,14 +61,17 @@ def add_users(url: str, number: int) -> None:
         )
 
 
-def owe_events(url: str, number: int) -> None:
+def owe_events(url: str, number: int, prefix: str = "event") -> None:
+    """Events of one title that is new to everybody, in the outbox."""
     with sql.connect(url) as connection:
-        connection.execute("INSERT INTO manga (slug, title) VALUES ('tale', 'Tale')")
+        connection.execute(
+            "INSERT INTO manga (slug, title) VALUES ('tale', 'Tale') ON CONFLICT DO NOTHING"
+        )
         connection.execute(
             "INSERT INTO notification_events (type, manga_id, payload, dedup_key) SELECT"
             " 'new-manga', m.id, jsonb_build_object('manga_id', m.id, 'title', 'Tale ' || n),"
-            " 'event-' || n FROM manga m, generate_series(1, %s) n ORDER BY n",
-            [number],
+            " %s || n FROM manga m, generate_series(1, %s) n ORDER BY n",
+            [f"{prefix}-", number],
         )
 
 
@@ -89,5 +92,9 @@ def check_all_is_told(url: str, readers: Readers, events: int) -> None:
     for reader in readers.all:
         own = rows(url, f"SELECT id FROM notifications WHERE user_id = '{reader.user_id}'")
         assert {message["id"] for message in reader.heard} == {row[0] for row in own}
+    check_all_is_read(url)
+
+
+def check_all_is_read(url: str) -> None:
     wait_for(lambda: not count(url, "notifications WHERE read IS NOT TRUE"))
     assert not count(url, "notifications WHERE delivered_at IS NULL")
