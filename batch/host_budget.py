@@ -32,7 +32,7 @@ from batch.errors import BatchError, SourceDown
 from batch.stop import Stop
 
 SPACING = 1.02  # see above; shorter and a sixth call would arrive in the same second now and then
-EVENNESS = 0.92  # of the even distance, the least between two calls
+EVENNESS = 0.9  # of the even distance, the least between two calls
 _WINDOW = 16  # calls that are remembered
 MAX_PATIENCE_S = 120.0  # a longer pause ends the run: a timer's next one comes soon enough
 MAX_PAUSE_S = 3_600.0  # whatever a source or a damaged file says

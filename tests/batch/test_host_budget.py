@@ -73,7 +73,7 @@ def test_slots_of_several_processes_keep_their_distance(folder: Path) -> None:
         end.close()
         process.close()
     assert len(moments) == 30
-    assert min(later - earlier for earlier, later in pairwise(moments)) >= 0.92 / 50
+    assert min(later - earlier for earlier, later in pairwise(moments)) >= 0.9 / 50
     # The window is of 16 calls where more than 16 a second are allowed.
     spans = [later - earlier for earlier, later in zip(moments, moments[16:], strict=False)]
     assert min(spans) >= 1.02 * 16 / 50
@@ -85,7 +85,7 @@ def test_of_five_a_second_the_sixth_leaves_more_than_a_second_after_the_first() 
         moments.append(max(pace.due(spent), 100.0))
         spent = pace.after_a_call(spent, moments[-1])
     gaps = [later - earlier for earlier, later in pairwise(moments)]
-    assert gaps == pytest.approx([0.184] * 4 + [0.284] + [0.184] * 4 + [0.284] + [0.184])
+    assert gaps == pytest.approx([0.18] * 4 + [0.3] + [0.18] * 4 + [0.3] + [0.18])
     assert moments[5] - moments[0] == pytest.approx(1.02)
 
 
@@ -95,7 +95,7 @@ def test_the_next_slot_is_counted_from_the_end_of_the_one_before(folder: Path) -
         time.sleep(0.1)  # a process that is slow to send
         sent = time.monotonic()
     with budget.slot(Patient()):
-        assert time.monotonic() - sent >= 0.046
+        assert time.monotonic() - sent >= 0.045
     budget.close()
 
 
@@ -105,7 +105,7 @@ def test_a_call_that_fails_has_spent_its_slot_all_the_same(folder: Path) -> None
         failed = time.monotonic()
         raise OSError("cut")
     with budget.slot(Patient()):
-        assert time.monotonic() - failed >= 0.046
+        assert time.monotonic() - failed >= 0.045
     budget.close()
 
 
