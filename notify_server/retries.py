@@ -7,10 +7,13 @@ from collections import deque
 
 from notify_server.registry import Client, Flight
 
-# Seconds after the first sending, each moved by up to a tenth; unanswered at the last, it is over.
+# Seconds after the first sending; unanswered at the last, it is over.
 OFFSETS_S = (1.0, 3.0, 7.0)
 GIVE_UP_S = 15.0
 _TICK_S = 0.05
+# Each moved by chance, and after that by a tick and by the turn of the thread that sends: together
+# by less than a tenth.
+_EARLIEST, _LATEST = 0.92, 1.02
 _MAX_QUEUEING_S = 0.15
 _QUIET_S = 0.1
 
@@ -36,7 +39,7 @@ class Retries:
     def bucket(self, tries: int, first_sent: float) -> list[Due]:
         """Where flights go that were sent so often, to be looked at when they are due."""
         if tries <= len(OFFSETS_S):
-            offset = OFFSETS_S[tries - 1] * (0.9 + 0.2 * random.random())
+            offset = OFFSETS_S[tries - 1] * random.uniform(_EARLIEST, _LATEST)
         else:
             offset = GIVE_UP_S
         tick = int((first_sent + offset) / _TICK_S) + 1
