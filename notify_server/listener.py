@@ -16,6 +16,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from time import monotonic
+from typing import NamedTuple
 from uuid import UUID
 
 import psycopg
@@ -38,6 +39,20 @@ _COMPLAIN_S = 60.0  # between two lines about the same outage
 # more numbers are taken. So what is older than both is committed and seen.
 _LONGEST_TRANSACTION = timedelta(minutes=2)
 _MOST_RECEIPTS = 20_000
+
+
+class _Look(NamedTuple):
+    """A look at the database.
+
+    Attributes:
+        seq: the number of the newest receipt.
+        receipts: events with the low half of the transaction that stored them.
+    """
+
+    now: datetime
+    snapshot: Snapshot
+    seq: int
+    receipts: list[tuple[str, int]]
 
 
 class Listener:
@@ -184,20 +199,28 @@ class Listener:
     # --- what was missed -----------------------------------------------------------------------
 
     def _check(self) -> None:
-        """Pushes what the last snapshot did not see, and takes a new one."""
+        """Pushes what the last snapshot did not see, and only then puts a new one in its place.
+
+        Where the database goes away on the way, the next check begins with the old one again.
+        """
         before = self._seen
         with self._database.connection() as connection:
-            receipts = self._look(connection)
-        if before is None or self._seen is None:
-            return
-        for event_id, xmin in receipts:
-            if not before.sees(full_xid(xmin, self._seen)):
-                self._push(event_id)
-        self._claims.forget(self._seen)
-        self._revoke_all()
+            look = self._look(connection)
+        if before is not None:
+            self._push_unseen(before, look)
+        self._seen, self._seen_seq = look.snapshot, look.seq
+        self._seen_at = look.now - _LONGEST_TRANSACTION
+        if before is not None:
+            self._claims.forget(look.snapshot)
+            self._revoke_all()
 
-    def _look(self, connection: sql.Connection) -> list[tuple[str, int]]:
-        """Takes a new snapshot, and with it the receipts that the last one may not have seen."""
+    def _push_unseen(self, before: Snapshot, look: _Look) -> None:
+        for event_id, xmin in look.receipts:
+            if not before.sees(full_xid(xmin, look.snapshot)):
+                self._push(event_id)
+
+    def _look(self, connection: sql.Connection) -> _Look:
+        """A new snapshot, and with it the receipts that the last one may not have seen."""
         rows = connection.execute(
             "SELECT now(), pg_current_snapshot()::text, "
             "  (SELECT coalesce(max(seq), 0) FROM notification_receipts), event_id, xid "
@@ -207,9 +230,8 @@ class Listener:
             (self._seen_seq - _MOST_RECEIPTS, self._seen_at),
         ).fetchall()
         now, snapshot, seq = rows[0][:3]
-        self._seen, self._seen_seq = parse_snapshot(snapshot), seq
-        self._seen_at = now - _LONGEST_TRANSACTION
-        return [(event_id, xid) for *_, event_id, xid in rows if event_id is not None]
+        receipts = [(event_id, xid) for *_, event_id, xid in rows if event_id is not None]
+        return _Look(now, parse_snapshot(snapshot), seq, receipts)
 
     def _revoke_all(self) -> None:
         users = self._udp.registry.users()

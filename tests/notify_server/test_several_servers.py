@@ -7,6 +7,9 @@ from typing import Any
 import psycopg
 import pytest
 
+import sql
+from notify_server import unread
+
 
 def test_each_pushes_every_event_to_its_own_clients_once(
     start_server: Any, make_client: Any, make_user: Any, make_manga: Any
@@ -67,6 +70,35 @@ def test_after_an_interruption_they_catch_up(
             one.post("new-manga", {"manga_id": manga, "title": f"{n}", "event_id": f"{n}"})
     titles = sorted(b["title"] for b in client.read(10, timeout=10))
     assert titles == [f"{n}" for n in range(10)]
+    assert client.is_silent()
+
+
+def test_an_interruption_of_the_catching_up_loses_nothing(
+    start_server: Any, make_client: Any, make_user: Any, make_manga: Any, connection: Any,
+    monkeypatch: Any,
+) -> None:
+    one, two = start_server(), start_server()
+    user, manga = make_user(), make_manga()
+    client = make_client(two, user)
+    client.subscribe()
+    failures = iter(range(3))
+
+    def load(*arguments: Any) -> Any:
+        if next(failures, None) is not None:
+            raise sql.DatabaseDown("it went away again")
+        return load_event(*arguments)
+
+    load_event = unread.load_event
+    monkeypatch.setattr(unread, "load_event", load)
+    connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND query ILIKE 'LISTEN%'")
+    for n in range(3):
+        body = {"manga_id": manga, "title": f"{n}", "event_id": f"{n}"}
+        while one.post("new-manga", body).status_code == 503:
+            pass
+    assert sorted(b["title"] for b in client.read(3, timeout=10)) == ["0", "1", "2"]
+    assert next(failures, None) is None
     assert client.is_silent()
 
 
