@@ -68,7 +68,7 @@ def parse(datagram: bytes) -> ClientMessage | None:
     if usual is not None:
         return Ack(usual[1].decode(), [int(usual[2])])
     try:
-        body = json.loads(datagram)
+        body = json.loads(datagram.decode())  # of bytes it would take UTF-16 too
     except (ValueError, RecursionError):
         return None
     if type(body) is not dict:
