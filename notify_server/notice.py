@@ -15,8 +15,8 @@ from notify_server.protocol import MAX_DATAGRAM, encode
 # What stands around the common part: the longest id, and `,"session":"<32 digits>"}`.
 _ID_DIGITS = 19
 _SUFFIX = len(',"session":""}') + 32
-# Texts are not cut below this before lists are.
-_LEAST_TEXT = 24
+# Texts are not cut below this before lists are; the message is what a reader sees.
+_LEAST_TEXT, _LEAST_MESSAGE = 24, 64
 _LEAST_KEYS = 8
 _DEEPEST = 4
 
@@ -104,7 +104,9 @@ def _render(fields: dict[str, Json]) -> bytes:
 
 
 def _trim(fields: dict[str, Json], text_length: int, list_length: int) -> dict[str, Json]:
-    return {key: _cut_value(v, text_length, list_length, 0) for key, v in fields.items()}
+    trimmed = {key: _cut_value(v, text_length, list_length, 0) for key, v in fields.items()}
+    trimmed["message"] = _cut_value(fields["message"], max(text_length, _LEAST_MESSAGE), 0, 0)
+    return trimmed
 
 
 def _cut_value(value: Json, text_length: int, list_length: int, depth: int) -> Json:

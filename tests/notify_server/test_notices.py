@@ -113,6 +113,14 @@ def test_what_fits_is_not_changed() -> None:
     }
 
 
+@pytest.mark.parametrize("title", ["T", "\U0001f4d6" * 5000])
+def test_a_long_list_of_chapters_leaves_the_message_whole(title: str) -> None:
+    event = events.new_chapter("e", 1, title, 5000, 1000.5, list(range(1001, 5001)))
+    body = decode(whole(notice_of(event)))
+    assert body["message"] == "4000 new chapters available: 1001–5000 (was chapter 1000.5)"
+    assert len(body["data"]["chapters"]) > 50
+
+
 def test_a_long_title_uses_the_room_there_is() -> None:
     for character in ("a", "ß", "漢", "\U0001f4d6", "\n", '"'):
         datagram = whole(notice_of(events.new_manga("e", 1, character * 5000)))
