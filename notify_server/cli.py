@@ -93,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_library_commands(_group(commands, "library", "what a user reads"))
     key = _command(commands, "key", "print a user's key", _key)
     who = key.add_mutually_exclusive_group(required=True)
-    who.add_argument("user", nargs="?", metavar="USER", help="username or id")
+    who.add_argument("user", nargs="?", type=_plain_text, metavar="USER", help="username or id")
     who.add_argument("--all", action="store_true", help="the keys of all users")
     key.add_argument("--rotate", action="store_true", help="make a new key; the old one ends")
     return parser
@@ -112,10 +112,10 @@ def _add_library_commands(commands: argparse._SubParsersAction[argparse.Argument
     add = _command(commands, "add", "add titles", _library_add)
     remove = _command(commands, "remove", "remove titles", _library_remove)
     for command in (add, remove):
-        command.add_argument("user", metavar="USER", help="username or id")
+        command.add_argument("user", type=_plain_text, metavar="USER", help="username or id")
         command.add_argument("manga", nargs="+", type=_plain_text, metavar="MANGA", help=help_text)
     show = _command(commands, "list", "list a user's titles", _library_list)
-    show.add_argument("user", metavar="USER", help="username or id")
+    show.add_argument("user", type=_plain_text, metavar="USER", help="username or id")
 
 
 def _group(
@@ -153,8 +153,9 @@ def _username(text: str) -> str:
 
 
 def _plain_text(text: str) -> str:
-    if not text.strip() or "\0" in text:
-        raise argparse.ArgumentTypeError("must not be empty")
+    # What is no UTF-8 arrives as halves of surrogate pairs, which no database takes.
+    if not text.strip() or any("\ud800" <= c <= "\udfff" for c in text):
+        raise argparse.ArgumentTypeError("must be UTF-8 and not empty")
     return text
 
 
