@@ -13,6 +13,7 @@ def create_app(parts: Services) -> Flask:
     """The application, with everything it works with handed in."""
     app = Flask("notify_server", static_folder=None)
     app.extensions[EXTENSION] = parts
+    app.url_map.merge_slashes = False  # by a redirect, which is no JSON
     app.before_request(_require_key)
     app.after_request(_count)
     app.register_blueprint(routes)

@@ -19,7 +19,8 @@ from notify_server.errors import PortTaken
 log = logging.getLogger(__name__)
 
 THREADS = 8
-_MAX_BODY = 1024 * 1024 + 1024
+# More than any route takes: waitress counts the frames of a chunked body too.
+_MAX_BODY = 2 * 1024 * 1024
 _IDLE_TIMEOUT_S = 30
 _MAX_CONNECTIONS = 1_000
 _FLUSH_S = 1.0

@@ -121,6 +121,7 @@ def test_a_title_of_100_kb_is_stored_whole_and_shown_cut(
     ("method", "path", "status"),
     [
         ("GET", "/nothing", 404), ("POST", "/", 404), ("POST", "/notify/odd", 404),
+        ("POST", "/notify//new-manga", 404),
         ("GET", "/notify/new-manga", 405), ("DELETE", "/notify/batch", 405),
         ("PUT", "/healthz", 405), ("POST", "/api/notifications", 405),
         ("PUT", "/api/notifications/x/read", 404), ("PUT", "/api/notifications/7/read", 404),
@@ -178,6 +179,13 @@ def test_a_chunked_body_is_read_and_limited(server: Any, make_manga: Any) -> Non
     large = requests.post(url, data=iter([b" " * 40_000, b" " * 40_000]), headers=headers,
                           timeout=10)
     assert large.status_code == 413
+
+
+def test_the_frames_of_a_chunked_batch_do_not_count(server: Any) -> None:
+    parts = [b'{"events": [5]'] + [b" " * 64] * 16_000 + [b"}"]
+    answer = requests.post(f"{server.http}/notify/batch", data=iter(parts), timeout=10,
+                           headers={"Content-Type": "application/json"})
+    assert answer.status_code == 207
 
 
 @pytest.mark.parametrize("request_line", ["GARBAGE", "GET / HTTP/1.1\r\nContent-Length: x"])
