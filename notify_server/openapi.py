@@ -205,7 +205,9 @@ DESCRIPTION: Schema = {
                 "responses": {"204": _response("Marked", None), **_failures(401, 404, 503)},
             }
         },
-        "/healthz": _get("Alive", {"200": _response("Alive", _STATUS)}),
+        "/healthz": {"get": {
+            "summary": "Alive", "security": [], "responses": {"200": _response("Alive", _STATUS)},
+        }},
         "/readyz": _get(
             "Database and socket usable", {"200": _response("Ready", _STATUS), **_failures(503)}
         ),

@@ -32,6 +32,14 @@ def test_it_describes_every_route(server: Any) -> None:
     }
 
 
+def test_only_healthz_needs_no_key() -> None:
+    operations = {path: list(item.values()) for path, item in DESCRIPTION["paths"].items()}
+    open_to_all = [p for p, found in operations.items() if any("401" not in o["responses"]
+                                                               for o in found)]
+    assert open_to_all == ["/healthz"]
+    assert DESCRIPTION["paths"]["/healthz"]["get"]["security"] == []
+
+
 @pytest.fixture
 def base_url(server: Any, make_user: Any, connection: Any) -> str:
     make_user()
