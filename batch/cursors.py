@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import logging
+from datetime import UTC, datetime, timedelta
+
+TOLERANCE = timedelta(minutes=1)
+LOOK_BACK = timedelta(days=1)
+
+log = logging.getLogger(__name__)
 
 
 def write_cursor(moment: datetime) -> str:
@@ -19,3 +25,11 @@ def read_cursor(text: object) -> datetime | None:
     if moment is None:
         return None
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def believe(cursor: datetime | None, now: datetime) -> datetime | None:
+    """A cursor in the future tells only that some clock was wrong: then a day is read again."""
+    if cursor is None or cursor <= now + TOLERANCE:
+        return cursor
+    log.warning("The cursor is in the future, so the last day is read again cursor=%s", cursor)
+    return now - LOOK_BACK

@@ -16,7 +16,7 @@ from uuid import UUID
 
 import backoff
 
-from batch.answers import body_of, entity_of, page_of
+from batch.answers import Answer, body_of, entity_of, http_date, page_of
 from batch.calls import Calls
 from batch.config import CONTENT_RATINGS
 from batch.errors import Banned, RateLimited, RequestRefused, SourceDown, SourceTrouble
@@ -28,6 +28,8 @@ MAX_TRIES = 5
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 32.0
 BAN_PAUSE = timedelta(minutes=10)
+CLOCK_TOLERANCE = timedelta(seconds=5)  # the source tells its time in whole seconds
+MOST_AHEAD = timedelta(days=1)  # further apart it is not this clock that is wrong
 UNSAID_PAUSE = timedelta(seconds=2)  # after a 429 that names no time; the limit is one of seconds
 
 log = logging.getLogger(__name__)
@@ -48,6 +50,7 @@ class MangaDex:
     def __init__(self, session: Session, calls: Calls) -> None:
         self._session = session
         self._calls = calls
+        self._ahead = timedelta(0)  # this host's clock, of the source's
 
     @property
     def requests(self) -> int:
@@ -56,6 +59,14 @@ class MangaDex:
 
     def close(self) -> None:
         self._session.close()
+
+    def not_ahead(self, moment: datetime) -> datetime:
+        """A moment of this host's clock, set back by as much as that is ahead of the source's.
+
+        By a clock that is ahead, chapters would be announced before their time, and what appears
+        after a title's first sync would pass for its history.
+        """
+        return moment - self._ahead
 
     def probe(self) -> None:
         """One small request, not repeated, to see whether the source is well again.
@@ -178,7 +189,9 @@ class MangaDex:
         """One wire request; its outcome is told to the gate while the turn is still held."""
         with self._calls.turn():
             try:
-                result = read(body_of(self._session.get(path, parameters)))
+                answer = self._session.get(path, parameters)
+                self._compare_clocks(answer)
+                result = read(body_of(answer))
             except RateLimited as exc:
                 self._calls.limited(exc.retry_after or UNSAID_PAUSE)
                 raise
@@ -195,6 +208,13 @@ class MangaDex:
                 raise
             self._calls.succeeded()
             return result
+
+    def _compare_clocks(self, answer: Answer) -> None:
+        told = http_date(answer.headers.get("Date", ""))
+        # A second is begun when it is told, and not over.
+        ahead = datetime.now(UTC) - told - timedelta(seconds=1) if told else timedelta(0)
+        is_ahead = CLOCK_TOLERANCE < ahead <= MOST_AHEAD
+        self._ahead = ahead if is_ahead else timedelta(0)
 
     def _wait(self, details: Mapping[str, object]) -> None:
         """Between two tries: as long as the server asks, else full jitter below a doubling cap."""

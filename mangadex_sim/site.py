@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import time
 from dataclasses import replace
+from email.utils import formatdate
 from threading import RLock
 from uuid import uuid4
 
@@ -71,6 +72,7 @@ class Site:
                          request.headers.get("user-agent", ""), request.arrival_s)
         reply = self._decide(request)
         common = {"Server": "MangaDex", "X-Request-ID": str(uuid4()),
+                  "Date": formatdate(self.clock.now(), usegmt=True),
                   "Cache-Control": "no-cache, private"}
         return replace(reply, headers={**common, **reply.headers})
 
@@ -88,14 +90,15 @@ class Site:
         kind = self.settings.retry_header
         if kind == "mixed":
             kind = next(self._mixed)
-        return replies.too_many(kind, verdict.wait_s, time.time())
+        return replies.too_many(kind, verdict.wait_s, time.time() + self.clock.shift_s)
 
     def _answer(self, request: Request) -> Reply:
         with self.lock:
             fault = self.faults.choose(request.path)
             if fault and fault.mode in replies.CANNED:
                 self.faults.spend(fault)
-                return replies.CANNED[fault.mode](fault.wait_s, time.time())
+                return replies.CANNED[fault.mode](
+                    fault.wait_s, time.time() + self.clock.shift_s)
             return self._answer_truly(request, fault)
 
     def _answer_truly(self, request: Request, fault: Fault | None) -> Reply:

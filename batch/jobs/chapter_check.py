@@ -89,13 +89,14 @@ def check_title(settings: WorkerSettings, check: Check) -> Checked:
         feed = read_feed(worker.api, check.mangadex_id, config.languages, config.content_ratings)
     except RequestRefused as exc:
         feed = Feed(rejected=[Rejected(str(check.mangadex_id), str(exc))])
+    now = worker.api.not_ahead(check.now)
     with worker.transaction() as connection:
-        gone = _prepare(connection, config, check, feed)
+        gone = _prepare(connection, config, check, feed, now)
         stored = news.store_news(
             connection,
             {check.mangadex_id: feed.chapters},
             news.rules_of(config),
-            check.now,
+            now,
             gone,
         )
         stored.rejected += feed.rejected
@@ -103,13 +104,15 @@ def check_title(settings: WorkerSettings, check: Check) -> Checked:
     return Checked(check.mangadex_id, len(feed.chapters), len(gone), stored)
 
 
-def _prepare(connection: Connection, config: Config, check: Check, feed: Feed) -> frozenset[UUID]:
+def _prepare(
+    connection: Connection, config: Config, check: Check, feed: Feed, now: datetime
+) -> frozenset[UUID]:
     """Fixes the title's baseline if it is needed; returns its stored uploads that are gone."""
     titles = chapters.read_titles(connection, {check.mangadex_id: feed.chapters})
     if not titles:
         return frozenset()
     title, rules = titles[0], news.rules_of(config)
-    readable = decide.select_readable(feed.chapters, rules, check.now)
+    readable = decide.select_readable(feed.chapters, rules, now)
     if decide.needs_baseline(title, readable):
         baselines = decide.find_baselines(title, feed.chapters, config.languages)
         chapters.save_baselines(connection, title.id, baselines)

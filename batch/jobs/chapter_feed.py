@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from batch import chapters, decide, extract, news, state
-from batch.cursors import read_cursor, write_cursor
+from batch.cursors import believe, read_cursor, write_cursor
 from batch.decide import Plan, Rules, Title
 from batch.errors import Banned, RequestRefused, SourceDown
 from batch.feed import read_history
@@ -65,7 +65,7 @@ def run(run: Run) -> None:
         SourceDown, BatchError, SqlError, Stopped: the cursor stays, and nothing is lost.
     """
     before = state.read(run.connection, CHAPTER_FEED)
-    cursor = read_cursor(before.last_cursor)
+    cursor = believe(read_cursor(before.last_cursor), run.started_at)
     since = cursor - OVERLAP if cursor else chapters.first_sync(run.connection)
     if since is None:
         log.info("No title is tracked yet: there is nothing to look for")
@@ -98,13 +98,18 @@ def _walk_back(run: Run, since: datetime, before: tuple[datetime | None, object]
         found, rejected = extract.each(extract.chapter, page.entities)
         walk.total = page.total
         walk.rejected += rejected
-        _collect(walk, found, since, run.started_at)
+        _collect(walk, found, since, _now(run))
         run.progress.advance(len(page.entities), offset=offset)
         is_last = not page.entities or offset + PAGE >= page.total
         if is_last or reaches(found, since) or (walk.newest, walk.total) == before:
             return walk
     walk.is_whole = False
     return walk
+
+
+def _now(run: Run) -> datetime:
+    """The run's beginning; all titles are judged alike."""
+    return run.api.not_ahead(run.started_at)
 
 
 def _collect(walk: Walk, found: Iterable[Chapter], since: datetime, now: datetime) -> None:
@@ -134,7 +139,7 @@ def _store(run: Run, walk: Walk, trouble: Trouble) -> None:
     titles = chapters.read_titles(run.connection, walk.uploads)
     for title in titles:
         uploads = walk.uploads[title.mangadex_id]
-        readable = decide.select_readable(uploads, rules, run.started_at)
+        readable = decide.select_readable(uploads, rules, _now(run))
         if decide.needs_baseline(title, readable):
             needing.append(title)
         elif decide.plan(title, readable) != Plan():
@@ -155,7 +160,7 @@ def _store(run: Run, walk: Walk, trouble: Trouble) -> None:
 def _store_part(
     run: Run, uploads: dict[UUID, list[Chapter]], rules: Rules, trouble: Trouble
 ) -> None:
-    stored = news.store_news(run.connection, uploads, rules, run.started_at)
+    stored = news.store_news(run.connection, uploads, rules, _now(run))
     trouble.rejected += stored.rejected
     run.summary.chapters_new += stored.chapters
     run.summary.events += stored.events

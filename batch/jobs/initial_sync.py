@@ -203,7 +203,7 @@ def store_page(settings: WorkerSettings, scope: str, request: PageRequest) -> Pa
     )
     mangas, rejected = extract.each(extract.manga, page.entities)
     with worker.transaction() as connection:
-        result = _store(connection, mangas, rejected)
+        result = _store(connection, mangas, rejected, worker.api.not_ahead(datetime.now(UTC)))
         outcome = _outcome(page, mangas, result)
         pages.complete(connection, scope, request, outcome)
     return _report(outcome, result)
@@ -215,15 +215,14 @@ def store_ids(settings: WorkerSettings, ids: tuple[UUID, ...]) -> PageReport:
     page = worker.api.list_manga(ids=ids, limit=len(ids))
     mangas, rejected = extract.each(extract.manga, page.entities)
     with worker.transaction() as connection:
-        result = _store(connection, mangas, rejected)
+        result = _store(connection, mangas, rejected, worker.api.not_ahead(datetime.now(UTC)))
         state.clear_rejected(connection, INITIAL_SYNC, _stored_ids(result))
     return _report(_outcome(page, mangas, result), result)
 
 
 def _store(
-    connection: Connection, mangas: Sequence[Manga], rejected: Sequence[Rejected]
+    connection: Connection, mangas: Sequence[Manga], rejected: Sequence[Rejected], now: datetime
 ) -> StoreResult:
-    now = datetime.now(UTC)
     result = store_manga(connection, mangas, now)
     result.rejected.extend(rejected)
     for item in result.rejected:

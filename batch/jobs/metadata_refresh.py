@@ -124,7 +124,7 @@ def refresh_group(settings: WorkerSettings, group: Group) -> Refreshed:
         take_turn(connection)
         before = read_manga(connection, [manga.mangadex_id for manga in answer.mangas])
         mangas = [keep_cover(before.get(manga.mangadex_id), manga) for manga in answer.mangas]
-        result = store_manga(connection, mangas, now)
+        result = store_manga(connection, mangas, worker.api.not_ahead(now))
         told = outbox.add_events(connection, _update_events(before, mangas, result))
         unavailable = _mark_missing(connection, answer.missing, group.started_at, now)
         refused = [*answer.rejected, *result.rejected]

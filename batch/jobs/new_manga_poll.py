@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from batch import events, extract, outbox, state
-from batch.cursors import read_cursor, write_cursor
+from batch.cursors import believe, read_cursor, write_cursor
 from batch.errors import SourceDown
 from batch.models import Manga, Page, Rejected, Summary
 from batch.run import Run
@@ -107,14 +107,15 @@ def run(run: Run) -> None:
 def find_place(run: Run) -> Place:
     """Where the last poll ended; for the first one the moment of the initial sync."""
     before = state.read(run.connection, NEW_MANGA_POLL)
-    cursor = read_cursor(before.last_cursor)
+    told = read_cursor(before.last_cursor)
+    cursor = believe(told, run.started_at)
     floor = read_cursor(before.metadata.get("floor"))
     if cursor is None:
         start = _first_moment(run).replace(microsecond=0)
         log.info("First poll since=%s", write_cursor(start))
         return Place(start, start, start)
     since = min(cursor, read_cursor(before.metadata.get("next_since")) or cursor - OVERLAP)
-    skipped = before.metadata.get("next_skipped")
+    skipped = before.metadata.get("next_skipped") if cursor == told else 0
     return Place(
         floor,
         cursor,
@@ -129,19 +130,27 @@ def _first_moment(run: Run) -> datetime:
     adopted = run.connection.execute(
         "SELECT value ->> 'adopted_at' FROM mangahub_meta WHERE key = 'adoption'"
     ).fetchone()
-    return (
+    moment = (
         started_at
         or initial.last_success_at
         or initial.last_run_at
         or (read_cursor(adopted[0]) if adopted else None)
         or run.started_at
     )
+    # The first title's moment is earlier only where this host's clock was ahead of the source's.
+    row = run.connection.execute(
+        "SELECT min(first_synced_at) FROM manga WHERE first_synced_at > %s - interval '1 day'",
+        [moment],
+    ).fetchone()
+    return min(moment, row[0]) if row and row[0] else moment
 
 
 def _take_in(run: Run, place: Place, page: Page) -> datetime:
     """Stores a page, its events and the cursor; returns the newest createdAt of the page."""
     mangas, rejected = extract.each(extract.manga, page.entities)
-    moments = [manga.created_at for manga in mangas]
+    now = run.api.not_ahead(datetime.now(UTC))
+    # A source whose clock is ahead must not lead the cursor past what it lists later.
+    moments = [min(manga.created_at, now) for manga in mangas]
     wanted = [manga for manga in mangas if place.floor is None or manga.created_at >= place.floor]
     place.move_to(moments)
     with run.connection.transaction():
@@ -178,7 +187,7 @@ def _store_unknown(
     take_turn(run.connection)
     known = set(read_manga(run.connection, [manga.mangadex_id for manga in mangas]))
     new = {m.mangadex_id: m for m in mangas if m.mangadex_id not in known}
-    result = store_manga(run.connection, list(new.values()), now)
+    result = store_manga(run.connection, list(new.values()), run.api.not_ahead(now))
     told = outbox.add_events(
         run.connection,
         [events.manga_event(i, key, new[key].title) for key, i in result.inserted.items()],
