@@ -97,6 +97,8 @@ def _complaint(text: str) -> str:
     """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     lines = [line for line in lines if "FATAL:  the database system is" not in line] or lines
+    # A full disk is what stands behind whatever else went wrong then.
+    lines = [line for line in lines if "No space left on device" in line] or lines
     for mark in ("PANIC:", "FATAL:", "error:", "ERROR:", "could not"):
         for line in lines:
             if mark in line:

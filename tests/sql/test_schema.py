@@ -208,3 +208,22 @@ def test_deleting_a_title_or_a_user_takes_along_what_hangs_on_it(
     connection.execute("DELETE FROM users")
     for table in ("chapters", "notification_events", "chapter_baselines", "notify_keys"):
         assert connection.execute(f"SELECT count(*) FROM {table}".encode()).fetchone() == (0,)
+
+
+def test_notifications_go_with_their_user_and_their_title(connection: sql.Connection) -> None:
+    connection.execute(
+        "INSERT INTO users (id, username) SELECT gen_random_uuid(), 'u' || n"
+        " FROM generate_series(1, 3) n"
+    )
+    connection.execute(
+        "INSERT INTO manga (slug, title) SELECT 't' || n, 'T' FROM generate_series(1, 2) n"
+    )
+    connection.execute(
+        "INSERT INTO notifications (user_id, manga_id, message)"
+        " SELECT users.id, manga.id, 'news' FROM users, manga"
+    )
+    left = "SELECT count(*) FROM notifications"
+    connection.execute("DELETE FROM users WHERE username IN ('u1', 'u2')")
+    assert connection.execute(left).fetchone() == (2,)
+    connection.execute("DELETE FROM manga WHERE slug = 't2'")
+    assert connection.execute(left).fetchone() == (1,)
