@@ -26,7 +26,7 @@ from mangahub.env import Env, SettingError
 from mangahub.log import configure
 from notify_server import admin, config, systemd
 from notify_server.errors import NotifyError, SecretUnusable, UsageError
-from notify_server.secret import load_secret
+from notify_server.secret import LEAST_LENGTH, load_secret
 from notify_server.server import NotifyServer
 
 log = logging.getLogger(__name__)
@@ -191,6 +191,9 @@ def _run(
     server.start(lambda: sql.database_url(env))
     if server.failure is not None:
         return
+    if settings.secret is not None and len(settings.secret) < LEAST_LENGTH:
+        log.warning("NOTIFY_SECRET is short: who sees one cookie can guess it, and then every user's "
+                    "key; %d characters or more are safe", LEAST_LENGTH)
     if settings.legacy == "any":
         log.warning("NOTIFY_LEGACY_CLIENTS=any lets anybody make this server send datagrams to "
                     "addresses that did not ask for them")

@@ -10,7 +10,7 @@ from pathlib import Path
 from notify_server.errors import SecretUnusable
 
 _NAME = "notify_secret"
-_LEAST_LENGTH = 16
+LEAST_LENGTH = 16
 
 
 def load_secret(given: str | None, folder: Path) -> str:
@@ -56,9 +56,9 @@ def _read(path: Path) -> str:
         content = file.read(4096).strip()
     if not stat.S_ISREG(mode) or mode & 0o077:
         raise SecretUnusable(f"others can read the secret {path}: run `chmod 600 {path}`")
-    if len(content) < _LEAST_LENGTH or not content.isascii():
+    if len(content) < LEAST_LENGTH or not content.isascii():
         raise SecretUnusable(
-            f"the secret {path} is damaged (less than {_LEAST_LENGTH} ASCII characters): restore "
+            f"the secret {path} is damaged (less than {LEAST_LENGTH} ASCII characters): restore "
             "it from a backup, or remove it to make a new one, which changes all user keys"
         )
     return content.decode("ascii")
