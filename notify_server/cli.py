@@ -192,8 +192,8 @@ def _run(
     if server.failure is not None:
         return
     if settings.secret is not None and len(settings.secret) < LEAST_LENGTH:
-        log.warning("NOTIFY_SECRET is short: who sees one cookie can guess it, and then every user's "
-                    "key; %d characters or more are safe", LEAST_LENGTH)
+        log.warning("NOTIFY_SECRET is short: who sees one cookie can guess it, and with it every "
+                    "user's key; %d characters or more are safe", LEAST_LENGTH)
     if settings.legacy == "any":
         log.warning("NOTIFY_LEGACY_CLIENTS=any lets anybody make this server send datagrams to "
                     "addresses that did not ask for them")
