@@ -61,7 +61,7 @@ def read_feed(
 
 def read_history(
     api: MangaDex, mangadex_id: UUID, languages: Sequence[str], until: datetime
-) -> list[Chapter]:
+) -> Feed:
     """What became readable before `until`, and perhaps a little more, whatever the rating.
 
     Raises:
@@ -70,11 +70,13 @@ def read_history(
     feed = Feed()
     for page in _pages(api, mangadex_id, languages, CONTENT_RATINGS, "asc"):
         if any(chapter.readable_at >= until for chapter in feed.take_in(page)):
-            return feed.chapters
-    if feed.is_whole:
-        return feed.chapters
-    # So long a history ends beyond the ceiling: its end can be seen from the other side.
-    return feed.chapters + read_feed(api, mangadex_id, languages, CONTENT_RATINGS).chapters
+            return feed
+    if not feed.is_whole:
+        # So long a history ends beyond the ceiling: its end can be seen from the other side.
+        end = read_feed(api, mangadex_id, languages, CONTENT_RATINGS)
+        feed.chapters += end.chapters
+        feed.rejected += end.rejected
+    return feed
 
 
 def _pages(

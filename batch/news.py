@@ -26,6 +26,7 @@ from sql import Connection
 
 MAX_TITLES = 100  # in one transaction
 MAX_REFUSED = 500  # remembered; a change of the API's answers could break all of them
+_REFUSING = ("chapter_feed", "chapter_check")
 
 log = logging.getLogger(__name__)
 
@@ -64,9 +65,21 @@ def record_refused(
     state.record_rejected(connection, sync_type, [*old, *new[: max(room, 0)]], now)
 
 
+def are_known(connection: Connection, rejected: Sequence[Rejected]) -> bool:
+    """Whether none of these is refused for the first time.
+
+    An entry that cannot be read may be the one that matters, so it is given a second chance; one
+    that stays so must not hold up its title for ever.
+    """
+    if not rejected:
+        return True
+    known = {key for name in _REFUSING for key in state.rejected_ids(connection, name)}
+    return len(known) >= MAX_REFUSED or all(item.mangadex_id in known for item in rejected)
+
+
 def forget_refused(connection: Connection, ids: Sequence[str]) -> None:
     """What could not be read or stored before can be now, whichever workflow finds it so."""
-    for sync_type in ("chapter_feed", "chapter_check"):
+    for sync_type in _REFUSING:
         state.clear_rejected(connection, sync_type, ids)
 
 

@@ -107,13 +107,16 @@ def check_title(settings: WorkerSettings, check: Check) -> Checked:
 def _prepare(
     connection: Connection, config: Config, check: Check, feed: Feed, now: datetime
 ) -> frozenset[UUID]:
-    """Fixes the title's baseline if it is needed; returns its stored uploads that are gone."""
+    """Fixes the title's baseline if it is needed; returns its stored uploads that are gone.
+
+    What cannot be read might be the baseline: without one nothing is new, until the next run.
+    """
     titles = chapters.read_titles(connection, {check.mangadex_id: feed.chapters})
     if not titles:
         return frozenset()
     title, rules = titles[0], news.rules_of(config)
     readable = decide.select_readable(feed.chapters, rules, now)
-    if decide.needs_baseline(title, readable):
+    if decide.needs_baseline(title, readable) and news.are_known(connection, feed.rejected):
         baselines = decide.find_baselines(title, feed.chapters, config.languages)
         chapters.save_baselines(connection, title.id, baselines)
     return find_gone(title, feed)
@@ -124,13 +127,19 @@ def find_gone(title: Title, feed: Feed) -> frozenset[UUID]:
     stored = {row.mangadex_chapter_id for row in title.stored if row.mangadex_chapter_id}
     listed = {c.mangadex_chapter_id for c in feed.chapters}
     taken_down = {c.mangadex_chapter_id for c in feed.chapters if c.is_unavailable}
-    missing = stored - listed if feed.is_whole and feed.chapters else set()
+    is_read = feed.is_whole and feed.chapters and not feed.rejected
+    missing = stored - listed if is_read else set()
     return frozenset(stored & taken_down | missing)
 
 
 def _note(connection: Connection, check: Check, feed: Feed, stored: News) -> None:
-    """Marks the title as checked, also where it was refused: others are due too."""
-    chapters.mark_checked(connection, check.mangadex_id, check.now)
+    """Marks the title as checked, also where it was refused: others are due too.
+
+    Not yet where entries of its feed could not be read for the first time.
+    """
+    entries = [item for item in feed.rejected if item.mangadex_id != str(check.mangadex_id)]
+    if news.are_known(connection, entries):
+        chapters.mark_checked(connection, check.mangadex_id, check.now)
     readable = [str(chapter.mangadex_chapter_id) for chapter in feed.chapters]
     usable = [] if stored.rejected else [str(check.mangadex_id)]
     news.forget_refused(connection, [*readable, *usable])

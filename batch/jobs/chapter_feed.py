@@ -52,9 +52,14 @@ class Walk:
 
 @dataclass(slots=True)
 class Trouble:
-    """Titles that the source or the database would not have: they are left to `chapter-check`."""
+    """Titles that the source or the database would not have: they are left to `chapter-check`.
+
+    Attributes:
+        entries: what could not be read of their feeds.
+    """
 
     rejected: list[Rejected] = field(default_factory=list)
+    entries: list[Rejected] = field(default_factory=list)
     is_source_failing: bool = False
 
 
@@ -184,10 +189,14 @@ def _find_baseline(run: Run, title: Title, trouble: Trouble) -> bool:
         trouble.rejected.append(Rejected(str(title.mangadex_id), str(exc)))
         return False
     trouble.is_source_failing = False
-    if not history:  # at least the chapter that has led here must be in it
+    if not history.chapters:  # at least the chapter that has led here must be in it
         trouble.rejected.append(Rejected(str(title.mangadex_id), "its feed came empty"))
         return False
-    baselines = decide.find_baselines(title, history, run.config.languages)
+    if not news.are_known(run.connection, history.rejected):
+        trouble.entries += history.rejected
+        trouble.rejected.append(Rejected(str(title.mangadex_id), "its feed cannot be read in full"))
+        return False
+    baselines = decide.find_baselines(title, history.chapters, run.config.languages)
     chapters.save_baselines(run.connection, title.id, baselines)
     return True
 
@@ -202,7 +211,7 @@ def _finish(run: Run, walk: Walk, cursor: datetime | None, trouble: Trouble) -> 
             )
         chapters.mark_due(run.connection, [UUID(item.mangadex_id) for item in trouble.rejected])
         news.forget_refused(run.connection, _readable_ids(walk))
-        refused = [*trouble.rejected, *walk.rejected]
+        refused = [*trouble.rejected, *trouble.entries, *walk.rejected]
         news.record_refused(run.connection, CHAPTER_FEED, refused, run.started_at)
         newest = max(filter(None, (cursor, walk.newest)), default=None)
         if newest is not None:
