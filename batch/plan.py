@@ -16,7 +16,7 @@ from batch.errors import SourceDown
 from batch.mangadex import MAX_WINDOW, Order
 
 PAGE = 100  # the most that /manga gives at once
-MAX_REREADS = 3  # of a window that changes while it is read
+MAX_REREADS = 3  # of a list that changes while it is read, or whose order does
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,9 @@ class Plan(Protocol):
 class CountPlan:
     """The first `count` titles in an order; later pages make up for titles that came twice.
 
-    A page that comes empty although the list goes on is asked for once more.
+    A page that comes empty although the list goes on is asked for once more. Where titles came
+    twice and the list ends too early, others were missed: equal titles change places between two
+    pages. Then the list is read again.
     """
 
     def __init__(self, count: int, order_key: str) -> None:
@@ -89,6 +91,8 @@ class CountPlan:
         self._under_way = 0
         self._total: int | None = None
         self._empty: list[PageRequest] = []
+        self._came_twice = False
+        self._reread = 0
         self.seen: set[str] = set()
 
     def next(self) -> PageRequest | None:
@@ -97,10 +101,12 @@ class CountPlan:
                 self._empty.remove(empty)
                 self._under_way += empty.limit
                 return replace(empty, reread=1)
+        if self._is_read_out() and self._has_missed():
+            self._begin_again()
         limit = min(PAGE, self._missing(), MAX_WINDOW - self._offset)
-        if limit <= 0 or (self._total is not None and self._offset >= self._total):
+        if limit <= 0 or self._is_read_out() or (self._reread and not self._is_short()):
             return None
-        request = PageRequest(self._order, None, self._offset, limit)
+        request = PageRequest(self._order, None, self._offset, limit, self._reread)
         self._offset += limit
         self._under_way += limit
         return request
@@ -109,6 +115,7 @@ class CountPlan:
         self._under_way -= request.limit
         # The highest one told: an answer that lacks it must not end the plan.
         self._total = max(self._total or 0, outcome.total)
+        self._came_twice |= not self.seen.isdisjoint(outcome.ids)
         self.seen.update(outcome.ids)
         if not outcome.ids and not request.reread:
             self._empty.append(request)
@@ -120,13 +127,30 @@ class CountPlan:
         """Titles that no page asked for so far is going to bring."""
         return self._count - len(self.seen) - self._under_way
 
+    def _is_read_out(self) -> bool:
+        return self._total is not None and self._offset >= min(self._total, MAX_WINDOW)
+
+    def _is_short(self) -> bool:
+        return len(self.seen) < self.expected()
+
+    def _has_missed(self) -> bool:
+        may_reread = self._reread <= MAX_REREADS and not self._under_way
+        return self._is_short() and self._came_twice and may_reread
+
+    def _begin_again(self) -> None:
+        self._offset = 0
+        self._reread = max(1, self._reread) + 1  # the first one is that of empty pages
+
 
 class _Window:
     """Up to 10,000 titles from one creation date on."""
 
-    def __init__(self, since: datetime | None, reread: int = 0) -> None:
+    def __init__(self, since: datetime | None, before: _Window | None = None) -> None:
+        """Begins a window, or reads the one that was read `before` once more."""
         self.since = since
-        self.reread = reread
+        self.reread: int = before.reread + 1 if before else 0
+        self.ids: set[str] = before.ids if before else set()
+        self.came_twice: bool = before.came_twice if before else False
         self.total: int | None = None
         self.changed = False
         self.under_way = 0
@@ -143,6 +167,9 @@ class _Window:
         elif outcome.total != self.total:
             self.changed = True
         self.total = outcome.total
+        # In a window that is read again every title comes again.
+        self.came_twice |= not self.reread and not self.ids.isdisjoint(outcome.ids)
+        self.ids.update(outcome.ids)
         dates = [date for date in (self.latest, outcome.last_created_at) if date]
         self.latest = max(dates, default=None)
 
@@ -150,13 +177,19 @@ class _Window:
         """Whether there are titles behind its end."""
         return (self.total or 0) > MAX_WINDOW
 
+    def has_missed(self) -> bool:
+        """Whether titles were moved past the reader, by others or by a change of the order."""
+        is_short = len(self.ids) < min(self.total or 0, MAX_WINDOW)
+        return self.changed or (self.came_twice and is_short)
+
 
 class AllPlan:
     """Every title, by creation date, in windows below the ceiling.
 
     A window begins a second before the last title of the one before: whether `createdAtSince`
     includes its moment is not documented. A title that vanishes or appears while a window is read
-    moves those behind it over a page's edge, past the reader; such a window is read once more.
+    moves those behind it over a page's edge, past the reader, and titles of one second may change
+    places; such a window is read once more.
     """
 
     def __init__(self) -> None:
@@ -207,5 +240,5 @@ class AllPlan:
         self._windows.remove(window)
         # Its last page held nothing that could be read: whatever came before it has to do.
         self._open_next(window, window.latest)
-        if window.changed and window.reread < MAX_REREADS:
-            self._windows.insert(0, _Window(window.since, window.reread + 1))
+        if window.has_missed() and window.reread < MAX_REREADS:
+            self._windows.insert(0, _Window(window.since, window))

@@ -28,6 +28,7 @@ LAST_OFFSET = 9_900  # the API pages no further
 OVERLAP = timedelta(hours=1)
 OVERLAP_TITLES = 50  # half a page: the overlap alone never needs a second request
 SECOND = timedelta(seconds=1)
+MAX_REREADS = 3  # of a list whose order changes while it is read
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,8 @@ class Place:
         since: where the list begins.
         skipped: how many known titles at the beginning of the list need not be read again.
         listed: createdAt of all titles that were read.
+        seen: the ids of the titles of this list.
+        came_twice: whether one of them was on two pages.
     """
 
     floor: datetime | None
@@ -49,6 +52,20 @@ class Place:
     since: datetime
     skipped: int = 0
     listed: list[datetime] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
+    came_twice: bool = False
+
+    def see(self, ids: Sequence[str]) -> None:
+        self.came_twice |= not self.seen.isdisjoint(ids)
+        self.seen.update(ids)
+
+    def has_missed(self, total: int) -> bool:
+        """Titles of one second may change places between two pages: one comes twice, one never."""
+        return self.came_twice and self.skipped + len(self.seen) < total
+
+    def begin_anew(self, since: datetime) -> None:
+        self.since, self.skipped, self.came_twice = since, 0, False
+        self.seen.clear()
 
     def move_to(self, moments: Iterable[datetime]) -> None:
         self.listed = sorted([*self.listed, *moments])
@@ -78,7 +95,7 @@ def run(run: Run) -> None:
     run.progress.start("New titles", None)
     _retry_refused(run)
     place = find_place(run)
-    offset, total = place.skipped, 0
+    offset, total, rereads = place.skipped, 0, 0
     while True:
         run.stop.check()
         page = run.api.list_manga(
@@ -97,11 +114,14 @@ def run(run: Run) -> None:
         run.progress.expect(page.total)
         newest = _take_in(run, place, page)
         offset, total = offset + PAGE, page.total
-        if offset >= total:
+        has_missed = place.has_missed(total)
+        if offset >= total and has_missed and rereads < MAX_REREADS:
+            offset, rereads = place.skipped, rereads + 1
+        elif offset >= total or (rereads and not has_missed):
             return
-        if offset > LAST_OFFSET:
-            place.since = max(newest, place.since + SECOND)
-            place.skipped = offset = total = 0
+        elif offset > LAST_OFFSET:
+            place.begin_anew(max(newest, place.since + SECOND))
+            offset = total = 0
 
 
 def find_place(run: Run) -> Place:
@@ -150,9 +170,10 @@ def _take_in(run: Run, place: Place, page: Page) -> datetime:
     mangas, rejected = extract.each(extract.manga, page.entities)
     now = run.api.not_ahead(datetime.now(UTC))
     # A source whose clock is ahead must not lead the cursor past what it lists later.
-    moments = [min(manga.created_at, now) for manga in mangas]
+    moments = {str(manga.mangadex_id): min(manga.created_at, now) for manga in mangas}
     wanted = [manga for manga in mangas if place.floor is None or manga.created_at >= place.floor]
-    place.move_to(moments)
+    place.move_to(moments[key] for key in moments.keys() - place.seen)
+    place.see([*moments, *(item.mangadex_id for item in rejected)])
     with run.connection.transaction():
         _store_unknown(run, wanted, rejected, len(page.entities))
         state.move_cursor(
@@ -163,7 +184,7 @@ def _take_in(run: Run, place: Place, page: Page) -> datetime:
             next_skipped=place.next_skipped,
             floor=write_cursor(place.floor) if place.floor else None,
         )
-    return max(moments, default=place.since)
+    return max(moments.values(), default=place.since)
 
 
 def _retry_refused(run: Run) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +14,8 @@ import pytest
 from batch import outbox, state
 from batch.errors import SourceDown
 from batch.jobs import new_manga_poll
-from batch.models import Summary
+from batch.mangadex import MangaDex
+from batch.models import Page, Summary
 from mangadex_sim import Simulator
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -67,6 +69,31 @@ def test_250_new_titles_are_250_found_in_three_requests(
     assert (summary.requests, summary.manga_new, summary.events) == (3, 250, 250)
     newest = synced + timedelta(seconds=60 * 249)
     assert cursor_of(connection) == f"{newest:%Y-%m-%dT%H:%M:%S}"
+
+
+def test_a_title_that_changes_places_with_another_between_two_pages_is_found(
+    sim: Simulator,
+    synced: datetime,
+    run_job: RunJob,
+    connection: Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    add_many(sim, 250, synced, timedelta(0))
+    pages: list[Page] = []
+    list_manga = MangaDex.list_manga
+
+    def swap(*args: Any, **options: Any) -> Page:
+        page = list_manga(*args, **options)
+        pages.append(page)
+        if len(pages) == 2:  # the last title of the first page once more, instead of its own
+            return replace(page, entities=[pages[0].entities[-1], *page.entities[1:]])
+        return page
+
+    monkeypatch.setattr(MangaDex, "list_manga", swap)
+    summary = run_job("new_manga_poll")
+    assert sorted(titles(connection)) == sorted(f"Title {n}" for n in range(250))
+    assert (summary.requests, summary.events) == (5, 250)
+    assert run_job("new_manga_poll").manga_new == 0
 
 
 @pytest.mark.parametrize(
