@@ -40,6 +40,8 @@ class Walk:
         uploads: the chapters that were looked for, by title, of all titles there are.
         newest: readableAt of the newest chapter whose time has come.
         total: how many chapters the list has in all.
+        seen: the ids on all pages so far.
+        came_twice: whether one was on two pages; then another may have been passed over.
         is_whole: False where the API's ceiling came before the cursor.
     """
 
@@ -47,7 +49,14 @@ class Walk:
     rejected: list[Rejected] = field(default_factory=list)
     newest: datetime | None = None
     total: int = 0
+    seen: set[UUID] = field(default_factory=set)
+    came_twice: bool = False
     is_whole: bool = True
+
+    def see(self, found: Sequence[Chapter]) -> None:
+        ids = {chapter.mangadex_chapter_id for chapter in found}
+        self.came_twice |= not self.seen.isdisjoint(ids)
+        self.seen |= ids
 
 
 @dataclass(slots=True)
@@ -103,6 +112,7 @@ def _walk_back(run: Run, since: datetime, before: tuple[datetime | None, object]
         found, rejected = extract.each(extract.chapter, page.entities)
         walk.total = page.total
         walk.rejected += rejected
+        walk.see(found)
         _collect(walk, found, since, _now(run))
         run.progress.advance(len(page.entities), offset=offset)
         is_last = not page.entities or offset + PAGE >= page.total
@@ -216,7 +226,9 @@ def _finish(run: Run, walk: Walk, cursor: datetime | None, trouble: Trouble) -> 
         newest = max(filter(None, (cursor, walk.newest)), default=None)
         if newest is not None:
             cursor_text = write_cursor(newest)
-            state.move_cursor(run.connection, CHAPTER_FEED, cursor_text, total=walk.total)
+            # Without a total the next run reads the overlap in full.
+            total = None if walk.came_twice else walk.total
+            state.move_cursor(run.connection, CHAPTER_FEED, cursor_text, total=total)
     run.summary.failed += len(refused)
 
 

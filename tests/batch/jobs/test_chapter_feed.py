@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -14,7 +15,7 @@ import pytest
 from batch import chapters, feed, mangadex, news, outbox, state
 from batch.errors import SourceDown
 from batch.jobs import chapter_feed
-from batch.models import Chapter, Summary
+from batch.models import Chapter, Page, Summary
 from mangadex_sim import Simulator
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -79,6 +80,32 @@ def test_a_run_without_news_is_one_request_also_when_much_came_just_before(
     sim.publish(title, number="0.5")
     assert run_job("chapter_feed").requests == 3
     assert len(numbers()) == 251
+
+
+def test_a_chapter_that_changes_places_with_another_between_two_pages_is_found_by_the_next_run(
+    sim: Simulator,
+    track: Track,
+    run_job: RunJob,
+    numbers: Numbers,
+    long_ago: Ago,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (title,) = track()
+    for n in range(120):
+        sim.publish(title, number=str(n), readableAt=long_ago(minutes=5))
+    pages: list[Page] = []
+    list_chapters = mangadex.MangaDex.list_chapters
+
+    def swap(*args: Any, **options: Any) -> Page:
+        page = list_chapters(*args, **options)
+        pages.append(page)
+        if len(pages) == 2:  # the last one of the first page once more, instead of its own
+            return replace(page, entities=[pages[0].entities[-1], *page.entities[1:]])
+        return page
+
+    monkeypatch.setattr(mangadex.MangaDex, "list_chapters", swap)
+    assert [run_job("chapter_feed").chapters_new for _ in range(3)] == [119, 1, 0]
+    assert len(numbers()) == 120
 
 
 def test_without_tracked_titles_nothing_is_asked(run_job: RunJob, connection: Connection) -> None:
