@@ -44,6 +44,7 @@ class SignalStop:
         self.at_once = at_once
         self.signal_number: int | None = None
         self.interrupts = False
+        self._is_listening = False
         self._read_end, self._write_end = os.pipe()
 
     def fileno(self) -> int:
@@ -70,7 +71,8 @@ class SignalStop:
             os._exit(128 + number)
         self.signal_number = number
         os.write(self._write_end, b"!")
-        signal.setitimer(signal.ITIMER_REAL, GRACE_S)
+        if self._is_listening:  # else nobody would catch the alarm
+            signal.setitimer(signal.ITIMER_REAL, GRACE_S)
 
     def _lose_patience(self, _number: int, _frame: FrameType | None) -> None:
         if self.interrupts and self.signal_number is not None:
@@ -85,9 +87,11 @@ def listening() -> Iterator[SignalStop]:
         number: signal.signal(number, stop._handle) for number in (signal.SIGTERM, signal.SIGINT)
     }
     before[signal.SIGALRM] = signal.signal(signal.SIGALRM, stop._lose_patience)
+    stop._is_listening = True
     try:
         yield stop
     finally:
+        stop._is_listening = False
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
