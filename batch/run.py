@@ -26,6 +26,7 @@ class Run:
     Attributes:
         connection: holds the workflow's lock; autocommit.
         started_at: aware, UTC.
+        status_before: of the workflow's row; a run that does nothing leaves it as it was.
         full: `--all` was given.
         force: `--force` was given.
         limit: `--count` or `--limit`, None where it was not given.
@@ -38,6 +39,7 @@ class Run:
     progress: Progress
     summary: Summary
     started_at: datetime
+    status_before: str = "idle"
     full: bool = False
     force: bool = False
     limit: int | None = None

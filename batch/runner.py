@@ -98,6 +98,7 @@ def _prepare(
         progress=Progress(),
         summary=summary,
         started_at=now,
+        status_before=before.status,
         full=workflow.full,
         force=workflow.force,
         limit=workflow.limit,
@@ -119,7 +120,9 @@ def _run_job(run: Run) -> None:
         _wind_up(run, exc)
         raise
     run.summary.stop_clock()
-    state.finish(run.connection, name, "completed", None, last_run=run.summary.as_json())
+    did_nothing = run.summary.status == "skipped" and run.status_before == "idle"
+    ending = "idle" if did_nothing else "completed"
+    state.finish(run.connection, name, ending, None, last_run=run.summary.as_json())
     log.info(
         "Run ended sync_type=%s status=%s requests=%d seconds=%.1f",
         name,

@@ -87,13 +87,29 @@ def _import(run: Run, count: int | None, refused: list[str]) -> None:
         _retry_refused(crew, run, refused)
         _follow_plan(crew, run, plan, known, scope)
     covered: dict[str, object] = {"all": True} if count is None else {"count": count}
-    if not plan.seen:
-        log.warning("The source lists no titles at all; this run does not count as an import")
+    if missing := _missing(run, plan):
+        log.warning(
+            "The source lists titles that it did not show; they were not imported, and"
+            " this run does not count as a whole import missing=%d",
+            missing,
+        )
         covered = {}
     with run.connection.transaction():
         pages.forget(run.connection)
         # Nothing is left to go on from.
         state.move_cursor(run.connection, INITIAL_SYNC, None, covered=covered)
+
+
+def _missing(run: Run, plan: Plan) -> int:
+    """Titles that the source counts and no page had; at least one where it lists none at all.
+
+    Entities without an id are counted there, and are among the rejected ones here.
+    """
+    rejected = state.rejected_ids(run.connection, INITIAL_SYNC)
+    nameless = sum(not extract.is_id(text) for text in rejected)
+    if not plan.seen and not nameless:
+        return max(plan.expected(), 1)
+    return max(plan.expected() - len(plan.seen) - nameless, 0)
 
 
 def _import_again(run: Run, refused: list[str]) -> None:

@@ -9,21 +9,16 @@ ALTER TABLE manga
     ADD COLUMN IF NOT EXISTS mangadex_version   integer;
 
 -- The titles of an adopted database were first synced at the adoption. The moment is given as a
--- constant default that is dropped again, which costs the same for one row as for a million.
+-- constant default that is dropped again, which costs the same for one row as for a million; in a
+-- fresh database it is null.
 DO $$
 DECLARE
     adopted_at timestamptz := value ->> 'adopted_at' FROM mangahub_meta WHERE key = 'adoption';
 BEGIN
-    IF NOT EXISTS (SELECT FROM manga WHERE mangadex_id IS NOT NULL) THEN
-        ALTER TABLE manga ADD COLUMN IF NOT EXISTS first_synced_at timestamptz;
-        RETURN;
-    END IF;
     EXECUTE format(
         'ALTER TABLE manga ADD COLUMN IF NOT EXISTS first_synced_at timestamptz DEFAULT %L',
         adopted_at);
     ALTER TABLE manga ALTER COLUMN first_synced_at DROP DEFAULT;
-    UPDATE manga SET first_synced_at = NULL
-    WHERE mangadex_id IS NULL AND first_synced_at IS NOT NULL;
 END
 $$;
 

@@ -11,5 +11,5 @@ INSERT INTO chapter_baselines (manga_id, translated_language, latest_chapter, es
 SELECT manga.id, '*', manga.total_chapters, (meta.value ->> 'adopted_at')::timestamptz
 FROM manga, mangahub_meta AS meta
 WHERE meta.key = 'adoption' AND meta.value ->> 'adopted_at' IS NOT NULL
-  AND manga.mangadex_id IS NOT NULL AND manga.total_chapters IS NOT NULL
+  AND manga.total_chapters IS NOT NULL
 ON CONFLICT DO NOTHING;

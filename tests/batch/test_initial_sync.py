@@ -137,9 +137,13 @@ def test_new_titles_count_from_the_first_import_on(
     assert rows(connection, query) == first
 
 
-def test_it_can_be_switched_off(simulator: Simulators, batch: Batch) -> None:
+def test_it_can_be_switched_off(
+    simulator: Simulators, batch: Batch, connection: sql.Connection
+) -> None:
     done = batch(simulator(titles=10), "initial-sync", "--json", INITIAL="false")
     assert (done.code, done.json["status"], done.json["requests"]) == (0, "skipped", 0)
+    query = "SELECT status, last_success_at FROM sync_state WHERE sync_type = 'initial_sync'"
+    assert rows(connection, query) == [("idle", None)]
 
 
 def test_the_whole_catalogue_is_walked_past_the_ceiling_of_ten_thousand(

@@ -113,7 +113,7 @@ def test_a_second_run_changes_nothing(old_url: str) -> None:
         assert snapshot(connection, tables_of(connection)) == before
 
 
-def test_titles_of_the_source_get_the_adoption_as_their_first_sync(old_url: str) -> None:
+def test_titles_get_the_adoption_as_their_first_sync_and_their_total_as_baseline(old_url: str) -> None:
     sql.migrate(old_url)
     with sql.connect(old_url) as connection:
         moments = connection.execute(
@@ -122,13 +122,13 @@ def test_titles_of_the_source_get_the_adoption_as_their_first_sync(old_url: str)
         assert moments is not None
         assert moments[0] is not None
         rows = connection.execute(
-            "SELECT m.mangadex_id IS NOT NULL, m.first_synced_at, m.total_chapters,"
+            "SELECT m.first_synced_at, m.total_chapters,"
             " b.translated_language, b.latest_chapter, b.established_at"
             " FROM manga m LEFT JOIN chapter_baselines b ON b.manga_id = m.id"
         ).fetchall()
-    for of_source, first, total, language, latest, established in rows:
-        assert first == (moments[0] if of_source else None)
-        known = of_source and total is not None
+    for first, total, language, latest, established in rows:
+        assert first == moments[0]
+        known = total is not None
         assert language == ("*" if known else None)
         assert latest == (total if known else None)
         assert established == (moments[0] if known else None)
@@ -272,9 +272,7 @@ def test_adoption_rewrites_no_table_with_the_usual_types(empty_database_url: str
         rows = execute_one(connection, versions)
         sql.migrate(url)
         assert connection.execute(query.encode(), (tables,)).fetchall() == before
-        # Titles typed by hand are the only rows touched: they have no first sync.
-        changed = zip(rows[0], execute_one(connection, versions)[0], strict=True)
-        assert [old == new for old, new in changed] == [True, True, False]
+        assert execute_one(connection, versions) == rows
 
 
 Columns = Callable[[sql.Connection], set[tuple[Any, ...]]]
