@@ -113,7 +113,7 @@ def test_a_second_run_changes_nothing(old_url: str) -> None:
         assert snapshot(connection, tables_of(connection)) == before
 
 
-def test_titles_get_the_adoption_as_their_first_sync_and_their_total_as_baseline(old_url: str) -> None:
+def test_titles_get_the_adoption_as_first_sync_and_their_total_as_baseline(old_url: str) -> None:
     sql.migrate(old_url)
     with sql.connect(old_url) as connection:
         moments = connection.execute(
