@@ -22,7 +22,7 @@ from tests.end_to_end.test_kills import WHAT_COUNTS, libraries
 SEED = 20260308
 IMPORT = ("initial-sync", "--count", "60")
 NEWS = (("new-manga-poll",), ("chapter-feed",), ("chapter-check", "--all"), ("metadata-refresh",))
-PER_SECOND = 50
+PER_SECOND = 100
 SETTINGS = {
     "MANGA_SYNC_REFRESH_HOURS": "0",
     "MANGA_SYNC_CHAPTER_INTERVAL_HOURS": "0",
@@ -139,7 +139,7 @@ def test_a_source_that_takes_five_seconds_slows_all_jobs_down_and_fails_none(
     hub.batch(*IMPORT)
     sim.add_title(contentRating="safe")
     sim.slow(5_000)
-    jobs = (("initial-sync", "--count", "100"), NEWS[0], NEWS[1], ("chapter-check", "--limit", "5"),
+    jobs = (("initial-sync", "--count", "100"), NEWS[0], NEWS[1], ("chapter-check", "--limit", "4"),
             NEWS[3])  # fmt: skip
     started = [hub.start_program("batch", *job, "--json", env=hub.env) for job in jobs]
     for process in started:
@@ -159,7 +159,7 @@ def test_after_an_hour_of_nonsense_everything_is_as_if_there_had_been_none(
         hub.serve()
         hub.add_user("anna")
     chance = random.Random(SEED)
-    for jobs, turns in (((IMPORT,), 4), (NEWS, 2)):
+    for jobs, turns in (((IMPORT,), 3), (NEWS, 2)):
         if jobs is NEWS:
             libraries(spared, tried)
             make_news(sim, chance)
