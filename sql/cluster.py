@@ -22,6 +22,7 @@ from sql.places import Places
 _STOP_TIMEOUT_S = 60.0
 # A server that was killed replays its log first.
 _START_TIMEOUT_S = 120.0
+_REMOVALS = 20
 _POLL_S = 0.01
 _UNFINISHED = ".data-"
 
@@ -67,9 +68,15 @@ def create(places: Places, binaries: Binaries, owner: Owner, durable: bool = Tru
 
 
 def remove_unfinished(places: Places) -> None:
-    """What a `create` that was killed left behind."""
-    for left_over in places.home.glob(f"{_UNFINISHED}*"):
-        shutil.rmtree(left_over, ignore_errors=True)
+    """What a `create` that was killed left behind; its children may be writing for a moment."""
+    pause = Event()
+    for _ in range(_REMOVALS):
+        left_overs = list(places.home.glob(f"{_UNFINISHED}*"))
+        for left_over in left_overs:
+            shutil.rmtree(left_over, ignore_errors=True)
+        if not any(left_over.exists() for left_over in left_overs):
+            return
+        pause.wait(_POLL_S)
 
 
 def _initdb(target: Path, binaries: Binaries, owner: Owner, durable: bool) -> None:
