@@ -53,7 +53,8 @@ def measure(bench: Bench, events: int) -> list[float]:
 
 
 def time_one(bench: Bench, crowd: Crowd, number: int) -> float:
-    event = Event("new-chapter", 1, f"bench:{number}", {"title": "A Title", "chapter": number})
+    news = {"manga_id": 1, "title": "A Title", "chapter": number}
+    event = Event("new-chapter", 1, f"bench:{number}", news)
     with bench.connection.transaction():
         add_events(bench.connection, [event])
     committed = perf_counter()
