@@ -16,6 +16,8 @@ import time
 from contextlib import suppress
 from multiprocessing.connection import Connection as Pipe
 
+import psycopg
+
 import sql
 from batch import notifier
 from batch.config import Config
@@ -75,15 +77,21 @@ def _serve(pipe: Pipe, parents_end: Pipe, config: Config, database_url: str, par
         with sql.connect(database_url, "mangahub-batch courier") as connection, sql.translated():
             connection.execute(f"LISTEN {CHANNEL}")
             _deliver_until_told(pipe, connection, config)
-    except (BatchError, sql.SqlError) as exc:
-        log.warning("Events are delivered at the end of the run only: %s", exc)
+    except (BatchError, sql.SqlError, psycopg.Error) as exc:
+        line = " ".join(str(exc).split())
+        log.warning("Events are delivered at the end of the run only: %s", line)
 
 
 def _deliver_until_told(pipe: Pipe, connection: sql.Connection, config: Config) -> None:
-    """One attempt for each commit; a server that turns out to be down is left alone."""
-    while not _told_to_end(pipe, connection):
-        for _ in connection.notifies(timeout=0):
-            pass  # one delivery takes everything that has come meanwhile
+    """One attempt for each commit; a server that turns out to be down is left alone.
+
+    A wake-up that comes while a delivery asks the database is taken in by that very query, and
+    leaves nothing to be read at the socket: the handler remembers it.
+    """
+    wake_ups: list[object] = ["events of before somebody listened"]
+    connection.add_notify_handler(wake_ups.append)
+    while wake_ups or not _told_to_end(pipe, connection):
+        wake_ups.clear()
         if notifier.relay(connection, config, _NoStop(), everything=False).is_down:
             return
 
