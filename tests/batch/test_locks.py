@@ -58,6 +58,7 @@ def test_a_session_that_ends_gives_its_lock_back(
         connection.execute("SELECT pg_terminate_backend(%s)", [pid])
         wait_for(lambda: not locks.is_running(connection, "chapter_check"))
     locks.take_lock(connection, "chapter_check")
+    assert locks.is_running(connection, "chapter_check")
 
 
 def test_a_lock_of_another_database_is_none_of_ours(
