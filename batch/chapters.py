@@ -260,11 +260,25 @@ def mark_checked(connection: Connection, mangadex_id: UUID, now: datetime) -> No
 
 def read_due(connection: Connection, before: datetime, limit: int | None) -> list[UUID]:
     """Tracked titles that were not checked since `before`: never checked ones, then the oldest."""
+    never = _read_tracked(connection, "last_chapter_check IS NULL ORDER BY id", [], limit)
+    if limit is not None and len(never) == limit:
+        return never
+    checked = _read_tracked(
+        connection,
+        "last_chapter_check <= %s ORDER BY last_chapter_check, id",
+        [before],
+        None if limit is None else limit - len(never),
+    )
+    return never + checked
+
+
+def _read_tracked(
+    connection: Connection, which: str, values: list[object], limit: int | None
+) -> list[UUID]:
+    """Each kind in a query of its own: of both at once the index could not tell the first ones."""
     rows = connection.execute(
         "SELECT mangadex_id FROM manga WHERE mangadex_id IS NOT NULL"
-        " AND first_synced_at IS NOT NULL AND unavailable_at IS NULL"
-        " AND (last_chapter_check IS NULL OR last_chapter_check <= %s)"
-        " ORDER BY last_chapter_check NULLS FIRST, id LIMIT %s",
-        [before, limit],
+        f" AND first_synced_at IS NOT NULL AND unavailable_at IS NULL AND {which} LIMIT %s",
+        [*values, limit],
     ).fetchall()
     return [row[0] for row in rows]

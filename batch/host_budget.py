@@ -8,9 +8,9 @@ A slot is held until the request's bytes have left and the next slot is counted 
 A process that wakes up late therefore delays its successors, and never lets two calls move closer.
 
 What is kept is when the last calls left. Two rules follow from it, for 5 a second: a call leaves
-0.18 s after the last at the earliest, and 1.02 s after the fifth last. The first alone is the even
-pace; the second is the promise, and leaves room for jitter on the way: what leaves within 1.02 s
-does not arrive within one.
+0.17 s after the last at the earliest, and 1.015 s after the fifth last. The first alone is the even
+pace; the second is the promise, and leaves room for jitter on the way: what leaves 1.015 s apart
+arrives more than a second apart.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from urllib.parse import urlsplit
 from batch.errors import BatchError, SourceDown
 from batch.stop import Stop
 
-SPACING = 1.02  # see above; shorter and a sixth call would arrive in the same second now and then
-EVENNESS = 0.9  # of the even distance, the least between two calls
+SPACING = 1.015  # see above; shorter and a sixth call would arrive in the same second now and then
+EVENNESS = 0.85  # of the even distance, the least between two calls
 _WINDOW = 16  # calls that are remembered
 MAX_PATIENCE_S = 120.0  # a longer pause ends the run: a timer's next one comes soon enough
 MAX_PAUSE_S = 3_600.0  # whatever a source or a damaged file says

@@ -31,6 +31,9 @@ from batch.stop import PipeStop, SignalStop
 from sql import SqlError
 
 MAX_DEATHS = 3  # of workers over one task: then it is the task
+# Between two workers' starts: ten at once would take the cores from the first one's first request,
+# and five calls a second cannot use another any sooner.
+START_EVERY_S = 0.05
 _FORK = multiprocessing.get_context("fork")
 
 log = logging.getLogger(__name__)
@@ -84,6 +87,9 @@ class Pool(Executor):
             self._pump(left_s)
         return done
 
+    def expect_no_more(self) -> None:
+        """No further task will come: a worker without one may leave, so that the end is quick."""
+
     @abstractmethod
     def drain(self, timeout_s: float) -> None:
         """Tells every worker to stop waiting, drops what is queued, lets what is in flight end."""
@@ -109,15 +115,19 @@ class LocalPool(Pool):
         self._on_death = on_death
         self._queue: deque[_Task] = deque()
         self._started = 0
+        self._next_start_s = 0.0
         self._told_to_stop = False
+        self._expects_more = True
         self.size = workers
         self._workers: list[_Worker] = []
+        self._leaving: list[_Worker] = []
         stop.at_once = self.kill
 
     @property
     def pids(self) -> list[int]:
         """The worker processes that are alive."""
-        return [w.process.pid for w in self._workers if w.process.pid and w.process.is_alive()]
+        workers = [*self._workers, *self._leaving]
+        return [w.process.pid for w in workers if w.process.pid and w.process.is_alive()]
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Queues a call; waits while the queue is full. Function and arguments are pickled."""
@@ -127,6 +137,10 @@ class LocalPool(Pool):
         self._queue.append(_Task(future, _Call(fn, args, kwargs)))
         self._dispatch()
         return future
+
+    def expect_no_more(self) -> None:
+        self._expects_more = False
+        self._dismiss_idle()
 
     def drain(self, timeout_s: float) -> None:
         for task in self._queue:
@@ -144,7 +158,7 @@ class LocalPool(Pool):
                 _say_goodbye(worker.connection)
             else:
                 worker.process.kill()
-        for worker in self._workers:
+        for worker in [*self._workers, *self._leaving]:
             worker.process.join(2)
             if worker.process.is_alive():
                 worker.process.kill()
@@ -152,6 +166,7 @@ class LocalPool(Pool):
             worker.connection.close()
             worker.process.close()
         self._workers.clear()
+        self._leaving.clear()
         self._stop.at_once = lambda: None
 
     def kill(self) -> None:
@@ -163,7 +178,7 @@ class LocalPool(Pool):
         self._started += 1
         name = f"worker-{self._started}"
         ours, theirs = _FORK.Pipe()
-        inherited = [worker.connection for worker in self._workers] + [ours]
+        inherited = [worker.connection for worker in [*self._workers, *self._leaving]] + [ours]
         arguments = (theirs, inherited, os.getpid())
         process = _FORK.Process(target=_serve, args=arguments, name=name)
         process.start()
@@ -171,7 +186,7 @@ class LocalPool(Pool):
         return _Worker(name, process, ours)
 
     def _dispatch(self) -> None:
-        """Hands tasks to workers; the first one begins while the others are still being started."""
+        """Hands tasks to workers, starting one that is wanted where it is time for another."""
         while self._queue and not self._told_to_stop and (worker := self._idle_worker()):
             worker.task = self._queue.popleft()
             # A worker that has just died: its sentinel says so in a moment, and what its task was.
@@ -182,20 +197,38 @@ class LocalPool(Pool):
         for worker in self._workers:
             if worker.task is None:
                 return worker
-        if len(self._workers) == self.size:
+        if len(self._workers) == self.size or time.monotonic() < self._next_start_s:
             return None
+        self._next_start_s = time.monotonic() + START_EVERY_S
         self._workers.append(self._start())
         return self._workers[-1]
+
+    def _dismiss_idle(self) -> None:
+        """Lets workers go that nothing is left for; a task of one that dies starts another."""
+        if self._expects_more or self._queue:
+            return
+        for worker in [w for w in self._workers if w.task is None]:
+            _say_goodbye(worker.connection)
+            self._workers.remove(worker)
+            self._leaving.append(worker)
 
     def _pump(self, timeout_s: float | None, listen: bool = True) -> None:
         sources: dict[object, _Worker] = {}
         for worker in self._workers:
             sources |= {worker.connection: worker, worker.process.sentinel: worker}
         ears = [self._stop] if listen else []
-        ready = wait([*sources, *ears], timeout_s)  # type: ignore[list-item]
+        ready = wait([*sources, *ears], self._patience(timeout_s))  # type: ignore[list-item]
         for worker in {id(sources[r]): sources[r] for r in ready if r in sources}.values():
             self._hear(worker)
         self._dispatch()
+        self._dismiss_idle()
+
+    def _patience(self, timeout_s: float | None) -> float | None:
+        """How long to wait for news: until another worker may be started, where one is wanted."""
+        if not self._queue or len(self._workers) == self.size:
+            return timeout_s
+        left_s = max(self._next_start_s - time.monotonic(), 0)
+        return left_s if timeout_s is None else min(timeout_s, left_s)
 
     def _hear(self, worker: _Worker) -> None:
         try:

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from batch import cluster
 from batch.config import LOCAL, Config
 from batch.gate import Gate, GateServer
 from batch.mangadex import MangaDex
@@ -76,11 +75,15 @@ class Run:
     def _serve_gate(self) -> GateServer:
         if self.config.executor == LOCAL:
             return GateServer(new_gate(self.config))
+        from batch import cluster
+
         return cluster.serve_gate(self.config, self.database_url)
 
     def _hire(self, server: GateServer, tasks: int) -> Pool:
         if self.config.executor == LOCAL:
             return LocalPool(min(self.config.workers, tasks), self.stop, server.forget)
+        from batch import cluster
+
         return cluster.ClusterPool(self.config.executor, tasks, self.stop, server.gate)
 
     def close(self) -> None:

@@ -32,7 +32,10 @@ def run_tasks(
     pending: set[Future[Report]] = set()
     failures: list[str] = []
     while True:
-        while len(pending) < 2 * crew.pool.size and (item := next(waiting, None)) is not None:
+        while len(pending) < 2 * crew.pool.size:
+            if (item := next(waiting, None)) is None:
+                crew.pool.expect_no_more()
+                break
             pending.add(crew.pool.submit(function, crew.settings, item))
         run.stop.check()
         if not pending:

@@ -13,6 +13,7 @@ import pytest
 
 from batch import gate as gate_module
 from batch.gate import MAX_FAILURES, Gate, GateAddress, GateServer
+from batch.host_budget import EVENNESS
 
 
 def test_no_more_callers_are_inside_than_allowed() -> None:
@@ -89,7 +90,7 @@ def test_turns_are_paced() -> None:
         assert gate.enter("a", 1)
         times.append(time.monotonic())
         gate.leave("a", 1)
-    assert all(later - earlier >= 0.018 for earlier, later in pairwise(times))
+    assert all(later - earlier >= EVENNESS / 50 for earlier, later in pairwise(times))
 
 
 def test_a_burst_goes_at_once() -> None:

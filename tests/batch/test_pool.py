@@ -39,6 +39,11 @@ def own_pid() -> int:
     return os.getpid()
 
 
+def own_pid_after(seconds: float) -> int:
+    time.sleep(seconds)
+    return os.getpid()
+
+
 def refuse() -> None:
     raise RequestRefused("GET /manga is wrong", 400)
 
@@ -86,12 +91,53 @@ def all_results(pool: LocalPool, futures: list[object]) -> None:
         pending -= pool.wait(pending, 5)  # type: ignore[arg-type]
 
 
-def test_every_call_is_done_once_and_by_several_workers() -> None:
+def test_every_call_is_done_once() -> None:
     with running(3) as (pool, _):
         futures = [pool.submit(double, number) for number in range(50)]
         all_results(pool, list(futures))
         assert [future.result() for future in futures] == [2 * number for number in range(50)]
+
+
+def test_tasks_that_take_a_while_are_shared_among_all_workers() -> None:
+    with running(3) as (pool, _):
+        futures = [pool.submit(own_pid_after, 0.3) for _ in range(9)]
+        all_results(pool, list(futures))
+        assert {future.result() for future in futures} == set(pool.pids)
         assert len(pool.pids) == 3
+
+
+def test_no_worker_is_started_before_the_last_ones_start_is_a_while_ago(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pool_module, "START_EVERY_S", 60.0)
+    with running(3) as (pool, _):
+        futures = [pool.submit(own_pid) for _ in range(5)]
+        all_results(pool, list(futures))
+        assert {future.result() for future in futures} == set(pool.pids)
+        assert len(pool.pids) == 1
+
+
+def test_workers_that_nothing_is_left_for_leave_while_others_are_busy(tmp_path: Path) -> None:
+    with running(2) as (pool, _):
+        busy = pool.submit(work_until_told, tmp_path)
+        idle = pool.submit(own_pid)
+        all_results(pool, [idle])
+        assert len(pool.pids) == 2
+        pool.expect_no_more()
+        deadline = time.monotonic() + 5
+        while idle.result() in pool.pids:
+            assert time.monotonic() < deadline
+        (tmp_path / "go on").touch()
+        all_results(pool, [busy])
+        assert busy.result() == "finished"
+
+
+def test_a_task_is_done_again_also_when_the_other_workers_have_left(tmp_path: Path) -> None:
+    with running(2) as (pool, _):
+        fatal = pool.submit(die_once, tmp_path / "marker")
+        pool.expect_no_more()
+        all_results(pool, [fatal])
+        assert fatal.result() == "done"
 
 
 def test_the_queue_holds_at_most_twice_as_many_tasks_as_there_are_workers() -> None:
