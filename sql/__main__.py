@@ -10,6 +10,7 @@ import signal
 import sys
 
 from mangahub.env import Env, SettingError, data_dir
+from mangahub.interrupts import die_of_interrupts
 from sql import embedded
 from sql.errors import SqlError
 
@@ -96,4 +97,5 @@ def _url(_: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
+    die_of_interrupts()
     sys.exit(main())
