@@ -1,6 +1,6 @@
 """Measures the notification server: fan-out, acknowledgement, subscription, replay, memory.
 
-    python -m bench.notify_push [--quick] [SCENARIO…]
+    python -m bench.notify_push [SCENARIO…]
 
 Starts a PostgreSQL, a server and the load generator of its own, and prints a table.
 """

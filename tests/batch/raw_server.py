@@ -20,6 +20,7 @@ class RawServer:
         self.stopped = threading.Event()
         self.requests: list[bytes] = []
         self.connections = 0
+        self.ended = 0  # connections
         self._handler = handler
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.create_server((host, 0), family=family)
@@ -54,6 +55,7 @@ class RawServer:
             connection.settimeout(10)
             with connection, suppress(OSError):
                 self._handler(self, connection)
+            self.ended += 1
 
 
 def answering(*answers: bytes) -> Handler:

@@ -21,6 +21,7 @@ from tests.batch.raw_server import (
     answering_once,
     headers_of,
 )
+from tests.batch.waiting import wait_for
 
 # --- what is sent ------------------------------------------------------------------------------
 
@@ -119,6 +120,7 @@ def test_a_connection_that_the_server_has_closed_is_replaced_without_a_failure(
     for number in (1, 2, 3):
         assert session.get("/manga", []).status == 200
         assert (server.connections, departures.count) == (number, number)
+        wait_for(lambda number=number: server.ended == number)  # type: ignore[misc]
 
 
 def test_a_redirect_is_an_answer_and_no_second_request(
