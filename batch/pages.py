@@ -43,6 +43,15 @@ def load(connection: Connection, scope: str) -> dict[str, PageOutcome]:
     return {key: PageOutcome(tuple(ids), total, last) for key, ids, total, last in rows}
 
 
+def count_titles(connection: Connection) -> int:
+    """How many different titles the stored pages held, also those that were refused."""
+    row = connection.execute(
+        "SELECT count(DISTINCT id) FROM sync_pages, unnest(manga_ids) AS id WHERE sync_type = %s",
+        [INITIAL_SYNC],
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
 def forget(connection: Connection) -> None:
     """Empties the list: the sync is complete, or begins anew."""
     connection.execute("DELETE FROM sync_pages WHERE sync_type = %s", [INITIAL_SYNC])

@@ -58,13 +58,7 @@ class PageOutcome:
 
 
 class Plan(Protocol):
-    """What the job needs to know of either plan.
-
-    Attributes:
-        seen: the ids of all titles so far.
-    """
-
-    seen: set[str]
+    """What the job needs to know of either plan."""
 
     def next(self) -> PageRequest | None:
         """The next page to ask for; None while that depends on pages that are under way."""
@@ -196,7 +190,6 @@ class AllPlan:
         self._windows = [_Window(None)]
         self._continued: set[datetime | None] = set()  # windows whose successor is planned
         self._catalogue: int | None = None
-        self.seen: set[str] = set()
 
     def next(self) -> PageRequest | None:
         for window in self._windows:
@@ -210,7 +203,6 @@ class AllPlan:
         window = self._window_of(request)
         window.under_way -= 1
         window.learn(outcome)
-        self.seen.update(outcome.ids)
         if window.since is None:
             self._catalogue = outcome.total
         if request.offset == MAX_WINDOW - PAGE and outcome.last_created_at:

@@ -107,9 +107,10 @@ def _missing(run: Run, plan: Plan) -> int:
     """
     rejected = state.rejected_ids(run.connection, INITIAL_SYNC)
     nameless = sum(not extract.is_id(text) for text in rejected)
-    if not plan.seen and not nameless:
+    seen = pages.count_titles(run.connection)
+    if not seen and not nameless:
         return max(plan.expected(), 1)
-    return max(plan.expected() - len(plan.seen) - nameless, 0)
+    return max(plan.expected() - seen - nameless, 0)
 
 
 def _import_again(run: Run, refused: list[str]) -> None:

@@ -52,6 +52,14 @@ def test_a_page_is_recorded_with_the_transaction_it_belongs_to(
     assert pages.load(connection, SCOPE) == {}
 
 
+def test_a_title_that_several_pages_held_counts_once(connection: sql.Connection) -> None:
+    assert pages.count_titles(connection) == 0
+    pages.complete(connection, SCOPE, request(0), PageOutcome(IDS, 9, NOW))
+    pages.complete(connection, SCOPE, request(100), PageOutcome(IDS[1:], 9, NOW))
+    pages.complete(connection, SCOPE, request(200), PageOutcome((), 9, None))
+    assert pages.count_titles(connection) == 2
+
+
 def test_forgetting_empties_the_list(connection: sql.Connection) -> None:
     pages.complete(connection, SCOPE, request(0), PageOutcome(IDS, 9, NOW))
     pages.forget(connection)
