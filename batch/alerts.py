@@ -40,8 +40,8 @@ PATIENCE_S = 10.0
 INSTALL = "pip install 'mangahub-sync[alerts]'"
 _KEY = "trouble"
 _DAY = timedelta(days=1)
-# How far apart a workflow's good runs are by design; the others come every few minutes.
-CADENCE = {"chapter_check": _DAY, "metadata_refresh": _DAY}
+# How far apart a workflow's good runs are by the timers; the others come every few minutes.
+CADENCE = {"new_manga_poll": _DAY, "chapter_check": _DAY, "metadata_refresh": _DAY}
 
 log = logging.getLogger(__name__)
 

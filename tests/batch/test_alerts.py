@@ -266,7 +266,7 @@ def test_long_trouble_and_its_end_are_told_once_each(
     sim = simulator(titles=10, rate=0)
     env = environment(sim) | {"MANGAHUB_ALERT_URLS": receiver.url}
     sim.fail("404_json", count=None)
-    connection.execute("UPDATE sync_state SET last_success_at = now() - interval '7 hours'")
+    connection.execute("UPDATE sync_state SET last_success_at = now() - interval '31 hours'")
     assert [run_batch("new-manga-poll", env=env).code for _ in range(2)] == [1, 1]
     assert receiver.titles == ["MangaHub: new-manga-poll keeps failing"]
     assert receiver.words[0]["type"] == "failure"

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 import sql
+from batch.alerts import CADENCE
 from batch.config import VARIABLES
 from mangadex_sim import Simulator
 
@@ -144,6 +146,16 @@ def test_rules_have_names_of_their_own() -> None:
     names = [rule["alert"] for rule in rules()]
     assert len(names) == len(set(names))
     assert all(name.startswith("MangaHub") for name in names)
+
+
+@pytest.mark.parametrize("workflow", sorted(set(WORKFLOWS) - {"initial-sync"}))
+def test_a_workflow_is_late_by_what_its_timer_makes_of_it(workflow: str) -> None:
+    timer = (FOLDER.parent / f"systemd/mangahub-{workflow}.timer").read_text()
+    is_daily = re.search(r"^OnCalendar=\*-\*-\* \d\d:\d\d:\d\d UTC$", timer, re.M) is not None
+    assert (CADENCE.get(workflow.replace("-", "_")) == timedelta(days=1)) == is_daily
+    rule = "MangaHubNoUpkeep" if is_daily else "MangaHubNoNews"
+    late = [r for r in rules() if r["expr"].startswith("time() - mangahub_batch_last_success")]
+    assert [r["alert"] for r in late if workflow in r["expr"]] == [rule]
 
 
 def test_runbooks_name_commands_and_variables_that_exist() -> None:
