@@ -61,11 +61,13 @@ FROM chapters WHERE id IN (
     ) AS came (manga_id, language), LATERAL (
         SELECT id FROM chapters c WHERE c.manga_id = came.manga_id
         AND c.translated_language = came.language AND c.number_scope = ''
+        AND c.chapter_number < 'NaN'  -- other programs may write that, and it would be the highest
         ORDER BY c.chapter_number DESC LIMIT 1
     ) AS top
     UNION ALL
     -- and all where it takes a volume to tell which is the highest.
     SELECT id FROM chapters WHERE manga_id = ANY(%(restarting)s::bigint[])
+    AND chapter_number < 'NaN'
 ) ORDER BY id
 """
 

@@ -219,6 +219,28 @@ def test_more_than_five_make_one_event_and_raise_the_total(
     assert connection.execute("SELECT total_chapters FROM manga").fetchone() == (6,)
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+def test_what_another_program_wrote_that_is_no_number_hides_no_news(
+    sim: Simulator,
+    track: Track,
+    run_job: RunJob,
+    connection: Connection,
+    payloads: Payloads,
+    restarts: bool,
+) -> None:
+    (title,) = track()
+    sim.publish(title, number="4", volume="1")
+    run_job("chapter_feed")
+    connection.execute(
+        "INSERT INTO chapters (manga_id, chapter_number, translated_language)"
+        " SELECT id, 'NaN', 'en' FROM manga"
+    )
+    connection.execute("UPDATE manga SET numbering_restarts = %s", [restarts])
+    sim.publish(title, number="5", volume="1")
+    run_job("chapter_feed")
+    assert payloads()[-1][1]["chapter"] == 5
+
+
 def test_a_total_never_falls(
     sim: Simulator, track: Track, run_job: RunJob, connection: Connection
 ) -> None:
