@@ -24,7 +24,7 @@ class NotFound(NotifyError):
 
 
 class Unstorable(NotifyError):
-    """The database's columns cannot hold a value of the event."""
+    """The database refuses this event, by its columns, its rules or a trigger."""
 
 
 class TooBusy(NotifyError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from contextlib import suppress
 from functools import partial
 from time import monotonic
 
@@ -28,6 +29,14 @@ from notify_server.unread import EventRows
 _MAX_PENDING = 500_000
 _ROW_BYTES = 24
 _ATTEMPTS = 3
+# What speaks of one event: its values, the keys and index entries of its rows, another program's
+# trigger. The schema may have been another's before, with rules that this program has not made.
+_REFUSALS = (
+    psycopg.DataError,
+    psycopg.IntegrityError,
+    psycopg.errors.ProgramLimitExceeded,
+    psycopg.errors.RaiseException,
+)
 
 
 class Claims:
@@ -109,7 +118,7 @@ class Intake:
         Raises:
             TooBusy: too much waits to be sent; nothing was stored.
             DatabaseDown, DatabaseUnwritable: nothing was accepted.
-            Unstorable: a column cannot hold a value.
+            Unstorable: the database refuses this event.
         """
         if self._udp.delivery.pending >= _MAX_PENDING:
             raise TooBusy("too many notifications wait to be sent: try again in a second")
@@ -127,17 +136,22 @@ class Intake:
             self._claims.settle(event.event_id, xid, is_certain)
 
     def _store(self, event: Event) -> Stored:
-        """Repeats what failed for a reason that passes: a deadlock, a user deleted just now."""
-        for attempt in range(_ATTEMPTS):
-            try:
-                with self._database.connection() as connection:
-                    return inbox.store_event(connection, event)
-            except (psycopg.errors.ForeignKeyViolation, psycopg.errors.TransactionRollback):
-                if attempt == _ATTEMPTS - 1:
-                    raise
-            except psycopg.DataError as exc:
-                raise Unstorable(exc.diag.message_primary or "a value cannot be stored") from exc
-        raise AssertionError("unreachable")
+        try:
+            return self._store_patiently(event)
+        except _REFUSALS as exc:
+            reason = " ".join(str(exc.diag.message_primary or exc).split())
+            raise Unstorable(f"the database refuses it: {reason}") from exc
+
+    def _store_patiently(self, event: Event) -> Stored:
+        """Once more where a user or the title was deleted just now."""
+        for _ in range(_ATTEMPTS - 1):
+            with suppress(psycopg.errors.ForeignKeyViolation):
+                return self._store_once(event)
+        return self._store_once(event)
+
+    def _store_once(self, event: Event) -> Stored:
+        with self._database.connection() as connection:
+            return inbox.store_event(connection, event)
 
     def _push(self, event: Event, stored: Stored, received: float) -> None:
         if not stored.rows:

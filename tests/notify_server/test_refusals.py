@@ -1,0 +1,142 @@
+"""A database with rules of its own refuses an event: that event alone is lost, and told about."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sql
+
+OLD_DATABASE = Path(__file__).parent.parent / "sql" / "old_databases" / "usual.sql"
+USER = "6f1c1d8e-0000-4000-8000-000000000001"
+ODD = "Odd"
+LONG = "".join(f"{n * 7919 % 10007:x}" for n in range(6_000))
+
+
+def trigger(code: str) -> str:
+    """Another program's trigger that raises this error for one title."""
+    return (
+        "CREATE FUNCTION object() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        f" IF NEW.title = '{ODD}' THEN RAISE EXCEPTION E'not\\nthis' USING ERRCODE = '{code}';"
+        " END IF; RETURN NEW; END $$; CREATE TRIGGER object BEFORE INSERT ON notifications"
+        " FOR EACH ROW EXECUTE FUNCTION object()"
+    )
+
+
+RULES = {
+    "a check": ("ALTER TABLE notifications ADD CHECK (char_length(title) <= 255)", "x" * 300),
+    "a unique key": ("CREATE UNIQUE INDEX ON notifications (user_id, title)", "Lantern Bay"),
+    "a foreign key": (
+        "CREATE TABLE shown (title text PRIMARY KEY);"
+        " INSERT INTO shown VALUES ('Lantern Bay'), ('One'), ('Two'), ('Three');"
+        " ALTER TABLE notifications ADD FOREIGN KEY (title) REFERENCES shown", ODD),
+    "an exclusion": (
+        "ALTER TABLE notifications ADD EXCLUDE (title WITH =) WHERE (title = 'Odd')", ODD),
+    "an index": ("CREATE INDEX ON notifications (title)", LONG),
+    "a trigger": (trigger("P0001"), ODD),
+}
+
+
+@pytest.fixture
+def old_database(empty_database_url: str) -> Any:
+    """`old_database("ALTER …")` → the URL of an adopted database with that rule."""
+
+    def make(rule: str) -> str:
+        with sql.connect(empty_database_url) as connection:
+            connection.execute(OLD_DATABASE.read_text().encode())
+            connection.execute(rule.encode())
+        sql.migrate(empty_database_url)
+        return empty_database_url
+
+    return make
+
+
+def event(title: str, event_id: str | None = None) -> dict[str, object]:
+    return {
+        "type": "new-manga", "manga_id": 1, "title": title, "event_id": event_id or title[:200],
+    }
+
+
+def stored(url: str) -> set[str]:
+    with sql.connect(url) as connection:
+        rows = connection.execute("SELECT event_id FROM notification_receipts").fetchall()
+    return {event_id for (event_id,) in rows}
+
+
+@pytest.mark.parametrize(("rule", "title"), RULES.values(), ids=RULES.keys())
+def test_an_event_that_the_database_refuses_costs_its_neighbours_nothing(
+    old_database: Any, start_server: Any, make_client: Any, rule: str, title: str
+) -> None:
+    url = old_database(rule)
+    server = start_server({"DATABASE_URL": url})
+    client = make_client(server, USER)
+    client.subscribe()
+    events = [event("One"), event(title, "refused"), event("Two"), event("Three")]
+    answer = server.post("batch", {"events": events})
+    assert answer.status_code == 207
+    results = answer.json()["results"]
+    assert [r["status"] for r in results] == [202, 400, 202, 202]
+    assert results[1]["event_id"] == "refused"
+    assert results[1]["error"].startswith("the database refuses it: ")
+    assert "\n" not in results[1]["error"]
+    assert [n["title"] for n in client.read(3)] == ["One", "Two", "Three"]
+    assert stored(url) == {"One", "Two", "Three"}
+    alone = server.post("new-manga", event(title, "refused"))
+    assert (alone.status_code, alone.json()) == (400, {"error": results[1]["error"]})
+
+
+def test_a_column_that_nobody_fills_is_told_for_each_event_that_needs_it(
+    old_database: Any, start_server: Any
+) -> None:
+    url = old_database("ALTER TABLE notifications ADD topic text NOT NULL DEFAULT '';"
+                       " ALTER TABLE notifications ALTER topic DROP DEFAULT")
+    unread = {"type": "new-chapter", "manga_id": 3, "title": "T", "chapter": 1, "event_id": "none"}
+    answer = start_server({"DATABASE_URL": url}).post(
+        "batch", {"events": [event("One"), unread, event("Two")]})
+    assert answer.status_code == 207
+    results = answer.json()["results"]
+    assert [r["status"] for r in results] == [400, 202, 400]
+    assert "topic" in results[0]["error"]
+    assert stored(url) == {"none"}
+
+
+@pytest.mark.parametrize("code", ["insufficient_privilege", "query_canceled", "XX000", "MH001"])
+def test_what_nobody_foresaw_is_one_events_500_and_logged(
+    old_database: Any, start_server: Any, caplog: Any, code: str
+) -> None:
+    url = old_database(trigger(code))
+    server = start_server({"DATABASE_URL": url})
+    caplog.clear()
+    answer = server.post("batch", {"events": [event(ODD), event("One"), event("Two")]})
+    assert answer.status_code == 207
+    results = answer.json()["results"]
+    assert [r["status"] for r in results] == [500, 202, 202]
+    assert results[0] == {"status": 500, "event_id": ODD, "error": results[0]["error"]}
+    assert "log" in results[0]["error"]
+    assert stored(url) == {"One", "Two"}
+    logged = [r for r in caplog.records if r.levelno == logging.ERROR]
+    assert len(logged) == 1 and ODD in logged[0].getMessage()
+
+
+def test_a_mistake_of_our_own_in_one_event_is_its_500_too(
+    server: Any, make_user: Any, make_manga: Any, monkeypatch: Any
+) -> None:
+    from notify_server import intake
+
+    make_user()
+    manga = make_manga()
+    real = intake.make_notice
+
+    def make_notice(*fields: Any) -> Any:
+        if fields[2] == ODD:
+            raise LookupError("unexpected")
+        return real(*fields)
+
+    monkeypatch.setattr(intake, "make_notice", make_notice)
+    events = [{**event(title), "manga_id": manga} for title in ("One", ODD, "Two")]
+    answer = server.post("batch", {"events": events})
+    assert answer.status_code == 207
+    assert [r["status"] for r in answer.json()["results"]] == [202, 500, 202]
