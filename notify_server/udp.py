@@ -259,11 +259,16 @@ class UdpServer:
         return host, port
 
     def receive_drops(self) -> int:
-        """Datagrams the kernel dropped because this socket's receive buffer was full."""
-        inode = str(os.fstat(self._socket.fileno()).st_ino)
-        table = "udp6" if self._socket.family == socket.AF_INET6 else "udp"
-        try:
-            lines = Path(f"/proc/net/{table}").read_text().splitlines()[1:]
-        except OSError:
-            return 0
-        return next((int(f[-1]) for f in map(str.split, lines) if f[9] == inode), 0)
+        return count_drops(self._socket)
+
+
+def count_drops(sock: socket.socket) -> int:
+    """Datagrams that the kernel dropped because this socket's receive buffer was full."""
+    inode = str(os.fstat(sock.fileno()).st_ino)
+    table = "udp6" if sock.family == socket.AF_INET6 else "udp"
+    try:
+        # Not /proc/net, which a service that sees processes only (ProcSubset=pid) has not.
+        lines = Path(f"/proc/self/net/{table}").read_text().splitlines()[1:]
+    except OSError:
+        return 0
+    return next((int(f[-1]) for f in map(str.split, lines) if f[9] == inode), 0)
