@@ -40,6 +40,9 @@ def _create(path: Path) -> None:
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "w", encoding="ascii") as file:
+            if os.geteuid() == 0:  # whose the directory is runs the server, and has to read it
+                owner = path.parent.stat()
+                os.fchown(handle, owner.st_uid, owner.st_gid)
             file.write(secrets.token_hex(32) + "\n")
             file.flush()
             os.fsync(file.fileno())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import signal
 import socket
 import threading
@@ -178,6 +179,20 @@ def test_a_secret_is_made_once_for_the_owner_only(
     keys = {run_program("notify_server", "key", user, env=env).stdout for _ in range(2)}
     assert len(keys) == 1
     assert (home / "notify_secret").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a file for another user")
+def test_a_secret_that_root_makes_belongs_to_whom_the_data_directory_belongs(
+    run_program: Any, settings: dict[str, str], home: Path, make_user: Any
+) -> None:
+    nobody = pwd.getpwnam("nobody")
+    os.chown(home, nobody.pw_uid, nobody.pw_gid)
+    env = {k: v for k, v in settings.items() if k != "NOTIFY_SECRET"}
+    made = run_program("notify_server", "key", make_user(), env=env)
+    assert made.code == 0, made.stderr
+    status = (home / "notify_secret").stat()
+    assert (status.st_uid, status.st_gid) == (nobody.pw_uid, nobody.pw_gid)
+    assert status.st_mode & 0o777 == 0o600
 
 
 def test_two_at_once_make_one_secret(tmp_path: Path) -> None:
