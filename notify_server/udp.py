@@ -60,10 +60,7 @@ def open_socket(address: str, port: int) -> socket.socket:
         sock.bind(socket.getaddrinfo(address, port, type=socket.SOCK_DGRAM)[0][4])
     except OSError as exc:
         sock.close()
-        raise PortTaken(
-            f"UDP port {port} of {address} cannot be used ({exc.strerror}): "
-            "stop what listens there, or set UDP_PORT"
-        ) from exc
+        raise PortTaken("UDP", address, port, "UDP_PORT", exc) from exc
     return sock
 
 

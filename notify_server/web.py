@@ -43,10 +43,7 @@ def open_socket(address: str, port: int) -> socket.socket:
         sock.listen(1024)
     except OSError as exc:
         sock.close()
-        raise PortTaken(
-            f"TCP port {port} of {address} cannot be used ({exc.strerror}): "
-            "stop what listens there, or set UDP_HTTP_PORT"
-        ) from exc
+        raise PortTaken("TCP", address, port, "UDP_HTTP_PORT", exc) from exc
     return sock
 
 

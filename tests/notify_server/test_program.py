@@ -136,6 +136,17 @@ def test_a_port_in_use_is_said_in_one_line(
     assert str(port) in finished.stderr and variable in finished.stderr
 
 
+def test_an_address_of_another_host_is_said_in_one_line(
+    run_program: Any, settings: dict[str, str]
+) -> None:
+    env = {**settings, "NOTIFY_BIND": "192.0.2.1", "NOTIFY_API_KEY": "k"}
+    finished = run_program("notify_server", env=env)
+    assert finished.code == 1  # not 2: the address may come, and systemd tries again
+    assert len(finished.stderr.splitlines()) == 1
+    assert "192.0.2.1" in finished.stderr and "NOTIFY_BIND" in finished.stderr
+    assert "_PORT" not in finished.stderr
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
