@@ -63,3 +63,22 @@ def test_a_bad_argument_ends_with_one_line_and_code_2(command: tuple[str, ...]) 
     assert done.stdout == ""
     assert done.stderr.startswith(f"{command[0]}: ")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--count", "x"), ("--count", "0"), ("--all", "--count", "5")], ids=" ".join
+)
+def test_the_import_changes_no_database_where_its_arguments_are_wrong(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [ROOT / "scripts/initial_sync.sh", *arguments],
+        env={"PATH": "/usr/local/bin:/usr/bin:/bin", "MANGAHUB_DATA": str(tmp_path / "data")},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert "error: argument --count" in done.stderr
+    assert not (tmp_path / "data").exists()
