@@ -79,6 +79,8 @@ install_package() { # into a directory of its own: what runs is not touched, wha
     "$checkout"/{LICENSE,README.md,pyproject.toml,setup.cfg} "$sources"
   run "$new/bin/python" -m pip --disable-pip-version-check --no-input --quiet \
     install "${sources}[$extras]"
+  # What is made below another root has to find its Python where it will lie.
+  is_real || run sed -i "1s|^#!$new/|#!$prefix/venv/|" "$new/bin/mangahub-batch" "$new/bin/mangahub-notify"
   run rm -rf "$sources"
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import stat
 import subprocess
@@ -69,6 +70,14 @@ def test_a_dry_run_on_the_host_shows_user_package_and_services(tmp_path: Path) -
         assert command in done.stdout
     assert sorted(Path("/etc/systemd/system").iterdir()) == before
     assert not Path(f"/opt/{tmp_path.name}").exists()
+
+
+def test_programs_for_another_root_find_their_python_where_it_will_lie(tmp_path: Path) -> None:
+    done = run_script("install.sh", "--dry-run", "--root", str(tmp_path), "--prefix", "/opt/other")
+    assert done.returncode == 0, done.stderr
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("+ sed -i 1s")]
+    _, old, new, _ = shlex.split(line)[3].split("|")
+    assert (old, new) == (f"^#!{tmp_path}/opt/other/venv.XXXXXX/", "#!/opt/other/venv/")
 
 
 def test_with_no_start_nothing_is_enabled_or_started() -> None:
