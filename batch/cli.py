@@ -36,9 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a title in a terminal without UTF-8
-    log.configure()
+    env = Env()
+    # Also what is wrong with a setting is one JSON object where lines are to be that.
+    log.configure("json" if env.raw("LOG_FORMAT") == "json" else "text")
     try:
-        env = Env()
         config = load(env)
         log.configure(config.log_format, config.log_level)
         with listening() as stop:
