@@ -5,6 +5,7 @@ python scripts/picture.py
 
 from __future__ import annotations
 
+import argparse
 import io
 import os
 import pty
@@ -75,6 +76,7 @@ def draw(text: str) -> str:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description="Makes docs/quickstart.svg anew.").parse_args()
     (ROOT / "docs").mkdir(exist_ok=True)
     (ROOT / "docs/quickstart.svg").write_text(draw(last_state(record())), encoding="utf-8")
 
