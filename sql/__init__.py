@@ -23,6 +23,7 @@ from sql.errors import (
     SchemaOutdated,
     SchemaTooNew,
     SqlError,
+    Unadoptable,
 )
 from sql.schema import migrate, require_current
 from sql.urls import checked, masked
@@ -37,6 +38,7 @@ __all__ = [
     "SchemaOutdated",
     "SchemaTooNew",
     "SqlError",
+    "Unadoptable",
     "connect",
     "connect_arguments",
     "database_url",

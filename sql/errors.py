@@ -31,5 +31,9 @@ class MigrationFailed(SqlError):
     """PostgreSQL refused a migration, which has left nothing behind."""
 
 
+class Unadoptable(SqlError):
+    """Tables that existed before hold what cannot be converted; nothing was changed."""
+
+
 class EmbeddedUnavailable(SqlError):
     """The embedded server cannot be started here; the text says what to do instead."""

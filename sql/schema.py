@@ -15,6 +15,7 @@ from importlib import resources
 
 import psycopg
 
+from sql.columns import refuse_unfit
 from sql.connection import Connection, connect, translated
 from sql.errors import (
     DatabaseDown,
@@ -74,12 +75,38 @@ def migrate(url: str) -> list[str]:
     Raises:
         DatabaseDown: it cannot be reached, or a table stayed locked by others.
         SchemaTooNew, SchemaChanged: it is not this program's to change.
+        Unadoptable: old tables hold what cannot be converted; nothing was changed.
         MigrationFailed: PostgreSQL objected; that file's changes were undone.
     """
     with connect(url, "mangahub-migrate") as connection:
         recorded = _recorded(connection)
-    _refuse_strangers(recorded)
+        _refuse_strangers(recorded)
+        _check_old_columns(connection, recorded)
     return [m.name for m in migrations() if m.name not in recorded and _migrate_one(url, m)]
+
+
+def _check_old_columns(connection: Connection, recorded: dict[str, str]) -> None:
+    try:
+        with connection.transaction():
+            _limit_waits(connection)
+            refuse_unfit(connection, recorded)
+    except psycopg.errors.LockNotAvailable as exc:
+        raise _locked("the look at the old tables") from exc
+    except psycopg.Error as exc:
+        raise MigrationFailed(f"cannot read the old tables: {_one_line(exc)}") from exc
+
+
+def _limit_waits(connection: Connection) -> None:
+    """Waiting longer for a table would make its other users queue behind us."""
+    timeout = f"{_TABLE_TIMEOUT_S * 1000:.0f}ms"
+    connection.execute("SELECT set_config('lock_timeout', %s, true)", (timeout,))
+
+
+def _locked(what: str) -> DatabaseDown:
+    return DatabaseDown(
+        f"{what} waited {_TABLE_TIMEOUT_S:.0f} s for a table that others keep locked: "
+        "try again when they are done"
+    )
 
 
 def _migrate_one(url: str, migration: Migration) -> bool:
@@ -138,9 +165,7 @@ def _apply(connection: Connection, migration: Migration) -> bool:
             _refuse_strangers(recorded)
             if migration.name in recorded:
                 return False
-            # Waiting longer for a table would make its other users queue behind us.
-            timeout = f"{_TABLE_TIMEOUT_S * 1000:.0f}ms"
-            connection.execute("SELECT set_config('lock_timeout', %s, true)", (timeout,))
+            _limit_waits(connection)
             connection.execute(_CREATE)
             with _quiet_triggers(connection):
                 connection.execute(migration.text.encode())
@@ -150,11 +175,7 @@ def _apply(connection: Connection, migration: Migration) -> bool:
             )
             return True
     except psycopg.errors.LockNotAvailable as exc:
-        raise DatabaseDown(
-            f"migration {migration.name} waited {_TABLE_TIMEOUT_S:.0f} s for a table that "
-            "others keep locked: "
-            "try again when they are done"
-        ) from exc
+        raise _locked(f"migration {migration.name}") from exc
     except psycopg.Error as exc:
         raise MigrationFailed(f"migration {migration.name} failed: {_one_line(exc)}") from exc
 
