@@ -42,6 +42,10 @@ class Env:
         """The value without surrounding blanks, or None where it is not set or empty."""
         return self._environ.get(name, "").strip() or None
 
+    def is_blank(self, name: str) -> bool:
+        """Whether it is set, but to blanks only."""
+        return self.raw(name) is None and bool(self._environ.get(name))
+
     def text(self, name: str, default: str) -> str:
         return self.raw(name) or default
 

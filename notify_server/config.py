@@ -45,7 +45,7 @@ def load(env: Env) -> Config:
         udp_port=env.integer("UDP_PORT", 8082, 0, 65535),
         http_port=env.integer("UDP_HTTP_PORT", 8085, 0, 65535),
         api_key=env.secret("NOTIFY_API_KEY"),
-        secret=env.secret("NOTIFY_SECRET"),
+        secret=_secret(env),
         legacy=env.choice("NOTIFY_LEGACY_CLIENTS", "off", LEGACY_MODES),
         data_dir=data_dir(env),
         log_format=env.choice("LOG_FORMAT", "text", FORMATS),
@@ -62,6 +62,13 @@ def require_safe(config: Config) -> None:
     if config.api_key is None and not _is_loopback(config.bind):
         allowed = "a loopback address, unless NOTIFY_API_KEY is set as well"
         raise SettingError("NOTIFY_BIND", config.bind, allowed)
+
+
+def _secret(env: Env) -> str | None:
+    """One of blanks is refused: the generated one in its place would change all user keys."""
+    if env.is_blank("NOTIFY_SECRET"):
+        raise SettingError("NOTIFY_SECRET", "***", "more than blanks, or not set")
+    return env.secret("NOTIFY_SECRET")
 
 
 def _address(value: str) -> str:

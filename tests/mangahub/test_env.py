@@ -15,6 +15,7 @@ from mangahub.env import Env, SettingError, data_dir
 def test_blanks_around_a_value_are_dropped_and_an_empty_one_is_not_set() -> None:
     env = Env({"A": "  x\t", "B": " ", "C": ""})
     assert [env.raw(name) for name in "ABCD"] == ["x", None, None, None]
+    assert [env.is_blank(name) for name in "ABCD"] == [False, True, False, False]
     assert (env.text("A", "y"), env.text("B", "y")) == ("x", "y")
 
 

@@ -154,6 +154,7 @@ def test_an_address_of_another_host_is_said_in_one_line(
         ("NOTIFY_BIND", "not an address"), ("NOTIFY_BIND", "0.0.0.0"), ("NOTIFY_BIND", "::"),
         ("NOTIFY_BIND", "192.0.2.1"), ("NOTIFY_LEGACY_CLIENTS", "some"),
         ("NOTIFY_API_KEY", "schlüssel"), ("NOTIFY_SECRET", "gehëim"),
+        ("NOTIFY_SECRET", "  "),
         ("DATABASE_URL", "mysql://x"), ("LOG_LEVEL", "LOUD"), ("LOG_FORMAT", "xml"),
         ("MANGAHUB_DATA", "relative"),
     ],
