@@ -26,7 +26,7 @@ from mangahub.env import Env, SettingError
 from mangahub.log import configure
 from notify_server import admin, config, systemd
 from notify_server.errors import NotifyError, SecretUnusable, UsageError
-from notify_server.secret import LEAST_LENGTH, load_secret
+from notify_server.secret import load_secret
 from notify_server.server import NotifyServer
 
 log = logging.getLogger(__name__)
@@ -148,7 +148,11 @@ def _add_json(parser: argparse.ArgumentParser) -> None:
 
 def _username(text: str) -> str:
     if not re.fullmatch(r"\S(.{0,98}\S)?", text) or not text.isprintable():
-        raise argparse.ArgumentTypeError("1 to 100 printable characters, no blanks around them")
+        shown = ascii(text if len(text) <= 80 else text[:77] + "...")
+        raise argparse.ArgumentTypeError(
+            f"{shown} is not allowed: it must be 1 to 100 printable characters without blanks "
+            "around them"
+        )
     return text
 
 
@@ -191,9 +195,6 @@ def _run(
     server.start(lambda: sql.database_url(env))
     if server.failure is not None:
         return
-    if settings.secret is not None and len(settings.secret) < LEAST_LENGTH:
-        log.warning("NOTIFY_SECRET is short: who sees one cookie can guess it, and with it every "
-                    "user's key; %d characters or more are safe", LEAST_LENGTH)
     if settings.legacy == "any":
         log.warning("NOTIFY_LEGACY_CLIENTS=any lets anybody make this server send datagrams to "
                     "addresses that did not ask for them")

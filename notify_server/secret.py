@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import stat
 from pathlib import Path
 
 from notify_server.errors import SecretUnusable
+
+log = logging.getLogger(__name__)
 
 _NAME = "notify_secret"
 LEAST_LENGTH = 16
@@ -20,6 +23,7 @@ def load_secret(given: str | None, folder: Path) -> str:
         SecretUnusable: the file cannot be read or made, or others can read it.
     """
     if given is not None:
+        _warn_if_short(given)
         return given
     path = folder / _NAME
     try:
@@ -31,6 +35,12 @@ def load_secret(given: str | None, folder: Path) -> str:
             f"the secret {path} cannot be used ({exc.strerror}): run as the user who owns it, "
             "or set NOTIFY_SECRET or MANGAHUB_DATA"
         ) from exc
+
+
+def _warn_if_short(secret: str) -> None:
+    if len(secret) < LEAST_LENGTH:
+        log.warning("NOTIFY_SECRET is short: who sees one cookie can guess it, and with it every "
+                    "user's key; %d characters or more are safe", LEAST_LENGTH)
 
 
 def _create(path: Path) -> None:

@@ -115,6 +115,26 @@ def test_ambiguous_titles_list_the_candidates(run: Any, make_user: Any, make_man
     assert "Blue Sea" in line and "Blue Sky" in line
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [(" ann", "' ann'"), ("", "''"), ("a\nb", r"'a\nb'"), ("\udcff", r"'\udcff'"),
+     ("x" * 101, f"'{'x' * 77}...'")],
+)
+def test_a_bad_name_is_repeated_with_what_is_allowed(run: Any, name: str, shown: str) -> None:
+    finished = run("user", "add", name)
+    assert finished.code == 2
+    line = finished.stderr.splitlines()[-1]
+    assert f" {shown} is not allowed: it must be 1 to 100 printable characters" in line
+
+
+def test_a_short_secret_is_warned_of_where_keys_are_printed(run: Any, make_user: Any) -> None:
+    make_user("ann")
+    finished = run("key", "ann", NOTIFY_SECRET="x")
+    assert finished.code == 0
+    assert "NOTIFY_SECRET is short" in finished.stderr
+    assert "short" not in run("key", "ann", NOTIFY_SECRET="x" * 16).stderr
+
+
 def test_titles_are_found_by_title_id_and_mangadex_id(
     run: Any, make_user: Any, make_manga: Any, connection: Any
 ) -> None:
