@@ -134,7 +134,12 @@ def status(context: Context) -> Report:
 
 def migrate(context: Context) -> Report:
     """Brings the database to the current schema."""
-    applied = sql.migrate(sql.database_url(context.env))
+    stop = context.stop
+    try:
+        applied = sql.migrate(sql.database_url(context.env), lambda: stop.signal_number is not None)
+    except sql.MigrationStopped:
+        stop.check()
+        raise
     text = "\n".join(f"applied {name}" for name in applied) or "the schema is current"
     return Report({"status": "completed", "applied": applied}, text)
 

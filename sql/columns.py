@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql as compose
 
-from sql.connection import Connection, translated
+from sql.connection import Connection
 from sql.errors import Unadoptable
 
 _TIME = "timestamp with time zone"
@@ -98,14 +98,13 @@ def refuse_unfit(connection: Connection, recorded: Mapping[str, str]) -> None:
     Raises:
         Unadoptable: one cannot; the text names table, column, and a row's value or the type.
     """
-    with translated():
-        for migration, wanted in _SINCE:
-            if migration not in recorded:
-                for column in read_columns(connection, wanted):
-                    if column.may_refuse:
-                        _try(connection, column)
-        if "0011_first_rows" not in recorded:
-            _refuse_large_totals(connection)
+    for migration, wanted in _SINCE:
+        if migration not in recorded:
+            for column in read_columns(connection, wanted):
+                if column.may_refuse:
+                    _try(connection, column)
+    if "0011_first_rows" not in recorded:
+        _refuse_large_totals(connection)
 
 
 def read_columns(connection: Connection, wanted: Mapping[str, str]) -> list[Column]:

@@ -31,6 +31,10 @@ class MigrationFailed(SqlError):
     """PostgreSQL refused a migration, which has left nothing behind."""
 
 
+class MigrationStopped(SqlError):
+    """The caller asked for it; what was under way is undone, what was applied before stays."""
+
+
 class Unadoptable(SqlError):
     """Tables that existed before hold what cannot be converted; nothing was changed."""
 

@@ -24,6 +24,7 @@ from sql.errors import (
     SchemaOutdated,
     SchemaTooNew,
 )
+from sql.stopping import IsStopped, stoppable
 
 _TABLE = "sync_schema_migrations"
 _CREATE = f"""
@@ -67,29 +68,36 @@ def migrations() -> tuple[Migration, ...]:
     )
 
 
-def migrate(url: str) -> list[str]:
+def migrate(url: str, is_stopped: IsStopped | None = None) -> list[str]:
     """Applies what is missing, and returns the names of that.
 
     Several at once are safe: each file's transaction begins with one lock for the whole database.
 
+    Args:
+        is_stopped: asked again and again whether to leave off.
+
     Raises:
+        MigrationStopped: it said so.
         DatabaseDown: it cannot be reached, or a table stayed locked by others.
         SchemaTooNew, SchemaChanged: it is not this program's to change.
         Unadoptable: old tables hold what cannot be converted; nothing was changed.
         MigrationFailed: PostgreSQL objected; that file's changes were undone.
     """
     with connect(url, "mangahub-migrate") as connection:
-        recorded = _recorded(connection)
-        _refuse_strangers(recorded)
-        _check_old_columns(connection, recorded)
-    return [m.name for m in migrations() if m.name not in recorded and _migrate_one(url, m)]
+        recorded = _examine(connection, is_stopped)
+    missing = [m for m in migrations() if m.name not in recorded]
+    return [m.name for m in missing if _migrate_one(url, m, is_stopped)]
 
 
-def _check_old_columns(connection: Connection, recorded: dict[str, str]) -> None:
+def _examine(connection: Connection, is_stopped: IsStopped | None) -> dict[str, str]:
+    """What was applied, once it is clear that the rest can be too."""
     try:
-        with connection.transaction():
+        with translated(), stoppable(connection, is_stopped), connection.transaction():
             _limit_waits(connection)
+            recorded = _recorded(connection)
+            _refuse_strangers(recorded)
             refuse_unfit(connection, recorded)
+            return recorded
     except psycopg.errors.LockNotAvailable as exc:
         raise _locked("the look at the old tables") from exc
     except psycopg.Error as exc:
@@ -109,10 +117,10 @@ def _locked(what: str) -> DatabaseDown:
     )
 
 
-def _migrate_one(url: str, migration: Migration) -> bool:
+def _migrate_one(url: str, migration: Migration, is_stopped: IsStopped | None) -> bool:
     """In a session of its own: triggers of others keep plans for a table's columns as they were."""
     with connect(url, "mangahub-migrate") as connection:
-        return _apply(connection, migration)
+        return _apply(connection, migration, is_stopped)
 
 
 def require_current(connection: Connection) -> None:
@@ -156,10 +164,10 @@ def _refuse_strangers(recorded: dict[str, str]) -> None:
         )
 
 
-def _apply(connection: Connection, migration: Migration) -> bool:
+def _apply(connection: Connection, migration: Migration, is_stopped: IsStopped | None) -> bool:
     """Applies one file if it is missing; looks under the lock, so that it is never done twice."""
     try:
-        with translated(), connection.transaction():
+        with translated(), stoppable(connection, is_stopped), connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK_KEY,))
             recorded = _recorded(connection)
             _refuse_strangers(recorded)
