@@ -101,6 +101,7 @@ def test_rows_of_other_programs_are_replayed_as_they_are(
     client.subscribe()
     bodies = client.read(3)
     assert [body["message"] for body in bodies] == ["bare", "odd", "huge"]
+    assert [body["type"] for body in bodies] == ["NOTIFICATION", "ODD", "HUGE"]
     assert all(body["changes"] == [] for body in bodies)
 
 
