@@ -45,14 +45,19 @@ def add_user(
         NotFound: the name, email or id is taken already.
     """
     user = User(user_id or uuid.uuid4(), username)
+    address = email or f"{username}@localhost"
     try:
-        connection.execute(
-            "INSERT INTO users (id, username, email, password_hash) VALUES (%s, %s, %s, %s)",
-            (user.id, username, email or f"{username}@localhost", _NO_PASSWORD),
-        )
+        # An adopted database that has a name twice has no key that would refuse a third.
+        added = connection.execute(
+            "INSERT INTO users (id, username, email, password_hash) SELECT %s, %s, %s, %s "
+            "WHERE NOT EXISTS (SELECT FROM users WHERE username = %s OR email = %s)",
+            (user.id, username, address, _NO_PASSWORD, username, address),
+        ).rowcount
     except psycopg.errors.UniqueViolation as exc:
         detail = exc.diag.message_detail or "the user exists already"
         raise NotFound(f"cannot add {username!r}: {detail}") from exc
+    if not added:
+        raise NotFound(f"cannot add {username!r}: a user of that name or email exists already")
     return user
 
 
@@ -157,11 +162,15 @@ def _as_uuid(text: str) -> UUID | None:
 
 
 def add_to_library(connection: sql.Connection, user: User, titles: list[Title]) -> None:
-    """All or none; titles that are there already stay."""
+    """All or none; titles that are there already stay, also where no key says so."""
     connection.execute(
-        "INSERT INTO user_library (user_id, manga_id) SELECT %s, unnest(%s::bigint[]) "
-        "ON CONFLICT (user_id, manga_id) DO NOTHING",
-        (user.id, [t.id for t in titles]),
+        "INSERT INTO user_library (user_id, manga_id) "
+        "SELECT DISTINCT %(user)s::uuid, wanted.id "
+        "FROM unnest(%(titles)s::bigint[]) AS wanted (id) "
+        "WHERE NOT EXISTS (SELECT FROM user_library "
+        "                  WHERE user_id = %(user)s AND manga_id = wanted.id) "
+        "ON CONFLICT DO NOTHING",
+        {"user": user.id, "titles": [t.id for t in titles]},
     )
 
 
@@ -174,8 +183,8 @@ def remove_from_library(connection: sql.Connection, user: User, titles: list[Tit
 
 def list_library(connection: sql.Connection, user: User) -> list[Title]:
     rows = connection.execute(
-        "SELECT manga.id, manga.title FROM user_library JOIN manga ON manga.id = manga_id "
-        "WHERE user_id = %s ORDER BY manga.title, manga.id",
+        "SELECT id, title FROM manga "
+        "WHERE id IN (SELECT manga_id FROM user_library WHERE user_id = %s) ORDER BY title, id",
         (user.id,),
     ).fetchall()
     return [Title(*row) for row in rows]

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 import sql
+from notify_server import admin
+from notify_server.errors import NotFound
 
 USUAL = (Path(__file__).parent / "old_databases" / "usual.sql").read_text()
 CHAPTER = "0b000000-0000-4000-8000-0000000000aa"
@@ -68,3 +70,50 @@ def test_a_chapter_needs_a_number_in_an_adopted_database_too(empty_database_url:
         " WHERE attrelid = 'chapters'::regclass AND attname = 'chapter_number'"
     )
     assert fetch(empty_database_url, query) == [(True,)]
+
+
+UNKEYED_LIBRARY = "ALTER TABLE user_library DROP CONSTRAINT user_library_user_id_manga_id_key"
+UNKEYED_NAMES = "ALTER TABLE users DROP CONSTRAINT users_username_key"
+
+
+def test_a_library_with_repeated_pairs_keeps_them_and_gets_no_further_ones(
+    empty_database_url: str,
+) -> None:
+    repeat = "INSERT INTO user_library (user_id, manga_id) SELECT user_id, 1 FROM user_library"
+    migrated(empty_database_url, UNKEYED_LIBRARY, repeat)
+    count = "SELECT manga_id, count(*) FROM user_library GROUP BY 1 ORDER BY 1"
+    assert fetch(empty_database_url, count) == [(1, 4)]
+    with sql.connect(empty_database_url) as connection:
+        mirela = admin.find_user(connection, "mirela")
+        titles = [admin.find_title(connection, title) for title in ("1", "2", "2")]
+        for _ in range(2):
+            admin.add_to_library(connection, mirela, titles)
+        listed = admin.list_library(connection, mirela)
+    assert fetch(empty_database_url, count) == [(1, 4), (2, 1)]
+    assert [title.id for title in listed] == [1, 2]
+
+
+def unique_columns(url: str) -> set[str]:
+    query = (
+        "SELECT attname FROM pg_index JOIN pg_attribute ON attrelid = indrelid"
+        " AND attnum = indkey[0] WHERE indrelid = 'users'::regclass AND indisunique"
+    )
+    return {name for (name,) in fetch(url, query)}
+
+
+def test_names_of_users_become_unique_where_they_are(empty_database_url: str) -> None:
+    emails = "ALTER TABLE users DROP CONSTRAINT users_email_key"
+    migrated(empty_database_url, UNKEYED_NAMES, emails)
+    assert unique_columns(empty_database_url) >= {"username", "email"}
+
+
+def test_users_who_share_a_name_are_kept_and_no_third_is_added(empty_database_url: str) -> None:
+    second = "INSERT INTO users (username, password_hash, email) VALUES ('mirela', 'x', 'm@x')"
+    migrated(empty_database_url, UNKEYED_NAMES, second)
+    assert "username" not in unique_columns(empty_database_url)
+    with sql.connect(empty_database_url) as connection:
+        for name, email in (("mirela", None), ("other", "m@x")):
+            with pytest.raises(NotFound, match="exists"):
+                admin.add_user(connection, name, email, None)
+        admin.add_user(connection, "other", None, None)
+    assert fetch(empty_database_url, "SELECT count(*) FROM users") == [(4,)]
