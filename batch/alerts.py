@@ -240,6 +240,16 @@ def is_installed() -> bool:
     return find_spec("apprise") is not None
 
 
+def is_address(url: str) -> bool:
+    """Whether Apprise has a service for it; nothing is sent. In a child, as it may log the URL."""
+    child = multiprocessing.get_context("fork").Process(target=_parse, args=(url,))
+    child.start()
+    child.join(PATIENCE_S)
+    child.kill()
+    child.join()
+    return child.exitcode == 0
+
+
 def send(urls: tuple[str, ...], word: Word, stop: SignalStop) -> bool:
     """Whether the word has reached somebody; PATIENCE_S at most, less where a signal comes.
 
@@ -263,6 +273,14 @@ def send(urls: tuple[str, ...], word: Word, stop: SignalStop) -> bool:
     if sent < len(urls):
         log.warning("Not everybody could be told addresses=%d reached=%d", len(urls), sent)
     return sent > 0
+
+
+def _parse(url: str) -> None:
+    """In a child: exits with 0 where the address can be used."""
+    _be_silent()
+    import apprise
+
+    os._exit(0 if apprise.Apprise().add(url) else 1)
 
 
 def _await(senders: Sequence[BaseProcess], stop: SignalStop) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from batch import alerts
 from batch.answers import Answer, http_date
 from batch.calls import Calls
 from batch.config import Config
-from batch.errors import BatchError, Stopped
+from batch.errors import BatchError, PauseAsked, Stopped
 from batch.gate import Gate
 from batch.host_budget import HostBudget
 from batch.session import Session
@@ -77,6 +77,10 @@ def _ask_source(config: Config, budget: HostBudget, stop: SignalStop) -> Iterato
         answer = _ask(config, budget, stop)
     except Stopped:
         raise
+    except PauseAsked as exc:
+        cure = "wait; if it comes again, look for other programs that ask from this address"
+        yield Check("source", "bad", f"{config.api_url}: {exc}", cure)
+        return
     except BatchError as exc:
         cure = "check the network, MANGADEX_API_URL and proxies"
         yield Check("source", "bad", f"{config.api_url}: {exc}", cure)
@@ -177,6 +181,17 @@ def check_room(name: str, path: Path, cure: str) -> Check:
     return Check(name, "ok", fact)
 
 
+def check_secret(path: Path) -> Iterator[Check]:
+    """The notification server's, where it has made one: it does not start with an open one."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # none, or not ours to look at
+        return
+    if mode & 0o077:
+        fact = f"others may read {path}: who does can make every user's key"
+        yield Check("secret", "bad", fact, f"run: chmod 600 {path}; then rotate the keys")
+
+
 def check_extras(config: Config) -> Iterator[Check]:
     """What an operator may have switched on."""
     folder = config.metrics_dir
@@ -189,8 +204,16 @@ def check_extras(config: Config) -> Iterator[Check]:
         else:
             yield Check("metrics", "warn", f"{fact} cannot be written to", cure)
     if config.alert_urls:
-        fact = f"{len(config.alert_urls)} addresses in MANGAHUB_ALERT_URLS"
-        if alerts.is_installed():
-            yield Check("alerts", "ok", fact)
-        else:
-            yield Check("alerts", "warn", f"{fact}, and Apprise is missing", alerts.INSTALL)
+        yield _check_alerts(config.alert_urls)
+
+
+def _check_alerts(urls: Sequence[str]) -> Check:
+    fact = f"{len(urls)} addresses in MANGAHUB_ALERT_URLS"
+    if not alerts.is_installed():
+        return Check("alerts", "warn", f"{fact}, and Apprise is missing", alerts.INSTALL)
+    # Their beginnings only: the rest holds secrets.
+    strange = [f"{url.partition('://')[0]}://…" for url in urls if not alerts.is_address(url)]
+    if strange:
+        cure = "write them as Apprise wants them: https://appriseit.com/services/"
+        return Check("alerts", "warn", f"{fact}; no service for {', '.join(strange)}", cure)
+    return Check("alerts", "ok", fact)

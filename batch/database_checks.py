@@ -14,6 +14,7 @@ from batch.state import SyncState
 MIN_VERSION = 13
 LONG_OWED = timedelta(hours=1)
 _ON_DEMAND = "initial_sync"
+WRITTEN = ("manga", "genres", "manga_genres", "chapters", "sync_state", "notification_events")
 
 
 def check_server(connection: sql.Connection, took_s: float) -> Check:
@@ -34,6 +35,24 @@ def check_schema(connection: sql.Connection) -> Check:
         return Check("schema", "bad", str(exc), "install the version that made it, or newer")
 
 
+def check_rights(connection: sql.Connection) -> Check:
+    """Whether this session may write what runs write."""
+    row = connection.execute("SELECT current_setting('transaction_read_only')::boolean").fetchone()
+    if row and row[0]:
+        fact = "the database takes no writes: it is a standby, or set to be read only"
+        return Check("rights", "bad", fact, "name the primary in DATABASE_URL, or end that setting")
+    missing = connection.execute(
+        "SELECT string_agg(wanted || ' on ' || name, ', ' ORDER BY name, wanted)"
+        " FROM unnest(%s::text[]) AS name, unnest('{SELECT,INSERT,UPDATE}'::text[]) AS wanted"
+        " WHERE NOT has_table_privilege(name, wanted)",
+        [list(WRITTEN)],
+    ).fetchone()
+    if missing and missing[0]:
+        cure = "GRANT them to the role of DATABASE_URL"
+        return Check("rights", "bad", f"missing: {missing[0]}", cure)
+    return Check("rights", "ok", "runs may write")
+
+
 def check_work(connection: sql.Connection, patience: timedelta) -> Iterator[Check]:
     """Titles, workflows and outbox; the schema has to be current.
 
@@ -43,6 +62,7 @@ def check_work(connection: sql.Connection, patience: timedelta) -> Iterator[Chec
     now = datetime.now(UTC)
     rows = state.read_all(connection)
     yield _titles(connection)
+    yield from _refused(rows)
     yield _workflows(rows, patience, now)
     yield _events(outbox.read_backlog(connection), now)
 
@@ -54,6 +74,15 @@ def _titles(connection: sql.Connection) -> Check:
     if row and row[0]:
         return Check("titles", "ok", "the catalogue has some")
     return Check("titles", "warn", "the catalogue has none", "run: mangahub-batch initial-sync")
+
+
+def _refused(rows: list[SyncState]) -> Iterator[Check]:
+    """What could not be stored; each run tries again."""
+    counts = {row.sync_type: len(state.rejected_in(row.metadata)) for row in rows}
+    if total := sum(counts.values()):
+        where = ", ".join(f"{n:,} in {name.replace('_', '-')}" for name, n in counts.items() if n)
+        cure = "read why: mangahub-batch status"
+        yield Check("refused", "warn", f"{total:,} entities could not be stored: {where}", cure)
 
 
 def _workflows(rows: list[SyncState], patience: timedelta, now: datetime) -> Check:

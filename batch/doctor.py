@@ -60,6 +60,7 @@ def _examine_database(url: str, config: Config, found: list[Check]) -> Health:
         found.append(schema)
         if not schema.is_well:
             return Health()
+        found.append(database_checks.check_rights(connection))
         found += database_checks.check_work(connection, config.alert_after)
         return source_health.read(connection)
 
@@ -67,6 +68,7 @@ def _examine_database(url: str, config: Config, found: list[Check]) -> Health:
 def _rooms(env: Env, config: Config) -> Iterator[Check]:
     cure = "give it to the user that runs the programs, or set MANGAHUB_DATA"
     yield checks.check_room("data directory", config.data_dir, cure)
+    yield from checks.check_secret(config.data_dir / "notify_secret")
     home = embedded.places(config.data_dir).home
     if env.raw("DATABASE_URL") is None and home.is_dir():
         yield checks.check_room("embedded database", home, cure)

@@ -63,6 +63,10 @@ class SourceDown(ApiError):
     """The source stayed in trouble through all tries, or the circuit is open: stop this run."""
 
 
+class PauseAsked(SourceDown):
+    """The source asked for a pause that is longer than a run should wait."""
+
+
 class Banned(SourceDown):
     """The source refuses this address (403 without JSON): stop everything, for long."""
 

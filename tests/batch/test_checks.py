@@ -7,20 +7,24 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 import sql
-from batch import alerts, checks, database_checks, doctor, host_budget, source_health
+from batch import alerts, checks, database_checks, doctor, host_budget, source_health, state
 from batch.checks import Check
 from batch.config import Config, load
 from batch.errors import Banned
+from batch.host_budget import HostBudget
+from batch.models import Rejected
 from batch.source_health import Health
 from batch.state import SyncState
 from batch.stop import SignalStop
 from mangadex_sim import Simulator
 from mangahub.env import Env
 from tests.batch.raw_server import OK, RawServer
+from tests.budget import forget_budget
 
 Serve = Callable[..., RawServer]
 
@@ -106,6 +110,38 @@ def test_events_that_are_owed_for_long_are_named_with_the_reason(
     assert ("refused" in found.fact, "relay" in found.cure) == (is_long, is_long)
 
 
+def test_entities_that_could_not_be_stored_are_counted_by_workflow(
+    connection: sql.Connection,
+) -> None:
+    rejected = [Rejected("a", "too long"), Rejected("b", "no title")]
+    state.record_rejected(connection, "initial_sync", rejected, datetime.now(UTC))
+    found = work(connection, "refused")
+    assert found.fact == "2 entities could not be stored: 2 in initial-sync"
+    assert (found.severity, "mangahub-batch status" in found.cure) == ("warn", True)
+
+
+def test_a_database_that_takes_no_writes_is_bad(connection: sql.Connection) -> None:
+    assert database_checks.check_rights(connection).is_well
+    connection.execute("SET default_transaction_read_only = on")
+    found = database_checks.check_rights(connection)
+    assert (found.severity, "read only" in found.fact) == ("bad", True)
+
+
+def test_rights_that_are_missing_are_named(connection: sql.Connection) -> None:
+    role = f"reader_{uuid4().hex}"
+    connection.execute(f"CREATE ROLE {role}".encode())
+    try:
+        for table in database_checks.WRITTEN:
+            connection.execute(f"GRANT SELECT, INSERT, UPDATE ON {table} TO {role}".encode())
+        connection.execute(f"REVOKE INSERT ON chapters FROM {role}".encode())
+        connection.execute(f"SET ROLE {role}".encode())
+        assert database_checks.check_rights(connection).fact == "missing: INSERT on chapters"
+    finally:
+        connection.execute("RESET ROLE")
+        connection.execute(f"DROP OWNED BY {role}".encode())
+        connection.execute(f"DROP ROLE {role}".encode())
+
+
 # --- the source --------------------------------------------------------------------------------
 
 
@@ -122,6 +158,17 @@ def test_during_a_ban_the_source_is_left_alone(
     found = {c.name: c for c in doctor.examine(env, load(env), stop).checks}["source"]
     assert (found.severity, "answered 403" in found.fact) == ("bad", True)
     assert "wait until" in found.cure
+    assert sim.stats()["total"] == 0
+
+
+def test_while_the_source_wants_a_pause_the_cure_is_to_wait(
+    sim: Simulator, stop: SignalStop
+) -> None:
+    with closing(HostBudget(sim.url, 5)) as budget:
+        budget.pause(600, stop)
+    (found,) = checks.check_source(config(MANGADEX_API_URL=sim.url), Health(), stop)
+    forget_budget(sim)
+    assert (found.severity, found.cure.partition(";")[0]) == ("bad", "wait")
     assert sim.stats()["total"] == 0
 
 
@@ -214,6 +261,27 @@ def test_alerts_need_their_library(
     assert found.severity == expected
     assert "2 addresses" in found.fact and "sesame" not in found.fact
     assert ("pip install" in found.cure) == (not is_installed)
+
+
+def test_an_address_that_no_service_is_for_is_named_by_its_beginning_only() -> None:
+    (found,) = checks.check_extras(config(MANGAHUB_ALERT_URLS="json://host/a, foo://sesame@host"))
+    assert (found.severity, found.fact.split("; ")[1]) == ("warn", "no service for foo://…")
+    assert "appriseit.com" in found.cure
+
+
+@pytest.mark.parametrize(
+    ("mode", "severities"), [(None, []), (0o600, []), (0o640, ["bad"]), (0o604, ["bad"])]
+)
+def test_a_secret_that_others_may_read_is_bad(
+    home: Path, mode: int | None, severities: list[str]
+) -> None:
+    path = home / "notify_secret"
+    if mode is not None:
+        path.touch()
+        path.chmod(mode)
+    found = list(checks.check_secret(path))
+    assert [check.severity for check in found] == severities
+    assert all(f"chmod 600 {path}" in check.cure for check in found)
 
 
 def test_a_disk_that_is_nearly_full_is_bad(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

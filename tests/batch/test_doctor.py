@@ -70,7 +70,7 @@ def test_where_all_is_well_nothing_is_to_be_cured(
 ) -> None:
     server = serve(answering(dated(datetime.now(UTC))))
     findings = examine(server.url)
-    for name in ("database", "schema", "source", "clock", "data directory"):
+    for name in ("database", "schema", "rights", "source", "clock", "data directory"):
         found = check(findings, name)
         assert (found["ok"], found["cure"]) == (True, None)
     assert doctor.exit_code(findings) == 0
