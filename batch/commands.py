@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from dataclasses import dataclass
 
 import sql
@@ -12,6 +13,8 @@ from batch.models import Summary
 from batch.report import summary_text
 from batch.stop import SignalStop
 from mangahub.env import Env
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +138,17 @@ def status(context: Context) -> Report:
 def migrate(context: Context) -> Report:
     """Brings the database to the current schema."""
     stop = context.stop
+    url = sql.database_url(context.env)
     try:
-        applied = sql.migrate(sql.database_url(context.env), lambda: stop.signal_number is not None)
+        applied = sql.migrate(url, lambda: stop.signal_number is not None)
     except sql.MigrationStopped:
         stop.check()
         raise
-    text = "\n".join(f"applied {name}" for name in applied) or "the schema is current"
+    outcome = sql.look_back(url, applied)
+    for warning in outcome.warnings:
+        logger.warning("%s", warning)
+    lines = [f"applied {name}" for name in applied] + ([outcome.origin] if outcome.origin else [])
+    text = "\n".join(lines) or "the schema is current"
     return Report({"status": "completed", "applied": applied}, text)
 
 

@@ -26,6 +26,7 @@ from sql.errors import (
     SqlError,
     Unadoptable,
 )
+from sql.outcome import Outcome, find_narrow_columns, look_back
 from sql.schema import migrate, require_current
 from sql.urls import checked, masked
 
@@ -36,6 +37,7 @@ __all__ = [
     "EmbeddedUnavailable",
     "MigrationFailed",
     "MigrationStopped",
+    "Outcome",
     "SchemaChanged",
     "SchemaOutdated",
     "SchemaTooNew",
@@ -44,7 +46,9 @@ __all__ = [
     "connect",
     "connect_arguments",
     "database_url",
+    "find_narrow_columns",
     "is_down",
+    "look_back",
     "masked",
     "migrate",
     "require_current",
