@@ -32,6 +32,7 @@ _PORTION = 64
 PORTION_INTERVAL_S = 0.01
 _MAX_QUEUE = 1_000
 _MAX_QUEUED = 300_000
+_TRICKLE_S = 0.02  # between two portions while the receivers fall behind
 _ROW = struct.Struct(">q16s")
 
 
@@ -83,6 +84,9 @@ class Delivery:
         self._plain: list[tuple[int, Client, int]] = []
         self._congestion = Congestion()
         self._fanouts: deque[Fanout] = deque()
+        # Recipients of events that have not been looked at yet; read by other threads too.
+        self.pending = 0
+        self._next_trickle = 0.0
         self._retries = Retries()
         # Of this portion; one random delay for all of it.
         self._first_retries: list[Due] = []
@@ -97,15 +101,14 @@ class Delivery:
 
     def fan_out(self, fanout: Fanout) -> None:
         self._fanouts.append(fanout)
-
-    @property
-    def pending(self) -> int:
-        """Recipients of events that have not been looked at yet."""
-        return sum(len(f.rows) - f.position for f in list(self._fanouts)) // _ROW.size
+        self.pending += len(fanout.rows) // _ROW.size
 
     def has_work(self, now: float) -> bool:
         """Whether `send_some` would send something now."""
-        return bool(self._retries or (self._fanouts and not self._congestion.is_high(now)))
+        return bool(self._retries or (self._fanouts and not self._must_wait(now)))
+
+    def _must_wait(self, now: float) -> bool:
+        return now < self._next_trickle and self._congestion.is_high(now)
 
     @property
     def has_resends(self) -> bool:
@@ -114,10 +117,11 @@ class Delivery:
     def send_some(self, now: float, limit: int) -> None:
         """Deals with up to `limit` recipients, so that ACKs are read in between."""
         self._resend_some(now, limit)
-        if not self._fanouts or self._congestion.is_high(now):
+        if not self._fanouts or self._must_wait(now):
             return
+        self._next_trickle = now + _TRICKLE_S
         fanout = self._fanouts[0]
-        end = fanout.position + limit * _ROW.size
+        end = min(fanout.position + limit * _ROW.size, len(fanout.rows))
         before = self._stats.sent
         self._first_retries = self._retries.bucket(1, now)
         for id, user in _ROW.iter_unpack(fanout.rows[fanout.position : end]):
@@ -126,6 +130,7 @@ class Delivery:
         self._flush_burst()
         if fanout.notice.received is not None and self._stats.sent > before:
             self._stats.to_send.observe(now - fanout.notice.received, self._stats.sent - before)
+        self.pending -= (end - fanout.position) // _ROW.size
         fanout.position = end
         if end >= len(fanout.rows):
             self._fanouts.popleft()

@@ -96,6 +96,20 @@ def store_event(connection: sql.Connection, event: Event) -> Stored:
     return Stored(outcome, created_at, xid, b"")
 
 
+def take_free(connection: sql.Connection, ids: list[int]) -> tuple[list[int], list[int]]:
+    """Locks the rows that nobody else has locked, in a transaction of the caller's.
+
+    Returns:
+        the ids that are locked now, and those of the rows that somebody else holds.
+    """
+    statement = "SELECT id FROM notifications WHERE id = ANY(%s::bigint[])"
+    taken = connection.execute(statement + " FOR NO KEY UPDATE SKIP LOCKED", (ids,)).fetchall()
+    free = {row[0] for row in taken}
+    others = [id for id in ids if id not in free]
+    held = connection.execute(statement, (others,)).fetchall()
+    return sorted(free), sorted(row[0] for row in held)
+
+
 def mark_acknowledged(connection: sql.Connection, ids: list[int]) -> None:
     connection.execute(
         "UPDATE notifications SET read = true, delivered_at = coalesce(delivered_at, now()) "

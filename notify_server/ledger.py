@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 Post = Callable[[Callable[[], None]], None]
 PageRequest = tuple[Client, list[int]]
+Mark = Callable[[sql.Connection, list[int]], object]
 _T = TypeVar("_T")
 
 _JOINS_AT_ONCE = 64
@@ -38,6 +39,7 @@ _PAGES_AT_ONCE = 32
 _MARKS_AT_ONCE = 10_000
 _MAX_MARKS = 1_000_000
 _RETRY_S = 0.5
+_SHORT_WAIT = "SET LOCAL lock_timeout = '200ms'"
 
 
 class Ledger:
@@ -145,7 +147,7 @@ class Ledger:
     # --- marks ---------------------------------------------------------------------------------
 
     def _mark(self, acknowledged: list[int], read: list[int]) -> bool:
-        """False where ids are left because the database is away."""
+        """False where ids are left: the database is away, or another program holds their rows."""
         left_acknowledged = self._mark_all(inbox.mark_acknowledged, acknowledged)
         left_read = self._mark_all(inbox.mark_read, read)
         with self._work:
@@ -153,25 +155,41 @@ class Ledger:
             self._read = (left_read + self._read)[-_MAX_MARKS:]
         return not (left_acknowledged or left_read)
 
-    def _mark_all(
-        self, mark: Callable[[sql.Connection, list[int]], object], ids: list[int]
-    ) -> list[int]:
-        """Marks in portions; returns what is left when the database is away.
+    def _mark_all(self, mark: Mark, ids: list[int]) -> list[int]:
+        """Marks in portions; returns what is left.
 
         Sorted, so that two servers that mark the same rows wait for each other in one order.
         """
         ids = sorted(set(ids)) if len(ids) > 1 else ids
+        left: list[int] = []
         for start in range(0, len(ids), _MARKS_AT_ONCE):
             try:
-                with self._database.connection() as connection:
-                    mark(connection, ids[start : start + _MARKS_AT_ONCE])
+                left += self._mark_portion(mark, ids[start : start + _MARKS_AT_ONCE])
             except (sql.SqlError, psycopg.errors.OperationalError) as exc:
                 log.warning("Notifications could not be marked yet ids=%d reason=%s",
                             len(ids) - start, exc)
-                return ids[start:]
+                return left + ids[start:]
             except psycopg.Error:
                 log.exception("Notifications could not be marked")
-        return []
+        return left
+
+    def _mark_portion(self, mark: Mark, ids: list[int]) -> list[int]:
+        """Marks all, or all but the rows that another program keeps locked; returns these.
+
+        Who wants to join waits behind this, so it must not wait for others.
+        """
+        with self._database.connection() as connection:
+            try:
+                with connection.transaction():
+                    connection.execute(_SHORT_WAIT)
+                    mark(connection, ids)
+                return []
+            except psycopg.errors.LockNotAvailable:
+                with connection.transaction():
+                    free, held = inbox.take_free(connection, ids)
+                    mark(connection, free)
+                log.info("Another program keeps notifications locked ids=%d", len(held))
+                return held
 
     # --- subscriptions -------------------------------------------------------------------------
 

@@ -42,7 +42,8 @@ class Retries:
             offset = OFFSETS_S[tries - 1] * random.uniform(_EARLIEST, _LATEST)
         else:
             offset = GIVE_UP_S
-        tick = int((first_sent + offset) / _TICK_S) + 1
+        # After a standstill that moment may have passed: then at the next look.
+        tick = max(int((first_sent + offset) / _TICK_S) + 1, self._next_tick)
         return self._buckets.setdefault(tick, [])
 
     def advance(self, now: float) -> None:
@@ -68,8 +69,9 @@ def _is_in_flight(client: Client, flight: Flight) -> bool:
 class Congestion:
     """Whether the receivers, all together, fall behind: then sending faster only means repeating.
 
-    Each ACK tells how much longer it took than that client's fastest. A single slow or silent
-    client has next to no weight; where no ACK comes any more nothing is waited for.
+    Each ACK tells how much longer it took than that client's fastest. A silent client has no
+    weight, but a slow one with much to acknowledge can speak for all: so this may slow down what
+    is sent to the others, and must never stop it. Where no ACK comes nothing is waited for.
     """
 
     def __init__(self) -> None:

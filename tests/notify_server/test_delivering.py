@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import heapq
 import json
+import random
+import threading
+from contextlib import suppress
+from time import monotonic
 from typing import Any
+
+import sql
 
 
 def read_state(connection: Any) -> list[tuple[bool, bool]]:
@@ -133,6 +140,66 @@ def test_every_client_of_a_user_gets_everything_and_the_first_ack_counts(
     eventually(lambda: read_state(connection) == [(True, True)])
     assert clients[1].receive_type("NEW_MANGA", timeout=1.5)["id"] in ids  # keeps its own retries
     assert clients[0].is_silent(0.1)
+
+
+def test_a_row_that_another_program_keeps_locked_holds_up_nobody_and_is_marked_later(
+    server: Any, make_client: Any, make_user: Any, make_manga: Any, connection: Any,
+    database_url: str, eventually: Any,
+) -> None:
+    client, manga = make_client(server, make_user()), make_manga()
+    client.subscribe()
+    for _ in range(2):
+        server.post("new-manga", {"manga_id": manga, "title": "T"})
+    locked, free = (client.receive_type("NEW_MANGA")["id"] for _ in range(2))
+    with sql.connect(database_url) as other, other.transaction():
+        other.execute("UPDATE notifications SET title = title WHERE id = %s", (locked,))
+        client.ack(locked, free)
+        eventually(lambda: read_state(connection) == [(False, False), (True, True)])
+        make_client(server, make_user()).subscribe()
+    eventually(lambda: read_state(connection) == [(True, True)] * 2)
+
+
+def test_a_slow_client_with_much_to_acknowledge_does_not_keep_news_from_others(
+    server: Any, make_client: Any, make_user: Any, make_manga: Any, connection: Any
+) -> None:
+    """Its ACKs are the only ones that come, so that they speak for all receivers."""
+    slow, quick = make_user(), make_user()
+    manga = make_manga(readers=(quick,))
+    connection.execute(
+        "INSERT INTO notifications (user_id, type, manga_id, title, message, event_id)"
+        " SELECT %s, 'NEW_CHAPTER', %s, 'T', 'm', n FROM generate_series(1, 1000) AS n",
+        (slow, manga),
+    )
+    reader, laggard = make_client(server, quick), make_client(server, slow)
+    reader.subscribe()
+    laggard.subscribe()
+    is_over = threading.Event()
+    thread = threading.Thread(target=acknowledge_late, args=(laggard, is_over))
+    thread.start()
+    try:
+        is_over.wait(1)  # until its delays are known
+        for chapter in range(3):
+            body = {"manga_id": manga, "title": "T", "chapter": chapter + 1}
+            server.post("new-chapter", body)
+            reader.read(1, timeout=1.5)
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def acknowledge_late(client: Any, is_over: threading.Event) -> None:
+    """The first at once, the others after 0.02 to 0.5 s, one at a time."""
+    due: list[tuple[float, int]] = []
+    seen: set[int] = set()
+    while not is_over.is_set():
+        with suppress(TimeoutError):
+            id = client.receive(0.005).get("id")
+            if id is not None and id not in seen:
+                delay = random.uniform(0.02, 0.5) if seen else 0.0
+                seen.add(id)
+                heapq.heappush(due, (monotonic() + delay, id))
+        if due and due[0][0] <= monotonic():
+            client.ack(heapq.heappop(due)[1])
 
 
 def test_without_ack_sending_marks_as_read_and_nothing_is_sent_again(

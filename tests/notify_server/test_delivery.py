@@ -223,7 +223,7 @@ def test_without_ack_a_replay_comes_in_portions_and_is_marked_as_read() -> None:
     assert scene.rows.read == list(range(1, 201))
 
 
-def test_when_acks_come_late_new_events_wait_and_when_none_comes_they_do_not() -> None:
+def test_when_acks_come_late_events_go_out_slowly_and_when_none_comes_at_once() -> None:
     scene = Scene()
     clients = [scene.client() for _ in range(300)]
     for client in clients:
@@ -234,13 +234,32 @@ def test_when_acks_come_late_new_events_wait_and_when_none_comes_they_do_not() -
     scene.now += 0.6
     for client in clients:
         scene.delivery.acknowledge(client, [2], scene.now)
-    sent = len(scene.sent)
-    scene.push(3, to=clients[0])
-    assert len(scene.sent) == sent
+    before = len(scene.sent)
+    rows = b"".join(struct.pack(">q16s", 3, client.user) for client in clients)
+    scene.delivery.fan_out(Fanout(NOTICE, rows, 100))
+    sent = []
+    for _ in range(4):
+        scene.turn()
+        sent.append(len(scene.sent) - before)
+        scene.now += 0.011
+    assert sent == [64, 64, 128, 128]
+    assert scene.delivery.pending == 300 - 128
     scene.now += 0.2
     scene.turn()
-    assert len(scene.sent) == sent + 1
-    assert scene.stats.retransmitted == 0
+    assert len(scene.sent) == before + 300
+    assert (scene.delivery.pending, scene.stats.retransmitted) == (0, 0)
+
+
+def test_after_a_standstill_retries_and_the_end_come_all_the_same() -> None:
+    scene = Scene()
+    silent = scene.client()
+    scene.push(1, to=silent)
+    scene.pass_time(0.5)
+    scene.now += 4
+    scene.pass_time(14)
+    assert len(scene.ids(silent)) == 4
+    assert silent.is_gone
+    assert not scene.delivery.is_timing
 
 
 def test_a_dropped_client_gives_back_what_it_held() -> None:
