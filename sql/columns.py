@@ -103,6 +103,8 @@ def refuse_unfit(connection: Connection, recorded: Mapping[str, str]) -> None:
             for column in read_columns(connection, wanted):
                 if column.may_refuse:
                     _try(connection, column)
+    if "0007_sync_tables" not in recorded:
+        _refuse_ids(connection)
     if "0011_first_rows" not in recorded:
         _refuse_large_totals(connection)
 
@@ -127,6 +129,33 @@ def read_columns(connection: Connection, wanted: Mapping[str, str]) -> list[Colu
         (tables, names, [_SHORT.get(type, type) for type in types]),
     )
     return [Column(*row) for row in rows.fetchall()]
+
+
+_IDS = """
+SELECT w.table_name, format_type(a.atttypid, NULL), type.base = ANY (w.types), w.types[1]::text
+FROM (VALUES ('users', '{uuid}'::regtype[]), ('manga', '{bigint,integer,smallint}'))
+    AS w (table_name, types)
+LEFT JOIN pg_attribute a ON a.attrelid = to_regclass(w.table_name) AND a.attname = 'id'
+    AND NOT a.attisdropped
+LEFT JOIN LATERAL (SELECT coalesce(nullif(typbasetype, 0), oid) AS base FROM pg_type
+                   WHERE oid = a.atttypid) AS type ON true
+WHERE to_regclass(w.table_name) IS NOT NULL AND (a.attnum IS NULL OR type.base <> ALL (w.types)
+    OR NOT EXISTS (
+        SELECT FROM pg_index i
+        WHERE i.indrelid = a.attrelid AND i.indkey::text = a.attnum::text AND i.indisunique
+          AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL))"""
+
+
+def _refuse_ids(connection: Connection) -> None:
+    """New tables refer to them."""
+    for table, actual, has_type, wanted in connection.execute(_IDS).fetchall():
+        if has_type:
+            fact = f"{table}.id has no unique key"
+            cure = f"ALTER TABLE {table} ADD PRIMARY KEY (id)"
+        else:
+            fact = f"{table}.id " + (f"has the type {actual}" if actual else "does not exist")
+            cure = f"a {wanted} is expected"
+        raise Unadoptable(f"{fact}: {cure}; nothing was changed")
 
 
 def _refuse_large_totals(connection: Connection) -> None:

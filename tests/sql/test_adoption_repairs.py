@@ -72,6 +72,18 @@ def test_a_chapter_needs_a_number_in_an_adopted_database_too(empty_database_url:
     assert fetch(empty_database_url, query) == [(True,)]
 
 
+def test_a_total_that_is_no_number_is_an_unknown_one(empty_database_url: str) -> None:
+    change = "ALTER TABLE manga ALTER COLUMN total_chapters TYPE numeric"
+    migrated(empty_database_url, change, "UPDATE manga SET total_chapters = 'NaN' WHERE id = 1")
+    totals = "SELECT id, total_chapters FROM manga ORDER BY id"
+    assert fetch(empty_database_url, totals) == [(1, None), (2, None), (3, Decimal(12))]
+    baselines = "SELECT manga_id, latest_chapter FROM chapter_baselines"
+    assert fetch(empty_database_url, baselines) == [(3, Decimal(12))]
+    noted = "SELECT value FROM mangahub_meta WHERE key = 'adoption_repairs'"
+    repair = {"table": "manga", "column": "total_chapters", "id": 1, "value": "NaN"}
+    assert fetch(empty_database_url, noted) == [([repair],)]
+
+
 UNKEYED_LIBRARY = "ALTER TABLE user_library DROP CONSTRAINT user_library_user_id_manga_id_key"
 UNKEYED_NAMES = "ALTER TABLE users DROP CONSTRAINT users_username_key"
 

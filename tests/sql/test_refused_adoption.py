@@ -72,6 +72,21 @@ def catalogue(url: str) -> list[tuple[Any, ...]]:
             ["notifications.delivered_at", "boolean", "timestamp with time zone"],
             id="another type under a name of ours",
         ),
+        pytest.param(
+            "ALTER TABLE manga DROP CONSTRAINT manga_pkey CASCADE",
+            ["manga.id has no unique key", "ADD PRIMARY KEY (id)"],
+            id="titles without a key",
+        ),
+        pytest.param(
+            "DROP TABLE users CASCADE; CREATE TABLE users (id bigint PRIMARY KEY, username text)",
+            ["users.id has the type bigint", "uuid"],
+            id="users with other ids",
+        ),
+        pytest.param(
+            "DROP TABLE users CASCADE; CREATE TABLE users (username text)",
+            ["users.id does not exist", "uuid"],
+            id="users without ids",
+        ),
     ],
 )
 def test_what_cannot_be_converted_is_named_and_nothing_changes(
