@@ -35,6 +35,14 @@ def check_schema(connection: sql.Connection) -> Check:
         return Check("schema", "bad", str(exc), "install the version that made it, or newer")
 
 
+def check_columns(connection: sql.Connection) -> Check:
+    """Whether views of an adopted database kept columns from getting their types."""
+    narrow = sql.find_narrow_columns(connection)
+    if narrow:
+        return Check("columns", "warn", "; ".join(narrow), "see docs/operations.md: Adopt")
+    return Check("columns", "ok", "of the types that are expected")
+
+
 def check_rights(connection: sql.Connection) -> Check:
     """Whether this session may write what runs write."""
     row = connection.execute("SELECT current_setting('transaction_read_only')::boolean").fetchone()
@@ -61,6 +69,7 @@ def check_work(connection: sql.Connection, patience: timedelta) -> Iterator[Chec
     """
     now = datetime.now(UTC)
     rows = state.read_all(connection)
+    yield check_columns(connection)
     yield _titles(connection)
     yield from _refused(rows)
     yield _workflows(rows, patience, now)

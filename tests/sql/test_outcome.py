@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import sql
+from batch.database_checks import check_columns
 
 USUAL = (Path(__file__).parent / "old_databases" / "usual.sql").read_text()
 Run = Callable[..., Any]
@@ -94,6 +95,10 @@ def test_a_column_that_keeps_its_type_is_named_with_what_depends_on_it(
     warnings = [line for line in done.stderr.splitlines() if " WARNING " in line]
     assert len(warnings) == 1
     assert all(fact in warnings[0] for fact in facts), warnings
+    with sql.connect(empty_database_url) as connection:
+        check = check_columns(connection)
+    assert not check.is_well
+    assert all(fact in check.fact for fact in facts)
 
 
 def test_once_the_column_is_altered_by_hand_the_warning_is_gone(empty_database_url: str) -> None:
