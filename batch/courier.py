@@ -46,11 +46,11 @@ class Courier:
         self._process.start()
         theirs.close()
 
-    def finish(self) -> None:
-        """Lets a delivery under way end, and ends the process."""
+    def finish(self, patience_s: float = FINISH_S) -> None:
+        """Lets a delivery under way end, for so long and FINISH_S at most; ends the process."""
         with suppress(OSError):
             self._pipe.send(None)
-        self._process.join(FINISH_S)
+        self._process.join(min(FINISH_S, patience_s))
         if self._process.is_alive():
             self._process.kill()
             self._process.join()

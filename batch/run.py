@@ -13,7 +13,7 @@ from batch.mangadex import MangaDex
 from batch.models import Summary
 from batch.pool import LocalPool, Pool
 from batch.progress import Progress
-from batch.stop import GRACE_S, SignalStop
+from batch.stop import SignalStop
 from batch.worker import WorkerSettings, open_api
 from sql import Connection
 
@@ -52,14 +52,12 @@ class Run:
     def api(self) -> MangaDex:
         """The client of this process, for jobs that ask one thing after the other."""
         if self._api is None:
-            self.stop.interrupts = True
             self._api = open_api(self.config, self._gate, "main", self.stop)
         return self._api
 
     @contextmanager
     def crew(self, tasks: int) -> Iterator[Crew]:
         """Workers for so many tasks, and the Manager that keeps them within one budget."""
-        self.stop.interrupts = False  # `drain` ends in time by itself, and has to end the workers
         server = self._serve_gate()
         try:
             settings = WorkerSettings(self.config, self.database_url, server.address)
@@ -67,10 +65,12 @@ class Run:
             try:
                 yield Crew(pool, settings)
             finally:
-                pool.drain(GRACE_S)
-                pool.shutdown()
+                with self.stop.undisturbed():  # or workers would be left
+                    pool.drain(self.stop.grace_left)
+                    pool.shutdown()
         finally:
-            self._account(*server.close())
+            with self.stop.undisturbed():
+                self._account(*server.close())
 
     def _serve_gate(self) -> GateServer:
         if self.config.executor == LOCAL:

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
 
+import psycopg
+from psycopg.pq import TransactionStatus
+
 import sql
 from batch import notifier, source_health, state
 from batch.config import Config
@@ -19,7 +22,7 @@ from batch.locks import take_lock
 from batch.models import Summary
 from batch.progress import Progress
 from batch.run import Run
-from batch.stop import SignalStop
+from batch.stop import LAST_S, SignalStop
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +73,15 @@ def open_database(database_url: str) -> Iterator[sql.Connection]:
             sql.require_current(connection)
         yield connection
     finally:
-        connection.close()
+        _close(connection)
+
+
+def _close(connection: sql.Connection) -> None:
+    """The server would go on with a query, or a wait, that the program was torn out of."""
+    if connection.info.transaction_status == TransactionStatus.ACTIVE:
+        with suppress(psycopg.Error):
+            connection.cancel_safe(timeout=LAST_S)
+    connection.close()
 
 
 def _prepare(
@@ -148,9 +159,10 @@ def _couriered(run: Run) -> Iterator[None]:
     try:
         yield
     finally:
-        run.close()
-        if courier is not None:
-            courier.finish()
+        with run.stop.undisturbed():  # or the courier would be left
+            run.close()
+            if courier is not None:
+                courier.finish(run.stop.grace_left)
 
 
 def _wind_up(run: Run, exc: Exception) -> None:

@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
@@ -26,6 +27,7 @@ class Stop(Protocol):
 
 
 GRACE_S = 8.0  # for what is in flight when the run is stopped; ten seconds are promised
+LAST_S = 0.5  # after it, for each thing that is still to be done, as recording how the run ended
 
 
 class SignalStop:
@@ -36,15 +38,17 @@ class SignalStop:
     Attributes:
         at_once: called by the second signal.
         signal_number: the first one, once it has come.
-        interrupts: whether GRACE_S after the signal the main thread is torn out of what it does:
-            a source that does not answer would hold it for longer.
+        interrupts: whether GRACE_S after the signal the main thread is torn out of what it does,
+            and LAST_S later of what it does then: a source that does not answer, or a table that
+            somebody keeps locked, would hold it for longer.
     """
 
     def __init__(self, at_once: Callable[[], None] = lambda: None) -> None:
         self.at_once = at_once
         self.signal_number: int | None = None
-        self.interrupts = False
+        self.interrupts = True
         self._is_listening = False
+        self._grace_ends_s = 0.0
         self._read_end, self._write_end = os.pipe()
 
     def fileno(self) -> int:
@@ -60,6 +64,24 @@ class SignalStop:
         select.select([self._read_end], [], [], max(seconds, 0))
         self.check()
 
+    @property
+    def grace_left(self) -> float:
+        """How many seconds what is in flight may still take; all of them before a signal."""
+        if self.signal_number is None:
+            return GRACE_S
+        return max(self._grace_ends_s - time.monotonic(), 0.0)
+
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """Nothing is torn out of the block, which has to be done, and ends in time by itself."""
+        before, self.interrupts = self.interrupts, False
+        try:
+            yield
+        finally:
+            self.interrupts = before
+            if self.signal_number is not None:
+                self._set_alarm()
+
     def close(self) -> None:
         os.close(self._read_end)
         os.close(self._write_end)
@@ -69,13 +91,18 @@ class SignalStop:
             self.at_once()
             sys.stderr.flush()
             os._exit(128 + number)
+        self._grace_ends_s = time.monotonic() + GRACE_S
         self.signal_number = number
         os.write(self._write_end, b"!")
-        if self._is_listening:  # else nobody would catch the alarm
-            signal.setitimer(signal.ITIMER_REAL, GRACE_S)
+        self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        """It comes again and again: what follows the first one may hang too."""
+        if self._is_listening:  # else nobody would catch it
+            signal.setitimer(signal.ITIMER_REAL, max(self.grace_left, LAST_S), LAST_S)
 
     def _lose_patience(self, _number: int, _frame: FrameType | None) -> None:
-        if self.interrupts and self.signal_number is not None:
+        if self.interrupts and self._is_listening and self.signal_number is not None:
             raise Stopped(self.signal_number)
 
 
