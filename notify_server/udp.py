@@ -36,7 +36,7 @@ _READS_IDLE, _READS_BUSY, _READS_FULL, _READS_ALL = 256, 16, 256, 20_000
 _KERNEL_BYTES = 1_280
 # To read so many ACKs takes some 30 ms.
 _MOST_UNREAD = 4_000
-_MARK_INTERVAL_S = 0.02
+_MARK_INTERVAL_S = 0.1
 # While an event goes out, the database may do better than marking it.
 _MARK_DELAY_S = 0.2
 _SWEEP_INTERVAL_S = 1.0
