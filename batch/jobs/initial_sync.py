@@ -4,7 +4,7 @@
                 ←        what the page held
 
 The list of stored pages is the cursor. A run that was killed finds it and asks for the rest; a run
-that completes empties it and remembers how much it covered.
+that completes empties it and remembers what it covered.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from batch import extract, pages, state
+from batch import coverage, extract, pages, state
+from batch.coverage import Coverage
 from batch.errors import Banned, SourceDown
 from batch.models import Manga, Page, Rejected
 from batch.pages import INITIAL_SYNC
@@ -51,29 +52,34 @@ def run(run: Run) -> None:
         run.summary.status = "skipped"
         log.info("Skipped: MANGA_SYNC_INITIAL is false")
         return
-    count = None if run.full else run.limit or run.config.initial_count
+    wanted = _wanted(run)
     before = state.read(run.connection, INITIAL_SYNC)
     due = state.due_rejected(run.connection, INITIAL_SYNC, run.started_at)
     refused = [text for text in due if extract.is_id(text)]
-    if run.force or not covers(before.metadata.get("covered"), count):
-        _import(run, count, refused)
-    elif refused:
+    known = coverage.read(before.metadata.get("covered"), wanted)
+    if run.force or not coverage.is_covered(known, wanted):
+        _import(run, wanted, known, refused)
+        return
+    _remember(run, known)
+    if refused:
         _import_again(run, refused)
     else:
         run.summary.status = "skipped"
         log.info("Skipped: a completed run has covered as much; --force repeats it")
 
 
-def covers(covered: object, count: int | None) -> bool:
-    """Whether a completed run of this coverage makes one of `count` titles (None: all) needless."""
-    if not isinstance(covered, dict):
-        return False
-    done = covered.get("count")
-    enough = isinstance(done, int) and count is not None and done >= count
-    return covered.get("all") is True or enough
+def _wanted(run: Run) -> Coverage:
+    config = run.config
+    count = None if run.full else run.limit or config.initial_count
+    return Coverage(count, config.initial_order, frozenset(config.content_ratings))
 
 
-def _import(run: Run, count: int | None, refused: list[str]) -> None:
+def _remember(run: Run, covered: Sequence[Coverage]) -> None:
+    state.note(run.connection, INITIAL_SYNC, covered=[each.as_json() for each in covered])
+
+
+def _import(run: Run, wanted: Coverage, covered: list[Coverage], refused: list[str]) -> None:
+    count = wanted.count
     plan = AllPlan() if count is None else CountPlan(count, run.config.initial_order)
     scope = f"{'all' if count is None else 'top'}:{','.join(run.config.content_ratings)}"
     if run.force:
@@ -86,18 +92,19 @@ def _import(run: Run, count: int | None, refused: list[str]) -> None:
     with run.crew(_tasks(count)) as crew:
         _retry_refused(crew, run, refused)
         _follow_plan(crew, run, plan, known, scope)
-    covered: dict[str, object] = {"all": True} if count is None else {"count": count}
     if missing := _missing(run, plan):
         log.warning(
             "The source lists titles that it did not show; they were not imported, and"
             " this run does not count as a whole import missing=%d",
             missing,
         )
-        covered = {}
+    else:
+        covered = coverage.extended(covered, wanted)
     with run.connection.transaction():
         pages.forget(run.connection)
         # Nothing is left to go on from.
-        state.move_cursor(run.connection, INITIAL_SYNC, None, covered=covered)
+        state.move_cursor(run.connection, INITIAL_SYNC, None)
+        _remember(run, covered)
 
 
 def _missing(run: Run, plan: Plan) -> int:

@@ -100,7 +100,45 @@ def test_a_completed_run_is_skipped_unless_more_is_asked_for_or_forced(
     assert outcome("--all")[0] == "completed"
     assert outcome("--all") == ("skipped", 0)
     assert outcome("--count", "10000") == ("skipped", 0)
+    assert outcome("--count", "20", "--force") == ("completed", 1)
+    assert outcome("--all") == ("skipped", 0)
     assert count(connection) == 300 - hidden_titles(sim)
+
+
+def test_a_run_with_other_ratings_or_in_another_order_is_not_covered_by_one_before(
+    simulator: Simulators, batch: Batch, connection: sql.Connection
+) -> None:
+    sim = simulator(titles=50, rate=0)
+
+    def status(*arguments: str, **settings: str) -> str:
+        done = batch(sim, "initial-sync", "--json", *arguments, **settings)
+        assert done.code == 0, done.stderr
+        return str(done.json["status"])
+
+    assert status("--count", "5") == "completed"
+    assert status("--count", "5", INITIAL_ORDER="createdAt") == "completed"
+    assert status("--count", "5", CONTENT_RATINGS="safe") == "completed"
+    assert status("--all", CONTENT_RATINGS="safe") == "completed"
+    assert status("--count", "5") == "skipped"
+    assert status("--all", CONTENT_RATINGS=ALL) == "completed"
+    assert count(connection) == 50
+    assert status("--count", "7", INITIAL_ORDER="rating", CONTENT_RATINGS="erotica") == "skipped"
+
+
+def test_a_run_of_an_earlier_version_counts_as_made_with_the_settings_it_is_met_with(
+    simulator: Simulators, batch: Batch, connection: sql.Connection
+) -> None:
+    sim = simulator(titles=50, rate=0)
+    connection.execute(
+        'UPDATE sync_state SET metadata = \'{"covered": {"count": 5}}\''
+        " WHERE sync_type = 'initial_sync'"
+    )
+
+    def status(**settings: str) -> str:
+        return str(batch(sim, "initial-sync", "--count", "5", "--json", **settings).json["status"])
+
+    assert status(CONTENT_RATINGS="safe") == "skipped"
+    assert status(CONTENT_RATINGS="safe,erotica") == "completed"
 
 
 def hidden_titles(sim: Simulator) -> int:

@@ -1,0 +1,70 @@
+"""What completed initial syncs have covered, so that the next one knows whether it is needed. Pure.
+
+Kept as a list in the workflow's metadata: of two imports neither need have covered the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """The titles of one import.
+
+    Attributes:
+        count: how many, the first ones in the order; None for all.
+        order: of no account where it was all.
+        ratings: content ratings; only titles with one of these.
+    """
+
+    count: int | None
+    order: str
+    ratings: frozenset[str]
+
+    def covers(self, wanted: Coverage) -> bool:
+        """Whether an import of `wanted` would find nothing that this one had not."""
+        if self.count is None:
+            return wanted.ratings <= self.ratings
+        # The first ones are others as soon as there are other ratings among them.
+        same = (self.order, self.ratings) == (wanted.order, wanted.ratings)
+        return same and wanted.count is not None and wanted.count <= self.count
+
+    def as_json(self) -> dict[str, object]:
+        which = {"all": True} if self.count is None else {"count": self.count, "order": self.order}
+        return which | {"ratings": sorted(self.ratings)}
+
+
+def read(stored: object, today: Coverage) -> list[Coverage]:
+    """What the metadata tell.
+
+    Args:
+        today: order and ratings of an entry that says nothing of them, as earlier versions did.
+    """
+    entries = stored if isinstance(stored, list) else [stored]
+    found = (_read_entry(entry, today) for entry in entries if isinstance(entry, Mapping))
+    return [coverage for coverage in found if coverage is not None]
+
+
+def _read_entry(entry: Mapping[object, object], today: Coverage) -> Coverage | None:
+    count, order, ratings = entry.get("count"), entry.get("order"), entry.get("ratings")
+    is_all = entry.get("all") is True
+    if not (is_all or isinstance(count, int)):
+        return None
+    return Coverage(
+        count if isinstance(count, int) and not is_all else None,
+        order if isinstance(order, str) else today.order,
+        frozenset(map(str, ratings)) if isinstance(ratings, list) else today.ratings,
+    )
+
+
+def is_covered(known: Iterable[Coverage], wanted: Coverage) -> bool:
+    return any(each.covers(wanted) for each in known)
+
+
+def extended(known: list[Coverage], done: Coverage) -> list[Coverage]:
+    """With what is done now, and without what that makes superfluous."""
+    if is_covered(known, done):
+        return known
+    return [*(each for each in known if not done.covers(each)), done]
