@@ -8,6 +8,7 @@ from uuid import UUID
 
 from batch.decide import Baseline, Claim, Plan, Slot, StoredChapter, Title
 from batch.models import Chapter
+from batch.storage import take_turn
 from sql import Connection
 
 _NO_CHAPTER = UUID(int=0)
@@ -244,7 +245,13 @@ def first_sync(connection: Connection) -> datetime | None:
 
 
 def mark_due(connection: Connection, mangadex_ids: Sequence[UUID] | None = None) -> int:
-    """Has `chapter-check` look at these titles next, or at all; returns how many were not due."""
+    """Has `chapter-check` look at these titles next, or at all; returns how many were not due.
+
+    To come first in its transaction: it takes the turn where there is something to write.
+    """
+    if mangadex_ids is not None and not mangadex_ids:
+        return 0
+    take_turn(connection)
     only = "" if mangadex_ids is None else " AND mangadex_id = ANY(%s)"
     return connection.execute(
         "UPDATE manga SET last_chapter_check = NULL WHERE last_chapter_check IS NOT NULL"

@@ -66,16 +66,14 @@ class StoreResult:
         self.rejected.extend(other.rejected)
 
 
-def read_manga(
-    connection: Connection, mangadex_ids: Iterable[UUID], *, lock: bool = False
-) -> dict[UUID, StoredManga]:
-    """The titles that are stored, by MangaDex id; `lock` keeps them until the transaction ends."""
+def read_manga(connection: Connection, mangadex_ids: Iterable[UUID]) -> dict[UUID, StoredManga]:
+    """The titles that are stored, by MangaDex id."""
     rows = connection.execute(
         "SELECT id, mangadex_id, title, description, author, status, total_chapters, cover_url,"
         " numbering_restarts, mangadex_version, first_synced_at, last_synced_at, unavailable_at,"
         " ARRAY(SELECT g.name FROM manga_genres mg JOIN genres g ON g.id = mg.genre_id"
         "  WHERE mg.manga_id = manga.id)"
-        " FROM manga WHERE mangadex_id = ANY(%s) ORDER BY id" + (" FOR UPDATE" if lock else ""),
+        " FROM manga WHERE mangadex_id = ANY(%s) ORDER BY id",
         [list(mangadex_ids)],
     ).fetchall()
     stored = (StoredManga(*(*row[:-1], frozenset(row[-1]))) for row in rows)

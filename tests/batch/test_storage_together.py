@@ -9,8 +9,9 @@ import psycopg
 import pytest
 
 import sql
+from batch import chapters
 from batch.errors import BatchError
-from batch.storage import StoreResult, read_manga, store_manga
+from batch.storage import StoreResult, read_manga, store_manga, take_turn
 from tests.batch.titles import LATER, NOW, a_title, an_id, genres_of, outcome, row, store
 from tests.batch.waiting import wait_for
 
@@ -139,17 +140,30 @@ def test_two_processes_may_store_the_same_titles_at_once(
     assert [outcome(result) for result in results] == [(0, 0, 20, 0)]
 
 
-def test_titles_that_are_read_for_change_are_kept_from_others(
+def test_marking_titles_as_due_waits_its_turn_and_blocks_nobody_while_it_does(
     connection: sql.Connection, database_url: str
 ) -> None:
-    store(connection, a_title())
-    with connection.transaction():
-        stored = read_manga(connection, [an_id(1), an_id(2)], lock=True)
-        assert set(stored) == {an_id(1)}
-        with sql.connect(database_url) as other:
-            other.execute("SET lock_timeout = '50ms'")
-            with pytest.raises(psycopg.errors.LockNotAvailable):
-                other.execute("UPDATE manga SET title = 'x'")
+    store(connection, a_title(1), a_title(2))
+    connection.execute("UPDATE manga SET last_chapter_check = now()")
+    marked: list[int] = []
+
+    def mark() -> None:
+        with sql.connect(database_url, "second") as second, second.transaction():
+            marked.append(chapters.mark_due(second))
+
+    thread = threading.Thread(target=mark)
+    update = "UPDATE manga SET description = 'x' WHERE mangadex_id = %s"
+    with sql.connect(database_url) as first, first.transaction():
+        take_turn(first)
+        first.execute(update, [an_id(2)])
+        thread.start()
+        wait_for(lambda: connection.execute(
+            "SELECT 1 FROM pg_stat_activity"
+            " WHERE application_name = 'second' AND wait_event_type = 'Lock'").fetchone()
+        )  # fmt: skip
+        first.execute(update, [an_id(1)])
+    thread.join(10)
+    assert marked == [2]
 
 
 def test_a_stored_title_reads_back_as_it_is(connection: sql.Connection) -> None:
