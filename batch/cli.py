@@ -11,7 +11,6 @@ import gc
 import io
 import json
 import logging
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
@@ -22,6 +21,7 @@ from batch.errors import BatchError
 from batch.exits import exit_code
 from batch.stop import listening
 from mangahub import __version__, log
+from mangahub.command_line import parse, write
 from mangahub.env import Env, SettingError
 from sql import SqlError
 
@@ -33,7 +33,7 @@ Command = Callable[[commands.Context], commands.Report]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
-    arguments = _parser().parse_args(argv)
+    arguments = parse(_parser(), argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a title in a terminal without UTF-8
     env = Env()
@@ -47,9 +47,22 @@ def main(argv: Sequence[str] | None = None) -> int:
             report = command(commands.Context(arguments, env, config, stop))
     except Exception as exc:
         report = _failure(exc)
-    _print(report, arguments.json)
+    code = _say(report, arguments.json)
     # The interpreter's last collections would walk through every module once more, for 60 ms.
     gc.freeze()
+    return code
+
+
+def _say(report: commands.Report, as_json: bool) -> int:
+    """With --json the last line of stdout is one object; without, the text for people.
+
+    Returns:
+        the exit code: that of the report, but no success where it could not be printed.
+    """
+    text = json.dumps(report.data, default=str) if as_json else report.text
+    if text and (trouble := write(text)):
+        logger.error("%s", trouble)
+        return report.code or 1
     return report.code
 
 
@@ -68,16 +81,6 @@ def _failure(exc: Exception) -> commands.Report:
         logger.error("Nobody foresaw this", exc_info=cause)
     code = exit_code(cause)
     return commands.Report(done | {"error": line, "exit_code": code}, code=code)
-
-
-def _print(report: commands.Report, as_json: bool) -> None:
-    """With --json the last line of stdout is one object; without, the text for people."""
-    text = json.dumps(report.data, default=str) if as_json else report.text
-    try:
-        if text:
-            print(text, flush=True)
-    except BrokenPipeError:  # as in `status | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -22,6 +22,7 @@ import psycopg
 
 import sql
 from mangahub import __version__
+from mangahub.command_line import parse, write
 from mangahub.env import Env, SettingError
 from mangahub.log import configure
 from notify_server import admin, config, systemd
@@ -39,7 +40,7 @@ Settings = config.Config
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
-    arguments = _parser().parse_args(argv)
+    arguments = parse(_parser(), argv)
     env = Env()
     try:
         reason, code = _run_command(arguments, env)
@@ -74,7 +75,7 @@ def _tell_failure(reason: str, code: int, arguments: argparse.Namespace, env: En
     else:
         print(f"mangahub-notify: {reason}", file=sys.stderr)
     if _wants_json(arguments):
-        print(json.dumps({"error": reason, "exit_code": code}), flush=True)
+        write(json.dumps({"error": reason, "exit_code": code}))
 
 
 # --- arguments -------------------------------------------------------------------------------
@@ -241,10 +242,9 @@ def _connect(env: Env) -> sql.Connection:
 
 
 def _print(arguments: argparse.Namespace, lines: list[str], body: object) -> None:
-    for line in lines:
-        print(line)
-    if _wants_json(arguments):
-        print(json.dumps(body))
+    text = [*lines, json.dumps(body)] if _wants_json(arguments) else lines
+    if text and (trouble := write("\n".join(text))):
+        raise NotifyError(trouble)
 
 
 def _wants_json(arguments: argparse.Namespace) -> bool:

@@ -1,0 +1,83 @@
+"""What command lines say where their arguments are wrong, or nobody takes what they say."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BAD = {
+    "batch": ["chapter-check", "--limit", "many"],
+    "notify_server": ["user", "add", ""],
+}
+
+
+def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", program, *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20)
+
+
+@pytest.mark.parametrize("program", BAD)
+def test_a_usage_error_is_a_line_and_with_json_an_object_too(program: str) -> None:
+    plain, as_json = run(program, *BAD[program]), run(program, *BAD[program], "--json")
+    assert (plain.returncode, plain.stdout) == (2, "")
+    assert (as_json.returncode, as_json.stderr) == (2, plain.stderr)
+    said = json.loads(as_json.stdout.splitlines()[-1])
+    assert said["exit_code"] == 2
+    assert said["error"] == plain.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
+def test_help_and_version_are_no_errors(arguments: list[str]) -> None:
+    done = run("batch", *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
+
+
+SAY = "import sys; from mangahub.command_line import write; print(write('x' * 99), file=sys.stderr)"
+
+
+def test_a_full_disk_is_one_line_and_the_interpreter_ends_in_peace() -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", SAY], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, timeout=20
+        )
+    said = b"the output cannot be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (0, said)
+
+
+@pytest.mark.parametrize("redirection", ["| true", ">&-"])
+def test_a_reader_that_has_gone_is_no_failure(redirection: str) -> None:
+    command = f'"$0" -c "$1" {redirection}; exit "${{PIPESTATUS[0]}}"'
+    done = subprocess.run(
+        ["bash", "-c", command, sys.executable, f"import time; time.sleep(0.3); {SAY}"],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        timeout=20,
+    )
+    assert (done.returncode, done.stderr) == (0, b"None\n")
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments"), [("batch", ["status"]), ("notify_server", ["user", "add", "mirela"])]
+)
+def test_a_command_whose_output_is_lost_has_failed_in_one_line(
+    program: str, arguments: list[str], database_url: str, home: Path
+) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", program, *arguments],
+            cwd=ROOT,
+            env={"PATH": "/usr/bin:/bin", "DATABASE_URL": database_url, "MANGAHUB_DATA": str(home)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=20,
+        )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.endswith("the output cannot be written: No space left on device")
