@@ -83,10 +83,9 @@ def local_time(timestamp: object) -> str:
 
 def paint(text: str, colour: str, stream: Any) -> str:
     """In colour, where `stream` is a terminal and nobody objects."""
-    is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    if is_plain or colour not in COLOURS or not stream.isatty():
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not stream.isatty():
         return text
-    return f"\x1b[{COLOURS[colour]}m{text}\x1b[0m"
+    return f"\x1b[{COLOURS[colour]}m{text}\x1b[0m" if colour in COLOURS else text
 
 
 def readable(note: dict[str, Any]) -> str:
@@ -196,7 +195,7 @@ class Listener:
                 kind = message.get("type")
                 if kind == "SUBSCRIBE" and isinstance(message.get("session"), str):
                     self._session, ttl = message["session"], message.get("ttl")
-                    self._ttl_s = ttl if isinstance(ttl, (int, float)) and ttl >= 1 else 300.0
+                    self._ttl_s = ttl if isinstance(ttl, (int, float)) and 1 <= ttl <= 1e6 else 300
                     return say(f"subscribed at {self._peer}")
                 if kind == "ERROR":
                     raise Lost(f"refused: {message.get('message')} ({message.get('code')})")
@@ -396,5 +395,6 @@ def read_options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # closed, as by `>&-`
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     Listener(read_options()).run()

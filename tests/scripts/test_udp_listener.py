@@ -6,10 +6,14 @@ import json
 import os
 import pty
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+
+from tests.scripts.conftest import KEY, LISTENER, USER
 
 Listen = Callable[..., Any]
 
@@ -312,6 +316,27 @@ def test_what_cannot_be_written_is_not_acknowledged(listen: Listen, peer: Any) -
     peer.notify(41)
     assert listener.end() == (1, "", "stdout: No space left on device\n")
     assert peer.next()["type"] == "UNSUBSCRIBE"
+
+
+def test_nonsense_for_a_ttl_ends_nothing(listen: Listen, peer: Any) -> None:
+    listener = listen("--server", peer.server, "--count", "1")
+    peer.welcome(ttl=10**400)
+    listener.errors.line("subscribed")
+    peer.notify(41)
+    assert listener.end()[0] == 0
+
+
+def test_with_stdout_closed_it_runs_all_the_same(clean_environment: dict[str, str]) -> None:
+    arguments = ["--server", "127.0.0.1:9", "--user", USER, "--timeout", "0.2"]
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$0" "$@" >&-', sys.executable, str(LISTENER), *arguments],
+        env={**clean_environment, "MANGAHUB_KEY": KEY},
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=20,
+    )
+    assert done.returncode == 75
+    assert "Traceback" not in done.stderr
 
 
 # --- terminals ---------------------------------------------------------------------------------
