@@ -158,15 +158,13 @@ class LocalPool(Pool):
                 _say_goodbye(worker.connection)
             else:
                 worker.process.kill()
-        for worker in [*self._workers, *self._leaving]:
-            worker.process.join(2)
-            if worker.process.is_alive():
-                worker.process.kill()
-                worker.process.join()
-            worker.connection.close()
-            worker.process.close()
-        self._workers.clear()
-        self._leaving.clear()
+        for group in (self._workers, self._leaving):
+            while group:
+                group[-1].process.join(2)
+                if group[-1].process.is_alive():
+                    group[-1].process.kill()
+                    group[-1].process.join()
+                _let_go(group.pop())
         self._stop.at_once = lambda: None
 
     def kill(self) -> None:
@@ -254,9 +252,8 @@ class LocalPool(Pool):
     def _bury(self, worker: _Worker) -> None:
         """Replaces a worker that died by itself, and has its task done again."""
         code = worker.process.exitcode
-        worker.connection.close()
-        worker.process.close()
         self._workers.remove(worker)
+        _let_go(worker)
         if self._told_to_stop and worker.task is None:
             return
         log.warning("A worker died by itself name=%s exit_code=%s", worker.name, code)
@@ -295,6 +292,12 @@ def _say_goodbye(connection: Connection) -> None:
         connection.send(None)
     except OSError:
         log.debug("A worker had gone before it was told to")
+
+
+def _let_go(worker: _Worker) -> None:
+    """To be called for one that is in no list any more: a second signal asks all that are there."""
+    worker.connection.close()
+    worker.process.close()
 
 
 def _serve(connection: Connection, inherited: list[Connection], parent: int) -> None:

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -253,6 +254,29 @@ def test_stopping_twice_and_idle_is_fine() -> None:
         pool.shutdown()
         pool.shutdown()
         assert pool.pids == []
+
+
+@pytest.mark.parametrize("death", [False, True], ids=["at the end", "a worker that died"])
+def test_a_second_signal_meets_no_worker_that_is_closed_already(
+    death: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(2) as (pool, stop):
+        all_results(pool, [pool.submit(own_pid_after, 0.2) for _ in range(2)])
+        asked: list[int] = []
+        close = BaseProcess.close
+
+        def close_and_ask(process: BaseProcess) -> None:
+            close(process)
+            stop.at_once()  # as a signal that comes just now
+            asked.append(len(pool.pids))
+
+        monkeypatch.setattr(BaseProcess, "close", close_and_ask)
+        if death:
+            os.kill(pool.pids[0], signal.SIGKILL)
+            all_results(pool, [pool.submit(own_pid)])
+        else:
+            pool.shutdown()
+        assert asked
 
 
 def test_a_worker_does_not_outlive_its_parent(tmp_path: Path) -> None:
