@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 
 import sql
 from notify_server.events import Event
+from notify_server.stored import CONTENT, moment, read_content
 
 CHANNEL = "mangahub_notifications"
 
@@ -129,26 +130,29 @@ def mark_read(connection: sql.Connection, ids: list[int]) -> int:
     return int(row[0]) if row else 0
 
 
+_LISTED = (
+    "id", "type", "manga_id", "title", "message", "read", "created_at", "delivered_at", "event_id",
+)
+_LIST = (
+    "SELECT id, type, manga_id, title, message, read IS TRUE, "
+    f"{moment('created_at')}, {moment('delivered_at')}, event_id, {CONTENT} "
+    "FROM notifications WHERE user_id = %(user)s "
+    "AND (%(before)s::bigint IS NULL OR id < %(before)s) "
+    "AND (NOT %(unread)s OR read IS NOT TRUE) ORDER BY id DESC LIMIT %(limit)s"
+).encode()
+
+
 def list_notifications(
     connection: sql.Connection, user_id: UUID, only_unread: bool, before: int | None, limit: int
 ) -> list[dict[str, Any]]:
     """A page of a user's notifications, newest first."""
     rows = connection.execute(
-        "SELECT id, type, manga_id, title, message, read IS TRUE, created_at, delivered_at, "
-        "event_id, data FROM notifications WHERE user_id = %(user)s "
-        "AND (%(before)s::bigint IS NULL OR id < %(before)s) "
-        "AND (NOT %(unread)s OR read IS NOT TRUE) ORDER BY id DESC LIMIT %(limit)s",
-        {"user": user_id, "before": before, "unread": only_unread, "limit": limit},
-    ).fetchall()
-    names = ("id", "type", "manga_id", "title", "message", "read", "created_at", "delivered_at")
-    return [{**dict(zip(names, row[:8], strict=True)), **_content(row[8], row[9])} for row in rows]
+        _LIST, {"user": user_id, "before": before, "unread": only_unread, "limit": limit}
+    )
+    return [_listed(*row) for row in rows]
 
 
-def _content(event_id: str | None, stored: object) -> dict[str, Any]:
-    """`data` and `changes` as in the datagram; a row of another program may have neither."""
-    whole = stored if isinstance(stored, dict) else {}
-    return {
-        "event_id": event_id,
-        "data": whole.get("data") or {},
-        "changes": whole.get("changes") or [],
-    }
+def _listed(*row: Any) -> dict[str, Any]:
+    *values, stored = row
+    data, changes = read_content(stored)
+    return {**dict(zip(_LISTED, values, strict=True)), "data": data, "changes": changes}

@@ -39,6 +39,10 @@ _PAGES_AT_ONCE = 32
 _MARKS_AT_ONCE = 10_000
 _MAX_MARKS = 1_000_000
 _RETRY_S = 0.5
+# What says nothing about the rows that were asked for: the same question again is of use.
+_PASSING = (
+    sql.SqlError, psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable,
+)
 _SHORT_WAIT = "SET LOCAL lock_timeout = '200ms'"
 
 
@@ -140,8 +144,8 @@ class Ledger:
         except sql.SqlError as exc:
             log.debug("The database could not be asked reason=%s", exc)
             otherwise()
-        except psycopg.Error:
-            log.exception("The database refused a question")
+        except Exception:  # of one request, which must not end the thread for all others
+            log.exception("A request to the database has failed")
             otherwise()
 
     # --- marks ---------------------------------------------------------------------------------
@@ -169,7 +173,7 @@ class Ledger:
                 log.warning("Notifications could not be marked yet ids=%d reason=%s",
                             len(ids) - start, exc)
                 return left + ids[start:]
-            except psycopg.Error:
+            except Exception:
                 log.exception("Notifications could not be marked")
         return left
 
@@ -242,11 +246,33 @@ class Ledger:
     # --- pages ---------------------------------------------------------------------------------
 
     def _load(self, pages: list[PageRequest]) -> None:
-        with self._database.connection() as connection:
-            notices = self._loader.load(connection, [i for _, ids in pages for i in ids])
+        wanted = [i for _, ids in pages for i in ids]
+        try:
+            notices = self._load_rows(wanted)
+        except _PASSING:
+            raise
+        except Exception:
+            log.exception("A page could not be loaded, trying its rows one by one")
+            notices = self._load_each(wanted)
         for client, ids in pages:
             rows = [(i, notices[i]) for i in ids if i in notices]
             self._post(partial(self._take_page, client, rows))
+
+    def _load_rows(self, ids: list[int]) -> dict[int, Notice]:
+        with self._database.connection() as connection:
+            return self._loader.load(connection, ids)
+
+    def _load_each(self, ids: list[int]) -> dict[int, Notice]:
+        """Leaves out the rows that cannot be read; they stay unread, and hold up nobody."""
+        notices: dict[int, Notice] = {}
+        for id in ids:
+            try:
+                notices |= self._load_rows([id])
+            except _PASSING:
+                raise
+            except Exception as exc:
+                log.error("A notification cannot be read id=%d reason=%r", id, exc)
+        return notices
 
     def _take_page(self, client: Client, rows: list[tuple[int, Notice]]) -> None:
         self._delivery.take_page(client, rows, monotonic())

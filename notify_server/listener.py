@@ -118,12 +118,8 @@ class Listener:
                 return
             except sql.SqlError as exc:
                 self._complain(exc)
-            except psycopg.Error:
-                log.exception("Following other servers has failed, trying again")
             except Exception:
-                log.exception("The listener has failed")
-                self._on_failure("the listener has failed")
-                return
+                log.exception("Following other servers has failed, trying again")
             self.has_tried.set()
             self._stop.wait(_RETRY_S)
 
@@ -185,13 +181,23 @@ class Listener:
     def _push(self, event_id: str) -> None:
         if not self._claims.take_over(event_id):
             return
-        with self._database.connection() as connection:
-            event = unread.load_event(connection, event_id)
+        event = self._load(event_id)
         if event is None:
             return
         self._claims.remember(event_id, event.xid)
         push_rows(self._udp, event)
         log.info("Pushed another server's event event_id=%s", event_id)
+
+    def _load(self, event_id: str) -> unread.EventRows | None:
+        """None where there is nothing to push, or nothing that can be read."""
+        try:
+            with self._database.connection() as connection:
+                return unread.load_event(connection, event_id)
+        except (sql.SqlError, psycopg.OperationalError):
+            raise
+        except Exception:
+            log.exception("Another server's event cannot be read event_id=%s", event_id)
+            return None
 
     def _revoke(self, user_id: UUID, generation: int) -> None:
         self._udp.post(partial(self._udp.subscriptions.revoke, user_id.bytes, generation))

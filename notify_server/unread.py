@@ -11,14 +11,16 @@ import sql
 from notify_server import protocol
 from notify_server.notice import Notice, make_notice
 from notify_server.snapshot import Snapshot, full_xid, parse_snapshot
+from notify_server.stored import CONTENT, moment, read_content
 
 MAX_REPLAY = 1_000
 _CACHED_NOTICES = 256
 # A datagram shows less of a text than this; titles in the database may be much longer.
 _SHOWN = 1_300
 
+_CREATED_AT = moment("created_at")
 _CONTENT = (
-    f"type, manga_id, left(title, {_SHOWN}), left(message, {_SHOWN}), created_at, data"
+    f"type, manga_id, left(title, {_SHOWN}), left(message, {_SHOWN}), {_CREATED_AT}, {CONTENT}"
 )
 
 
@@ -69,10 +71,10 @@ class NoticeLoader:
 
     def load(self, connection: sql.Connection, ids: list[int]) -> dict[int, Notice]:
         """The notice of each row; rows that are gone are missing."""
-        rows = connection.execute(
-            "SELECT id, event_id, created_at FROM notifications WHERE id = ANY(%s::bigint[])",
-            (ids,),
-        ).fetchall()
+        query = (
+            f"SELECT id, event_id, {_CREATED_AT} FROM notifications WHERE id = ANY(%s::bigint[])"
+        )
+        rows = connection.execute(query.encode(), (ids,)).fetchall()
         keys = {id: (event_id or f"row:{id}", created_at) for id, event_id, created_at in rows}
         missing = {key: id for id, key in keys.items() if key not in self._cache}
         fresh = _render(connection, missing)
@@ -102,12 +104,12 @@ def _render(
 def _notice(content: list[Any]) -> Notice:
     """A row that another program stored may lack anything but its message."""
     kind, manga_id, title, message, created_at, stored = content
-    whole = stored if isinstance(stored, dict) else {}
-    moment = protocol.timestamp(created_at) if created_at else ""
-    fields = (kind or "NOTIFICATION", manga_id or 0, title or "", message or "", moment)
+    timestamp = protocol.timestamp(created_at) if created_at else ""
+    fields = (kind or "NOTIFICATION", manga_id or 0, title or "", message or "", timestamp)
+    data, changes = read_content(stored)
     try:
-        return make_notice(*fields, whole.get("data"), whole.get("changes"))
-    except ValueError:  # a number that JSON has no way to write
+        return make_notice(*fields, data, changes)
+    except ValueError:  # half a surrogate pair, which `json` takes and UTF-8 does not
         return make_notice(*fields, {}, [])
 
 
