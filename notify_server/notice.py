@@ -18,6 +18,7 @@ _SUFFIX = len(',"session":""}') + 32
 # Texts are not cut below this before lists are; the message is what a reader sees.
 _LEAST_TEXT, _LEAST_MESSAGE = 24, 64
 _LEAST_KEYS = 8
+_VALUES = ("data", "changes")
 _DEEPEST = 4
 
 
@@ -104,9 +105,12 @@ def _render(fields: dict[str, Json]) -> bytes:
 
 
 def _trim(fields: dict[str, Json], text_length: int, list_length: int) -> dict[str, Json]:
-    trimmed = {key: _cut_value(v, text_length, list_length, 0) for key, v in fields.items()}
-    trimmed["message"] = _cut_value(fields["message"], max(text_length, _LEAST_MESSAGE), 0, 0)
-    return trimmed
+    lengths = {"title": text_length, "message": max(text_length, _LEAST_MESSAGE)}
+    lengths |= dict.fromkeys(_VALUES, text_length)
+    return {
+        key: _cut_value(value, lengths[key], list_length, 0) if key in lengths else value
+        for key, value in fields.items()
+    }
 
 
 def _cut_value(value: Json, text_length: int, list_length: int, depth: int) -> Json:

@@ -64,6 +64,7 @@ def test_any_list_of_chapters_fits_and_keeps_its_beginning(
 ) -> None:
     event = events.new_chapter("e", 1, title, max(chapters), 0, chapters)
     body = decode(whole(notice_of(event)))
+    assert body["timestamp"] == TIMESTAMP
     shown = body["data"]["chapters"]
     assert shown == chapters[: len(shown)]
     assert body["data"]["chapter"] == max(chapters)
@@ -77,6 +78,7 @@ def test_any_changes_fit(title: str, changed: list[tuple[str, Any, Any]]) -> Non
     ]
     event = events.manga_update("e", 1, title, [name for name, _, _ in changed], changes)
     body = decode(whole(notice_of(event)))
+    assert body["timestamp"] == TIMESTAMP
     for shown, (name, _, _) in zip(body["changes"], changed, strict=False):
         assert is_cut_of(shown["field"], name)
 
@@ -86,6 +88,7 @@ def test_a_row_of_another_program_fits_whatever_it_holds(
     data: Any, changes: Any, kind: str, title: str, message: str
 ) -> None:
     body = decode(whole(make_notice(kind, 1, title, message, TIMESTAMP, data, changes)))
+    assert (body["manga_id"], body["timestamp"]) == (1, TIMESTAMP)
     assert isinstance(body["data"], dict)
     assert isinstance(body["changes"], list)
 
@@ -119,6 +122,36 @@ def test_a_long_list_of_chapters_leaves_the_message_whole(title: str) -> None:
     body = decode(whole(notice_of(event)))
     assert body["message"] == "4000 new chapters available: 1001–5000 (was chapter 1000.5)"
     assert len(body["data"]["chapters"]) > 50
+
+
+@pytest.mark.parametrize("step", [1, 0.5, 0.25])
+@pytest.mark.parametrize("title", ["T", "A title of forty-six characters, no more: here"])
+def test_a_list_of_any_length_leaves_all_but_texts_and_values_whole(
+    title: str, step: float
+) -> None:
+    for count in range(100, 420):
+        chapters: list[float] = [1 + n * step for n in range(count)]
+        event = events.new_chapter("e", 7, title, chapters[-1], 0.5, chapters)
+        body = decode(whole(notice_of(event), 12))
+        assert body["timestamp"] == TIMESTAMP, count
+        assert (body["type"], body["id"], body["manga_id"]) == ("NEW_CHAPTER", 12, 7)
+        assert body["data"]["chapter"] == chapters[-1]
+        assert body["changes"] == list(event.changes)
+
+
+@pytest.mark.parametrize("count", range(1, 25))
+@pytest.mark.parametrize("length", [20, 40, 60])
+def test_changes_of_any_number_leave_all_but_texts_and_values_whole(
+    count: int, length: int
+) -> None:
+    names = [f"field_{n}" for n in range(count)]
+    changes: list[events.Json] = [
+        {"field": name, "old_value": "o" * length, "new_value": "n" * length} for name in names
+    ]
+    event = events.manga_update("e", 7, "A title", names, changes)
+    body = decode(whole(notice_of(event), 12))
+    assert body["timestamp"] == TIMESTAMP
+    assert (body["type"], body["id"], body["manga_id"]) == ("MANGA_UPDATE", 12, 7)
 
 
 def test_a_long_title_uses_the_room_there_is() -> None:
