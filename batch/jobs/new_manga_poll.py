@@ -86,6 +86,38 @@ class Place:
         return min(again - OVERLAP_TITLES, LAST_OFFSET - PAGE) if again > PAGE else 0
 
 
+@dataclass(slots=True)
+class Reading:
+    """Where in its list the poll is.
+
+    Attributes:
+        offset: of the page that comes next.
+        total: what the page before told.
+        rereads: how often the list was begun again.
+        has_shrunk: whether a title went while it was read, and moved another past the reader.
+        is_whole: whether it goes on to the end, also where nothing is missing any more.
+    """
+
+    offset: int
+    total: int = 0
+    rereads: int = 0
+    has_shrunk: bool = False
+    is_whole: bool = True
+
+    @property
+    def is_over(self) -> bool:
+        return self.offset >= self.total
+
+    def turn(self, total: int) -> None:
+        """A page was read that told of so many titles."""
+        self.has_shrunk |= total < self.total
+        self.offset, self.total = self.offset + PAGE, total
+
+    def begin_again(self, offset: int) -> None:
+        self.is_whole, self.has_shrunk = self.has_shrunk, False
+        self.offset, self.rereads = offset, self.rereads + 1
+
+
 def run(run: Run) -> None:
     """Imports every title that is not known.
 
@@ -95,33 +127,49 @@ def run(run: Run) -> None:
     run.progress.start("New titles", None)
     _retry_refused(run)
     place = find_place(run)
-    offset, total, rereads = place.skipped, 0, 0
-    while True:
+    reading, is_read = Reading(place.skipped), False
+    while not is_read:
         run.stop.check()
-        page = run.api.list_manga(
-            order=("createdAt", "asc"),
-            limit=PAGE,
-            offset=offset,
-            ratings=run.config.content_ratings,
-            # Nobody says whether the bound is part of the answer.
-            created_since=place.since - SECOND,
-        )
+        page = _ask(run, place, reading.offset)
         if place.skipped and page.total < place.skipped + OVERLAP_TITLES // 2:
-            offset = place.skipped = 0  # many are gone: nobody knows which
+            reading.offset = place.skipped = 0  # many are gone: nobody knows which
             continue
-        if not page.entities and offset < total:
-            raise SourceDown(f"the list of titles broke off at {offset:,} of {total:,}")
+        if not page.entities and not reading.is_over:
+            raise SourceDown(
+                f"the list of titles broke off at {reading.offset:,} of {reading.total:,}"
+            )
         run.progress.expect(page.total)
         newest = _take_in(run, place, page)
-        offset, total = offset + PAGE, page.total
-        has_missed = place.has_missed(total)
-        if offset >= total and has_missed and rereads < MAX_REREADS:
-            offset, rereads = place.skipped, rereads + 1
-        elif offset >= total or (rereads and not has_missed):
-            return
-        elif offset > LAST_OFFSET:
-            place.begin_anew(max(newest, place.since + SECOND))
-            offset = total = 0
+        reading.turn(page.total)
+        is_read = _is_read(place, reading, newest)
+
+
+def _ask(run: Run, place: Place, offset: int) -> Page:
+    return run.api.list_manga(
+        order=("createdAt", "asc"),
+        limit=PAGE,
+        offset=offset,
+        ratings=run.config.content_ratings,
+        # Nobody says whether the bound is part of the answer.
+        created_since=place.since - SECOND,
+    )
+
+
+def _is_read(place: Place, reading: Reading, newest: datetime) -> bool:
+    """Whether that was the last page; if not, `reading` and `place` tell which one comes next."""
+    has_missed = place.has_missed(reading.total)
+    if reading.is_over and (has_missed or reading.has_shrunk):
+        if reading.rereads == MAX_REREADS:
+            log.warning("The list of titles changes whenever it is read; the next poll goes on")
+            return True
+        reading.begin_again(place.skipped)
+        return False
+    if reading.is_over or (reading.rereads and not has_missed and not reading.is_whole):
+        return True
+    if reading.offset > LAST_OFFSET:
+        place.begin_anew(max(newest, place.since + SECOND))
+        reading.offset = reading.total = 0
+    return False
 
 
 def find_place(run: Run) -> Place:

@@ -96,6 +96,34 @@ def test_a_title_that_changes_places_with_another_between_two_pages_is_found(
     assert run_job("new_manga_poll").manga_new == 0
 
 
+def test_a_title_that_another_one_s_going_moves_past_the_reader_is_found(
+    sim: Simulator,
+    synced: datetime,
+    run_job: RunJob,
+    connection: Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    add_many(sim, 150, synced, timedelta(seconds=60))
+    pages: list[Page] = []
+    list_manga = MangaDex.list_manga
+
+    def without_the_first(self: MangaDex, **options: Any) -> Page:
+        """As if the first title went when the first page had been read."""
+        offset = options.get("offset", 0)
+        if pages:
+            options["offset"] = offset + 1
+        page = list_manga(self, **options)
+        if pages:
+            page = replace(page, total=page.total - 1, offset=offset)
+        pages.append(page)
+        return page
+
+    monkeypatch.setattr(MangaDex, "list_manga", without_the_first)
+    summary = run_job("new_manga_poll")
+    assert sorted(titles(connection)) == sorted(f"Title {n}" for n in range(150))
+    assert (summary.requests, summary.events) == (4, 150)
+
+
 @pytest.mark.parametrize(
     "step_s", [0, 1, 30, 3600], ids=["at once", "in a burst", "quickly", "slowly"]
 )
