@@ -105,7 +105,6 @@ def _manga(entity: JsonObject) -> Manga:
         content_rating=_text(attributes, "contentRating") or "safe",
         numbering_restarts=_flag(attributes, "chapterNumbersResetOnNewVolume"),
         created_at=_moment(attributes, "createdAt"),
-        updated_at=_moment(attributes, "updatedAt"),
         version=_whole(attributes, "version", 1),
     )
 

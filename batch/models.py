@@ -42,7 +42,6 @@ class Manga:
     content_rating: str
     numbering_restarts: bool
     created_at: datetime
-    updated_at: datetime
     version: int
 
 

@@ -227,7 +227,6 @@ def entity(**changes: object) -> Manga:
         "content_rating": "safe",
         "numbering_restarts": False,
         "created_at": SYNCED,
-        "updated_at": SYNCED,
         "version": 4,
     }
     return Manga(**{**values, **changes})  # type: ignore[arg-type]

@@ -32,7 +32,6 @@ def a_title(number: int = 1, **changes: Any) -> Manga:
         content_rating="safe",
         numbering_restarts=False,
         created_at=NOW,
-        updated_at=NOW,
         version=3,
     )
     return replace(usual, **changes)
