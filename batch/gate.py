@@ -21,10 +21,12 @@ from typing import Protocol, cast
 
 from ratelimit import RateLimitException, limits
 
-from batch.host_budget import EVENNESS
+from batch.host_budget import EVENNESS, MAX_PATIENCE_S
 from batch.lineage import die_with
 
-LEASE_S = 120.0  # longer than any call: a turn that a dead caller took comes back
+# Longer than any turn, which may have to sit out a pause, connect and wait for an answer; then a
+# turn that a dead caller took comes back.
+LEASE_S = MAX_PATIENCE_S + 60.0
 ABSENCE_S = 5.0  # who waits asks again at once: who has not for so long is dead
 MAX_FAILURES = 10  # in a row, over all workers: then the source is in trouble, not one request
 
@@ -173,13 +175,17 @@ class GateServer:
         self._key = secrets.token_bytes(32)
         _GateManager.register("gate", callable=lambda: gate)
         fork = multiprocessing.get_context("fork")
-        self._manager = _GateManager(address=address, authkey=self._key, ctx=fork)
+        # A name without a file: of a run that is killed none would be left behind.
+        local = f"\0mangahub-gate-{secrets.token_hex(16)}"
+        self._manager = _GateManager(address=address or local, authkey=self._key, ctx=fork)
         self._manager.start(_survive_signals, (os.getpid(),))
         self.gate = self.address.connect()
 
     @property
     def address(self) -> GateAddress:
-        return GateAddress(cast("str | tuple[str, int]", self._manager.address), self._key)
+        address = cast("bytes | tuple[str, int]", self._manager.address)
+        name = address.decode() if isinstance(address, bytes) else address
+        return GateAddress(name, self._key)
 
     def forget(self, caller: str) -> None:
         """As Gate.forget; says nothing where the Manager is gone too."""

@@ -5,15 +5,18 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 import time
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from batch import gate as gate_module
 from batch.gate import MAX_FAILURES, Gate, GateAddress, GateServer
-from batch.host_budget import EVENNESS
+from batch.host_budget import EVENNESS, MAX_PATIENCE_S
+from batch.session import CONNECT_TIMEOUT_S, TIMEOUT_S
 
 
 def test_no_more_callers_are_inside_than_allowed() -> None:
@@ -138,6 +141,21 @@ def test_a_served_gate_is_one_for_all_processes() -> None:
     assert left == (2, 1)
 
 
+def test_a_run_that_is_killed_leaves_no_file_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    parent = os.fork()
+    if parent == 0:
+        _serve_and_be_killed()
+    assert os.waitpid(parent, 0)[1] == signal.SIGKILL
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_turn_is_taken_back_from_nobody_who_is_still_at_it() -> None:
+    assert gate_module.LEASE_S > MAX_PATIENCE_S + CONNECT_TIMEOUT_S + TIMEOUT_S
+
+
 def test_a_server_whose_process_is_gone_is_closed_without_a_fuss() -> None:
     server = GateServer(Gate(concurrency=1, per_second=1000, burst=10))
     pid = server._manager._process.pid  # type: ignore[attr-defined]
@@ -149,6 +167,15 @@ def test_a_server_whose_process_is_gone_is_closed_without_a_fuss() -> None:
 def _enter_and_leave_nothing_back(address: GateAddress) -> None:
     address.connect().enter("child", 5)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _serve_and_be_killed() -> None:
+    try:
+        server = GateServer(Gate(concurrency=1, per_second=1000, burst=10))
+        if server.gate.enter("a", 5):
+            os.kill(os.getpid(), signal.SIGKILL)
+    finally:
+        os._exit(1)
 
 
 def _until(condition: object) -> None:
