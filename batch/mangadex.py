@@ -32,6 +32,8 @@ CLOCK_TOLERANCE = timedelta(seconds=5)  # the source tells its time in whole sec
 MOST_AHEAD = timedelta(days=1)  # further apart it is not this clock that is wrong
 UNSAID_PAUSE = timedelta(seconds=2)  # after a 429 that names no time; the limit is one of seconds
 
+_REFERENCES = [("includes[]", "author"), ("includes[]", "cover_art")]
+
 log = logging.getLogger(__name__)
 
 Order = tuple[str, str]
@@ -51,11 +53,6 @@ class MangaDex:
         self._session = session
         self._calls = calls
         self._ahead = timedelta(0)  # this host's clock, of the source's
-
-    @property
-    def requests(self) -> int:
-        """Requests that have left so far, retries included."""
-        return self._calls.count
 
     def close(self) -> None:
         self._session.close()
@@ -90,8 +87,6 @@ class MangaDex:
         ids: Sequence[UUID] = (),
         ratings: Sequence[str] = CONTENT_RATINGS,
         created_since: datetime | None = None,
-        updated_since: datetime | None = None,
-        includes: Sequence[str] = ("author", "cover_art"),
     ) -> Page:
         """`GET /manga`: at most 100 titles. All four content ratings unless told otherwise.
 
@@ -102,9 +97,8 @@ class MangaDex:
             *_window(limit, offset, order or ("createdAt", "asc")),
             *(("ids[]", str(mangadex_id)) for mangadex_id in ids),
             *(("contentRating[]", rating) for rating in ratings),
-            *(("includes[]", kind) for kind in includes),
+            *_REFERENCES,
             *_since("createdAtSince", created_since),
-            *_since("updatedAtSince", updated_since),
         ]
         return self._get("/manga", parameters, lambda body: page_of(body, offset))
 
@@ -114,9 +108,8 @@ class MangaDex:
         Raises:
             RequestRefused, SourceDown, Stopped.
         """
-        parameters = [("includes[]", "author"), ("includes[]", "cover_art")]
         try:
-            return self._get(f"/manga/{mangadex_id}", parameters, entity_of)
+            return self._get(f"/manga/{mangadex_id}", _REFERENCES, entity_of)
         except RequestRefused as exc:
             # A wrong address or an edge in trouble answers 404 too, and would empty the catalogue.
             if exc.status == 404 and exc.by_api:

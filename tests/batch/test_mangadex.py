@@ -77,10 +77,9 @@ MOMENT = datetime(2025, 6, 15, 1, 46, 40, 999_999, timezone(timedelta(hours=5)))
 REQUESTS: list[tuple[str, Callable[[MangaDex], object]]] = [
     ("list", lambda api: api.list_manga()),
     ("list-of-ids", lambda api: api.list_manga(ids=[uuid4() for _ in range(100)])),
-    ("list-since", lambda api: api.list_manga(created_since=MOMENT, updated_since=MOMENT)),
+    ("list-since", lambda api: api.list_manga(created_since=MOMENT)),
     ("list-at-the-ceiling", lambda api: api.list_manga(offset=9_900)),
     ("list-of-some-ratings", lambda api: api.list_manga(ratings=("safe", "suggestive"))),
-    ("list-without-references", lambda api: api.list_manga(includes=())),
     *(
         (f"list-by-{key}", lambda api, key=key: api.list_manga(order=(key, "desc")))  # type: ignore[misc]
         for key in ORDER_KEYS
@@ -222,7 +221,7 @@ def test_a_passing_fault_costs_one_more_request(
     sim.fail(mode)
     client = open_client(sim.url)
     assert len(client.list_manga().entities) == 100
-    assert (client.requests, sim.stats()["total"]) == (2, 2)
+    assert sim.stats()["total"] == 2
     [warning] = [r for r in caplog.records if r.levelno == logging.WARNING]
     assert warning.getMessage().startswith("A request will be repeated try=1 wait_s=")
     assert warning.getMessage().isprintable()
@@ -244,7 +243,7 @@ def test_a_lasting_fault_ends_after_five_tries(
     client = open_client(sim.url)
     with pytest.raises(SourceDown, match=r"^after 5 tries: GET /manga\?limit=100"):
         client.list_manga()
-    assert (client.requests, sim.stats()["total"]) == (5, 5)
+    assert sim.stats()["total"] == 5
 
 
 def test_waits_between_tries_are_random_below_a_cap_that_doubles(
