@@ -76,7 +76,8 @@ def answer_error(exc: Exception) -> Response:
         return failure(500, "internal error, see the server's log")
     if status == 503:
         log.warning("A request was refused path=%s reason=%s", request.path, exc)
-        return failure(503, "the database is away: nothing was accepted, send again")
+        trouble = "takes no writes" if isinstance(exc, sql.DatabaseUnwritable) else "is away"
+        return failure(503, f"the database {trouble}: nothing was accepted, send again")
     return failure(status, str(exc))
 
 

@@ -73,6 +73,12 @@ class Stored:
     rows: bytes
 
 
+def is_read_only(connection: sql.Connection) -> bool:
+    """A standby, or a database that was set to take no writes."""
+    row = connection.execute("SELECT current_setting('transaction_read_only')").fetchone()
+    return row == ("on",)
+
+
 def store_event(connection: sql.Connection, event: Event) -> Stored:
     """Stores the event for all its recipients, committed on return.
 

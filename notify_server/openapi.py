@@ -118,7 +118,7 @@ _DESCRIPTIONS = {
     413: "The body is too large",
     415: "The body is not application/json",
     429: "Too much waits to be sent: try again",
-    503: "The database is away: nothing was accepted, send again",
+    503: "The database is away or takes no writes: nothing was accepted, send again",
 }
 
 
@@ -209,7 +209,8 @@ DESCRIPTION: Schema = {
             "summary": "Alive", "security": [], "responses": {"200": _response("Alive", _STATUS)},
         }},
         "/readyz": _get(
-            "Database and socket usable", {"200": _response("Ready", _STATUS), **_failures(503)}
+            "The database takes writes, the socket works",
+            {"200": _response("Ready", _STATUS), **_failures(503)}
         ),
         "/metrics": _get(
             "Prometheus metrics",

@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 from flask import Blueprint, Response, jsonify, request
 
+import sql
 from notify_server import inbox, validation
 from notify_server.answers import failure, services, status_of
 from notify_server.inbox import Outcome, Stored
@@ -183,7 +184,9 @@ def readiness() -> Response:
     if not services().is_udp_usable():
         return failure(503, "the UDP side does not work")
     with services().database.connection() as connection:
-        connection.execute("SELECT 1")
+        if inbox.is_read_only(connection):
+            # Raised here, so that the connection is not used again: the next may be writable.
+            raise sql.DatabaseUnwritable("the database is read only")
     return jsonify(status="ready")
 
 

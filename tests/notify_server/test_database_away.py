@@ -18,6 +18,11 @@ from mangahub.env import Env
 from notify_server.database import Database
 from sql import embedded
 
+CUT_OFF = (
+    "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity "
+    "WHERE application_name = 'mangahub-notify'"
+)
+
 
 class OwnDatabase:
     """An embedded PostgreSQL that a test may stop."""
@@ -115,9 +120,28 @@ def test_connections_that_the_server_closed_are_not_used_again(
     server = start_server()
     for _ in range(10):
         assert server.post("new-manga", {"manga_id": 1, "title": "T"}).status_code == 202
-        own_database.execute(
-            "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity "
-            "WHERE application_name = 'mangahub-notify'")
+        own_database.execute(CUT_OFF)
+
+
+def test_a_database_that_is_read_only_is_not_ready_and_accepts_nothing(
+    own_database: OwnDatabase, start_server: Any, eventually: Any
+) -> None:
+    own_database.execute("INSERT INTO manga (id, slug, title) VALUES (1, 's', 'T')")
+    server = start_server()
+    event = {"manga_id": 1, "title": "T"}
+    assert server.post("new-manga", event).status_code == 202
+    own_database.execute("ALTER DATABASE mangahub SET default_transaction_read_only = on")
+    own_database.execute(CUT_OFF)
+    eventually(lambda: server.get("/readyz").status_code == 503)
+    assert "takes no writes" in server.get("/readyz").json()["error"]
+    answer = server.post("new-manga", event)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert "takes no writes" in answer.json()["error"]
+    assert server.get("/healthz").status_code == 200
+    own_database.execute(
+        "BEGIN READ WRITE; ALTER DATABASE mangahub RESET default_transaction_read_only; COMMIT")
+    eventually(lambda: server.get("/readyz").status_code == 200)
+    assert server.post("new-manga", event).status_code == 202
 
 
 def test_a_database_that_hangs_is_left_alone_after_a_while(
