@@ -12,13 +12,15 @@ from typing import Any
 from flask import Flask
 from waitress import create_server
 from waitress.channel import HTTPChannel
-from waitress.task import ErrorTask
+from waitress.task import ErrorTask, ThreadedTaskDispatcher
 
 from notify_server.errors import PortTaken
 
 log = logging.getLogger(__name__)
 
 THREADS = 8
+# Never wait for the database, so they have a thread of their own, and answer while it hangs.
+_QUICK_PATHS = ("/healthz", "/metrics")
 # More than any route takes: waitress counts the frames of a chunked body too.
 _MAX_BODY = 2 * 1024 * 1024
 _IDLE_TIMEOUT_S = 30
@@ -64,6 +66,26 @@ class _JsonChannel(HTTPChannel):  # type: ignore[misc]
     error_task_class = _JsonErrorTask
 
 
+class _Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
+    """The threads that answer: several for requests in general, one for the quick ones."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.set_thread_count(THREADS)
+        self._quick = ThreadedTaskDispatcher()
+        self._quick.set_thread_count(1)
+
+    def add_task(self, task: HTTPChannel) -> None:
+        if getattr(task.requests[0], "path", None) in _QUICK_PATHS:
+            self._quick.add_task(task)
+        else:
+            super().add_task(task)
+
+    def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
+        self._quick.shutdown(cancel_pending, timeout)
+        return bool(super().shutdown(cancel_pending, timeout))
+
+
 class WebServer:
     """Serves the application on a bound socket."""
 
@@ -71,7 +93,7 @@ class WebServer:
         self._server: Any = create_server(
             app,
             sockets=[sock],
-            threads=THREADS,
+            _dispatcher=_Dispatcher(),
             asyncore_use_poll=True,
             channel_timeout=_IDLE_TIMEOUT_S,
             cleanup_interval=5,

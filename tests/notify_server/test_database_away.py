@@ -7,6 +7,8 @@ import signal
 import threading
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -21,6 +23,11 @@ from sql import embedded
 CUT_OFF = (
     "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity "
     "WHERE application_name = 'mangahub-notify'"
+)
+
+WAITING = (
+    "SELECT pid FROM pg_stat_activity "
+    "WHERE application_name = 'mangahub-notify' AND wait_event_type = 'Lock'"
 )
 
 
@@ -142,6 +149,32 @@ def test_a_database_that_is_read_only_is_not_ready_and_accepts_nothing(
         "BEGIN READ WRITE; ALTER DATABASE mangahub RESET default_transaction_read_only; COMMIT")
     eventually(lambda: server.get("/readyz").status_code == 200)
     assert server.post("new-manga", event).status_code == 202
+
+
+def test_health_is_answered_while_posts_wait_for_a_database_that_hangs(
+    own_database: OwnDatabase, start_server: Any, eventually: Any
+) -> None:
+    own_database.execute("INSERT INTO manga (id, slug, title) VALUES (1, 's', 'T')")
+    server = start_server()
+    event = {"manga_id": 1, "title": "T"}
+    with ExitStack() as stack:
+        lock = stack.enter_context(sql.connect(own_database.url))
+        posts = stack.enter_context(ThreadPoolExecutor(24))
+        lock.execute("BEGIN")
+        lock.execute("LOCK TABLE notification_receipts IN ACCESS EXCLUSIVE MODE")
+        waiting = [posts.submit(server.post, "new-manga", event) for _ in range(24)]
+        eventually(lambda: len(own_database.execute(WAITING)) == 8)
+        pids = [pid for (pid,) in own_database.execute(WAITING)]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+            stack.callback(os.kill, pid, signal.SIGCONT)
+        stack.callback(lock.execute, "ROLLBACK")
+        for path in ("/healthz", "/metrics"):
+            started = monotonic()
+            assert server.get(path).status_code == 200
+            assert monotonic() - started < 2
+        assert not any(post.done() for post in waiting)
+    assert {post.result().status_code for post in waiting} == {202}
 
 
 def test_a_database_that_hangs_is_left_alone_after_a_while(
