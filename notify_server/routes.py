@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import uuid
 from time import monotonic
 from typing import Any
@@ -150,9 +151,15 @@ def _whole_number(name: str, default: int | None, most: int) -> int | None:
     text = request.args.get(name)
     if text is None:
         return default
-    if text.isascii() and text.isdigit() and len(text) < 20 and 1 <= int(text) <= most:
-        return int(text)
+    number = _number(text)
+    if number is not None and 1 <= number <= most:
+        return number
     raise Invalid(f"{name}: must be a whole number from 1 to {most}")
+
+
+def _number(text: str) -> int | None:
+    """Only of ASCII digits: Python takes those of all scripts."""
+    return int(text) if re.fullmatch("[0-9]{1,19}", text) else None
 
 
 def _switch(name: str) -> bool:
@@ -162,13 +169,14 @@ def _switch(name: str) -> bool:
     raise Invalid(f"{name}: must be 1 or 0")
 
 
-@routes.put("/api/notifications/<int:id>/read")
-def mark_notification_read(id: int) -> Response:
-    if id <= validation.MAX_BIGINT:
+@routes.put("/api/notifications/<id>/read")
+def mark_notification_read(id: str) -> Response:
+    number = _number(id)
+    if number is not None and number <= validation.MAX_BIGINT:
         with services().database.connection() as connection:
-            if inbox.mark_read(connection, [id]):
+            if inbox.mark_read(connection, [number]):
                 return Response(status=204)
-    return failure(404, f"there is no notification {id}")
+    return failure(404, f"there is no notification {id:.40}")
 
 
 # --- operation -------------------------------------------------------------------------------

@@ -126,6 +126,8 @@ def test_a_title_of_100_kb_is_stored_whole_and_shown_cut(
         ("PUT", "/healthz", 405), ("POST", "/api/notifications", 405),
         ("PUT", "/api/notifications/x/read", 404), ("PUT", "/api/notifications/7/read", 404),
         ("PUT", f"/api/notifications/{10**30}/read", 404),
+        ("PUT", f"/api/notifications/{'9' * 5000}/read", 404),
+        ("PUT", f"/api/notifications/{2**63}/read", 404),
         ("GET", "/api/notifications", 400), ("GET", "/api/notifications?user_id=x", 400),
         ("POST", "/notify/new-manga", 415),
     ],
@@ -243,6 +245,20 @@ def test_notifications_are_listed_newest_first_page_by_page(
         if before is None:
             break
     assert titles == ["4", "3", "2", "1", "0"]
+
+
+@pytest.mark.parametrize("digits", ["0123456789", "٠١٢٣٤٥٦٧٨٩", "０１２３４５６７８９"])
+def test_only_ascii_digits_name_a_notification(
+    server: Any, make_user: Any, connection: Any, digits: str
+) -> None:
+    id = connection.execute(
+        "INSERT INTO notifications (user_id, message) VALUES (%s, 'm') RETURNING id",
+        (make_user(),)).fetchone()[0]
+    name = str(id).translate(str.maketrans("0123456789", digits))
+    answer = requests.put(f"{server.http}/api/notifications/{name}/read", timeout=10)
+    assert answer.status_code == (204 if digits.isascii() else 404)
+    state = connection.execute("SELECT read IS TRUE FROM notifications").fetchone()
+    assert state == (digits.isascii(),)
 
 
 def test_marking_as_read_takes_it_from_the_unread_ones(
