@@ -121,18 +121,21 @@ def rotate_key(connection: sql.Connection, secret: str, user: User) -> str:
 def find_title(connection: sql.Connection, text: str) -> Title:
     """By id, MangaDex id, exact title, or a part of exactly one title.
 
+    A number may be one manga's id and another's title; `id:NUMBER` is always an id.
+
     Raises:
         NotFound: there is none, or several, which are listed then.
     """
     searches = (
-        ("id = %s", int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None),
-        ("mangadex_id = %s", _as_uuid(text)),
-        ("title = %s", text),
-        ("lower(title) = lower(%s)", text),
-        ("position(lower(%s) IN lower(title)) > 0", text),
+        ("id = %(value)s", _as_number(text.removeprefix("id:")) if text[:3] == "id:" else None),
+        ("id = %(value)s OR title = %(text)s", _as_number(text)),
+        ("mangadex_id = %(value)s", _as_uuid(text)),
+        ("title = %(text)s", text),
+        ("lower(title) = lower(%(text)s)", text),
+        ("position(lower(%(text)s) IN lower(title)) > 0", text),
     )
     for condition, value in searches:
-        found = _titles(connection, condition, value)
+        found = _titles(connection, condition, value, text)
         if len(found) == 1:
             return found[0]
         if found:
@@ -140,18 +143,22 @@ def find_title(connection: sql.Connection, text: str) -> Title:
     raise NotFound(f"there is no manga {text!r}")
 
 
-def _titles(connection: sql.Connection, condition: str, value: object) -> list[Title]:
+def _titles(connection: sql.Connection, condition: str, value: object, text: str) -> list[Title]:
     if value is None or value == "":
         return []
-    query = f"SELECT id, title FROM manga WHERE {condition} ORDER BY length(title), id LIMIT %s"
-    rows = connection.execute(query.encode(), (value, _MAX_CANDIDATES + 1)).fetchall()
-    return [Title(*row) for row in rows]
+    query = f"SELECT id, title FROM manga WHERE {condition} ORDER BY length(title), id LIMIT %(n)s"
+    parameters = {"value": value, "text": text, "n": _MAX_CANDIDATES + 1}
+    return [Title(*row) for row in connection.execute(query.encode(), parameters).fetchall()]
 
 
 def _ambiguous(text: str, found: list[Title]) -> str:
-    shown = [f"{t.id} {t.title!r}" for t in found[:_MAX_CANDIDATES]]
+    shown = [f"id:{t.id} {t.title!r}" for t in found[:_MAX_CANDIDATES]]
     more = ", and more" if len(found) > _MAX_CANDIDATES else ""
-    return f"{text!r} is ambiguous, give an id: {', '.join(shown)}{more}"
+    return f"{text!r} is ambiguous, give one by its id: {', '.join(shown)}{more}"
+
+
+def _as_number(text: str) -> int | None:
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
 def _as_uuid(text: str) -> UUID | None:

@@ -155,6 +155,30 @@ def test_titles_are_found_by_title_id_and_mangadex_id(
     assert {m["title"] for m in left} == {"Blue Sea", "Red 100%_Moon", "1984"}
 
 
+def test_a_number_that_is_an_id_and_another_title_is_ambiguous(
+    run: Any, make_user: Any, make_manga: Any
+) -> None:
+    make_user("ann")
+    first = make_manga("Blue")
+    other = make_manga(str(first))
+    refused = run("library", "add", "ann", str(first))
+    assert refused.code == 1
+    line = refused.stderr.splitlines()[-1]
+    assert f"ambiguous, give one by its id: id:{other} '{first}', id:{first} 'Blue'" in line
+    for id in (first, other):
+        assert run("library", "add", "ann", f"id:{id}", "--json").json["manga"][0]["id"] == id
+    assert run("library", "add", "ann", "id:999").code == 1
+
+
+def test_a_title_that_is_its_own_id_is_not_ambiguous(
+    run: Any, make_user: Any, make_manga: Any, connection: Any
+) -> None:
+    make_user("ann")
+    id = make_manga("Blue")
+    connection.execute("UPDATE manga SET title = id::text")
+    assert run("library", "add", "ann", str(id)).code == 0
+
+
 def test_rotation_gives_another_key_for_good(run: Any, make_user: Any) -> None:
     make_user("ann")
     other = make_user("bob")
