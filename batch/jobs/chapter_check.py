@@ -10,6 +10,7 @@ something that is gone, or missed for any reason. A feed that is empty proves no
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -17,7 +18,7 @@ from uuid import UUID
 from batch import chapters, decide, news
 from batch.config import Config
 from batch.decide import Title
-from batch.errors import RequestRefused
+from batch.errors import BatchError, RequestRefused
 from batch.feed import Feed, read_feed
 from batch.models import Rejected
 from batch.news import News
@@ -27,6 +28,8 @@ from batch.worker import WorkerSettings, this_worker
 from sql import Connection
 
 CHAPTER_CHECK = "chapter_check"
+# Feeds in a row that the source would not show: then it is not about these titles.
+MAX_REFUSED, MAX_UNKNOWN = 3, 10
 
 log = logging.getLogger(__name__)
 
@@ -41,19 +44,27 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a worker tells of a title: how many uploads it has, and what came of them."""
+    """What a worker tells of a title: how many uploads it has, and what came of them.
+
+    Attributes:
+        refusal: why the source would not show the feed; None where it was read.
+        is_unknown: whether it says that it has no such title, which is about that title alone.
+    """
 
     mangadex_id: UUID
     uploads: int
     gone: int
     news: News
+    refusal: str | None = None
+    is_unknown: bool = False
 
 
 def run(run: Run) -> None:
     """Checks `MANGA_SYNC_CHAPTER_BATCH` due titles, or as many as were asked for.
 
     Raises:
-        SourceDown, BatchError, SqlError, Stopped: titles that were read are done.
+        SourceDown, SqlError, Stopped: titles that were read are done.
+        BatchError: the same; or the source refuses whatever it is asked.
     """
     limit = None if run.full else run.limit or run.config.chapter_batch
     before = run.started_at - run.config.chapter_interval
@@ -63,8 +74,22 @@ def run(run: Run) -> None:
         return
     checks = (Check(mangadex_id, run.started_at) for mangadex_id in due)
     with run.crew(len(due)) as crew:
+        refused: list[Checked] = []
         for checked in run_tasks(run, crew, check_title, checks):
             _account(run, checked)
+            refused = [*refused, checked] if checked.refusal else []
+            require_sense(refused)
+
+
+def require_sense(refused: Sequence[Checked]) -> None:
+    """Ends a run in which nothing but refusals comes: to go on asking is how one gets banned.
+
+    Raises:
+        BatchError: so many in a row are no matter of single titles.
+    """
+    others = [checked for checked in refused if not checked.is_unknown]
+    if len(others) >= MAX_REFUSED or len(refused) >= MAX_UNKNOWN:
+        raise BatchError(f"the source refuses one feed after the other: {refused[-1].refusal}")
 
 
 def _account(run: Run, checked: Checked) -> None:
@@ -85,10 +110,11 @@ def _account(run: Run, checked: Checked) -> None:
 def check_title(settings: WorkerSettings, check: Check) -> Checked:
     """In a worker: reads one feed and stores what it tells."""
     worker, config = this_worker(settings), settings.config
+    refusal: RequestRefused | None = None
     try:
         feed = read_feed(worker.api, check.mangadex_id, config.languages, config.content_ratings)
     except RequestRefused as exc:
-        feed = Feed(rejected=[Rejected(str(check.mangadex_id), str(exc))])
+        feed, refusal = Feed(rejected=[Rejected(str(check.mangadex_id), str(exc))]), exc
     now = worker.api.not_ahead(check.now)
     with worker.transaction() as connection:
         gone = _prepare(connection, config, check, feed, now)
@@ -101,7 +127,14 @@ def check_title(settings: WorkerSettings, check: Check) -> Checked:
         )
         stored.rejected += feed.rejected
         _note(connection, check, feed, stored)
-    return Checked(check.mangadex_id, len(feed.chapters), len(gone), stored)
+    return Checked(
+        check.mangadex_id,
+        len(feed.chapters),
+        len(gone),
+        stored,
+        refusal=str(refusal) if refusal else None,
+        is_unknown=refusal is not None and refusal.by_api and refusal.status == 404,
+    )
 
 
 def _prepare(

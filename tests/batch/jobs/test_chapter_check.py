@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
 
 from batch import state
-from batch.errors import SourceDown
+from batch.errors import BatchError, SourceDown
+from batch.jobs import chapter_check
+from batch.jobs.chapter_check import Checked
 from batch.models import Summary
+from batch.news import News
 from mangadex_sim import Simulator
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -310,6 +315,29 @@ def test_a_feed_that_is_refused_is_recorded_and_not_asked_again_at_once(
     make_due(connection)
     assert run_job("chapter_check").failed == 0
     assert state.rejected_ids(connection, "chapter_check") == []
+
+
+@pytest.mark.parametrize(("kind", "most"), [("400_json", 3 + 20), ("404_json", 10 + 20)])
+def test_a_source_that_refuses_every_feed_ends_the_run(
+    sim: Simulator, track: Track, run_job: RunJob, kind: str, most: int
+) -> None:
+    track(40)
+    sim.fail(kind, count=None)
+    with pytest.raises(BatchError, match="the source refuses one feed after the other: GET /manga"):
+        run_job("chapter_check")
+    assert sim.stats()["total"] <= most
+
+
+@pytest.mark.parametrize(
+    ("kinds", "is_the_end"),
+    [("", False), ("rr", False), ("rrr", True), ("uuuuuuuuu", False), ("uuuuuuuuuu", True),
+     ("rururu", True), ("ruruuu", False)],
+)  # fmt: skip
+def test_refusals_in_a_row_are_no_matter_of_single_titles(kinds: str, is_the_end: bool) -> None:
+    """`r` stands for a feed that was refused, `u` for a title that the source does not know."""
+    refused = [Checked(UUID(int=1), 0, 0, News(), "no", is_unknown=kind == "u") for kind in kinds]
+    with pytest.raises(BatchError) if is_the_end else nullcontext():
+        chapter_check.require_sense(refused)
 
 
 def test_a_title_that_the_database_refuses_takes_no_other_along(
