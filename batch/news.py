@@ -113,11 +113,11 @@ def _store_part(
     try:
         with connection.transaction():
             return _store_set(connection, uploads, rules, now, gone)
-    except psycopg.ProgrammingError as exc:
-        raise BatchError(f"chapters cannot be stored: {_line(exc)}") from exc
-    except REFUSALS as exc:
+    except REFUSALS as exc:  # first: what a trigger raises is a ProgrammingError too
         if len(uploads) == 1:
             return News(rejected=[_refusal(next(iter(uploads)), exc)])
+    except psycopg.ProgrammingError as exc:
+        raise BatchError(f"chapters cannot be stored: {_line(exc)}") from exc
     result = News()
     for key, value in uploads.items():
         result.add(_store_part(connection, {key: value}, rules, now, gone))

@@ -465,20 +465,43 @@ def test_a_chapter_that_cannot_be_read_is_recorded_and_hides_no_other(
     assert sorted(numbers()) == [("en", 5.0), ("en", 6.0), ("en", 7.0)]
 
 
+A_CHECK = "ALTER TABLE chapters ADD CONSTRAINT bad CHECK (chapter_number <> 666)"
+A_TRIGGER = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN RAISE EXCEPTION 'no such number in this house'; END $$;
+CREATE TRIGGER bad BEFORE INSERT ON chapters FOR EACH ROW WHEN (NEW.chapter_number = 666)
+    EXECUTE FUNCTION refuse()
+"""
+
+
+@pytest.mark.parametrize(
+    ("rule", "end"),
+    [
+        (A_CHECK, "ALTER TABLE chapters DROP CONSTRAINT bad"),
+        (A_TRIGGER, "DROP TRIGGER bad ON chapters"),
+    ],
+    ids=["a check", "a trigger"],
+)
 def test_a_title_that_the_database_refuses_takes_no_other_along(
-    sim: Simulator, track: Track, run_job: RunJob, connection: Connection, numbers: Numbers
+    sim: Simulator,
+    track: Track,
+    run_job: RunJob,
+    connection: Connection,
+    numbers: Numbers,
+    rule: str,
+    end: str,
 ) -> None:
     ids = track(4)
     connection.execute("UPDATE manga SET last_chapter_check = now()")
     run_job("chapter_feed")
-    connection.execute("ALTER TABLE chapters ADD CONSTRAINT bad CHECK (chapter_number <> 666)")
+    connection.execute(rule.encode())
     for number, title in enumerate(ids):
         sim.publish(title, number=str(number + 1))
     sim.publish(ids[2], number="666")
     summary = run_job("chapter_feed")
     assert (summary.chapters_new, summary.failed) == (3, 1)
     assert sorted(numbers()) == [("en", 1.0), ("en", 2.0), ("en", 4.0)]
-    connection.execute("ALTER TABLE chapters DROP CONSTRAINT bad")
+    connection.execute(end.encode())
     assert run_job("chapter_check").chapters_new == 2
 
 
