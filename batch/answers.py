@@ -66,6 +66,7 @@ def page_of(body: JsonObject | None, offset: int) -> Page:
     """
     if body is None:
         return Page([], offset, offset)
+    _require_ok(body)
     data, total = body.get("data"), body.get("total")
     if not (isinstance(data, list) and _is_total(total)):
         raise SourceTrouble(f"the answer is no list with a total; it has {_keys(body)}")
@@ -78,10 +79,17 @@ def entity_of(body: JsonObject | None) -> JsonObject:
     Raises:
         SourceTrouble: it holds none.
     """
+    _require_ok(body or {})
     data = (body or {}).get("data")
     if not isinstance(data, dict):
         raise SourceTrouble(f"the answer holds no entity; it has {_keys(body or {})}")
     return data
+
+
+def _require_ok(body: JsonObject) -> None:
+    """An error that comes with the status 200 is one all the same."""
+    if body.get("result", "ok") != "ok":
+        raise SourceTrouble(f"the answer's result is {_shown(str(body['result']))}, not ok")
 
 
 def _is_total(value: object) -> bool:
@@ -118,7 +126,7 @@ def retry_after(headers: Mapping[str, str]) -> timedelta | None:
         # One second more: the epoch is cut to whole seconds.
         return _not_negative(timedelta(seconds=float(epoch) - now.timestamp() + 1))
     plain = headers.get("Retry-After", "").strip()
-    if re.fullmatch(r"\d{1,9}", plain, re.ASCII):
+    if re.fullmatch(r"\d{1,12}", plain, re.ASCII):
         return timedelta(seconds=int(plain))
     moment = http_date(plain)
     return _not_negative(moment - now) if moment else None

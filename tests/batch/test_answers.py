@@ -145,6 +145,8 @@ def test_a_page_keeps_its_objects_and_makes_everything_else_an_empty_one() -> No
         {"data": [], "total": 2**31},
         {"data": [], "total": 10**4_000},
         {"\n\x1b": 1, "data": 3},
+        {"result": "error", "data": [], "total": 0},
+        {"result": None, "data": [], "total": 0},
     ],
     ids=lambda body: str(body)[:40],
 )
@@ -180,6 +182,7 @@ EPOCH = int(NOW.timestamp())
         pytest.param({"X-RateLimit-Retry-After": str(EPOCH - 500)}, 0, id="epoch-past"),
         pytest.param({"X-RateLimit-Retry-After": "0"}, 0, id="epoch-zero"),
         pytest.param({"X-RateLimit-Retry-After": f"{EPOCH}.5"}, 1.5, id="epoch-fraction"),
+        pytest.param({"Retry-After": "9" * 11}, 10**11 - 1, id="seconds-far"),
         pytest.param({"X-RateLimit-Retry-After": "9" * 12}, 10**12 - EPOCH, id="epoch-far"),
         pytest.param({"X-RateLimit-Retry-After": "9" * 400}, None, id="epoch-huge"),
         pytest.param({"X-RateLimit-Retry-After": "soon"}, None, id="epoch-garbage"),
