@@ -60,10 +60,11 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """The server's word on one event."""
+    """The server's word on one event; ours where `is_told` is false."""
 
     status: int
     error: str
+    is_told: bool = True
 
     @property
     def is_accepted(self) -> bool:
@@ -126,7 +127,7 @@ class Notifier:
         except _ServerTrouble as exc:
             # As text: a record that is kept must not keep the frames of the error.
             log.warning("The notification server takes no events for now: %s", str(exc))
-            outcomes = [_Outcome(503, str(exc))] * len(events)
+            outcomes = [_Outcome(503, str(exc), is_told=False)] * len(events)
         pairs = list(zip(events, outcomes, strict=True))
         accepted = [event.id for event, outcome in pairs if outcome.is_accepted]
         failed = [(event, outcome) for event, outcome in pairs if not outcome.is_accepted]
@@ -195,7 +196,8 @@ def delay_after(attempts: int) -> timedelta:
 
 
 def _postponed(event: Owed, outcome: _Outcome) -> Postponed:
-    return Postponed(event.id, f"{outcome.status}: {outcome.error}", delay_after(event.attempts))
+    error = f"{outcome.status}: {outcome.error}" if outcome.is_told else outcome.error
+    return Postponed(event.id, error, delay_after(event.attempts))
 
 
 def _split(events: Sequence[Owed]) -> Iterator[list[Owed]]:
