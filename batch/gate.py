@@ -197,6 +197,7 @@ class GateServer:
         spent = rate_limited = 0
         with suppress(EOFError, ConnectionError):
             spent, rate_limited = self.gate.spent(), self.gate.rate_limited()
+        del self.gate  # and with it its connection, whoever still holds this server
         self._manager.shutdown()
         return spent, rate_limited
 
