@@ -147,7 +147,9 @@ def ask(api: MangaDex, group: Group) -> Answer:
         SourceDown, Stopped.
     """
     page = api.list_manga(ids=group.ids, limit=len(group.ids))
-    answer = Answer(*extract.each(extract.manga, page.entities))
+    mangas, rejected = extract.each(extract.manga, page.entities)
+    # What was not asked for would come in without having been announced.
+    answer = Answer([manga for manga in mangas if manga.mangadex_id in group.ids], rejected)
     listed = {str(manga.mangadex_id) for manga in answer.mangas}
     listed |= {item.mangadex_id for item in answer.rejected}
     for mangadex_id in group.ids:
@@ -172,8 +174,13 @@ def _ask_singly(api: MangaDex, mangadex_id: UUID, answer: Answer) -> None:
         answer.missing.append(mangadex_id)
         return
     mangas, rejected = extract.each(extract.manga, [entity])
-    answer.mangas += mangas
     answer.rejected += rejected
+    for manga in mangas:
+        if manga.mangadex_id == mangadex_id:
+            answer.mangas.append(manga)
+        else:
+            reason = f"the source answers with the title {manga.mangadex_id} instead"
+            answer.rejected.append(Rejected(str(mangadex_id), reason))
 
 
 def keep_cover(before: StoredManga | None, manga: Manga) -> Manga:
@@ -192,6 +199,8 @@ def _update_events(
         if stored is None or manga.mangadex_id not in result.updated:
             continue
         changes = events.find_changes(stored, manga)
+        if stored.last_synced_at is None:  # of an adopted title: what was unknown did not change
+            changes = [change for change in changes if change.old_value is not None]
         if changes:
             found.append(events.update_event(stored.id, manga, changes))
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -11,7 +12,8 @@ import pytest
 from batch import outbox, state
 from batch.errors import SourceDown
 from batch.jobs import metadata_refresh
-from batch.models import Summary
+from batch.mangadex import MangaDex
+from batch.models import Page, Summary
 from mangadex_sim import Simulator
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -81,6 +83,43 @@ def test_a_change_of_title_status_or_cover_is_one_event_with_old_and_new_values(
     }
     assert one(connection, "title", same) == ("Before",)
     assert refresh().events == 0
+
+
+@pytest.mark.parametrize(("synced", "told"), [("NULL", []), ("now() - interval '9 days'", [1])])
+def test_what_was_not_known_of_an_adopted_title_is_no_change(
+    sim: Simulator,
+    track: Track,
+    refresh: Callable[..., Summary],
+    connection: Connection,
+    synced: str,
+    told: list[int],
+) -> None:
+    track(1)
+    connection.execute(f"UPDATE manga SET cover_url = NULL, last_synced_at = {synced}".encode())
+    summary = refresh()
+    assert (summary.manga_updated, summary.events) == (1, sum(told))
+
+
+def test_a_title_that_nobody_asked_for_does_not_come_in_by_the_back_door(
+    sim: Simulator,
+    track: Track,
+    refresh: Callable[..., Summary],
+    connection: Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked, merged = track(2)
+    stranger = sim.add_title()
+    list_manga, get_manga = MangaDex.list_manga, MangaDex.get_manga
+
+    def strange_list(self: MangaDex, **options: Any) -> Page:
+        return list_manga(self, **options | {"ids": [UUID(asked), UUID(stranger)]})
+
+    monkeypatch.setattr(MangaDex, "list_manga", strange_list)
+    monkeypatch.setattr(MangaDex, "get_manga", lambda self, _: get_manga(self, UUID(stranger)))
+    summary = refresh()
+    assert (summary.manga_seen, summary.failed) == (1, 1)
+    assert state.rejected_ids(connection, "metadata_refresh") == [merged]
+    assert one(connection, "id", stranger) is None
 
 
 def test_other_changes_are_stored_in_silence(
