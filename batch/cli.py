@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             command: Command = arguments.function
             report = command(commands.Context(arguments, env, config, stop))
     except Exception as exc:
-        report = _failure(exc)
+        report = _failure(exc, arguments)
     code = _say(report, arguments.json)
     # The interpreter's last collections would walk through every module once more, for 60 ms.
     gc.freeze()
@@ -66,12 +66,12 @@ def _say(report: commands.Report, as_json: bool) -> int:
     return report.code
 
 
-def _failure(exc: Exception) -> commands.Report:
+def _failure(exc: Exception, arguments: argparse.Namespace) -> commands.Report:
     """One line in the log, and the same for --json beside what was done until then.
 
     What nobody foresaw is logged with its traceback: someone has to look.
     """
-    done = exc.done if isinstance(exc, commands.Failed) else {"status": "error"}
+    done = exc.done if isinstance(exc, commands.Failed) else commands.nothing_done(arguments)
     cause = exc.cause if isinstance(exc, commands.Failed) else exc
     line = " ".join(str(cause).split())
     if isinstance(cause, SettingError | BatchError | SqlError):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import sql
 from batch.config import Config
-from batch.errors import BatchError
+from batch.errors import BatchError, Stopped
 from batch.models import Summary
 from batch.report import summary_text
 from batch.stop import SignalStop
@@ -56,13 +56,24 @@ class Failed(BatchError):
         self.done = done
 
 
+def nothing_done(arguments: argparse.Namespace) -> dict[str, object]:
+    """What `--json` has of a command that failed before it began."""
+    if arguments.function is not sync:
+        return {"status": "error"}
+    return Summary(_sync_type(arguments), status="error").as_json()
+
+
+def _sync_type(arguments: argparse.Namespace) -> str:
+    return str(arguments.command).replace("-", "_")
+
+
 def sync(context: Context) -> Report:
     """Runs one workflow."""
     from batch import aftercare, runner
 
     arguments = context.arguments
     workflow = runner.Workflow(
-        sync_type=arguments.command.replace("-", "_"),
+        sync_type=_sync_type(arguments),
         full=getattr(arguments, "all", False),
         force=getattr(arguments, "force", False),
         limit=getattr(arguments, "count", None) or getattr(arguments, "limit", None),
@@ -84,7 +95,12 @@ def relay(context: Context) -> Report:
     from batch import aftercare, notifier, outbox, runner
 
     with runner.open_database(sql.database_url(context.env)) as connection, sql.translated():
-        done = notifier.relay(connection, context.config, context.stop, everything=True)
+        try:
+            done = notifier.relay(connection, context.config, context.stop, everything=True)
+        except Stopped as exc:
+            owed = outbox.count_owed(connection)
+            stopped = {"sync_type": "relay", "status": "stopped", "owed": owed}
+            raise Failed(exc, stopped) from exc
         owed = outbox.count_owed(connection)
         aftercare.note_state(context.config, connection)
     data: dict[str, object] = {

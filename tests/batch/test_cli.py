@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import sql
 from batch.errors import Banned, BatchError, LockHeld, SourceDown, Stopped
 from batch.exits import exit_code
 from mangahub.env import SettingError
@@ -120,6 +122,34 @@ def test_a_bad_setting_is_one_line_that_names_it_its_value_and_what_is_allowed(
     assert value in line
     assert allowed in line
     assert done.json["exit_code"] == 2
+
+
+@pytest.mark.parametrize("command", COMMANDS[:5])
+def test_the_json_of_a_run_that_never_began_has_all_its_keys(run_batch: Run, command: str) -> None:
+    done = run_batch(command, "--json", env={"LOG_LEVEL": "LOUD"})
+    promised = "sync_type status requests manga_seen manga_new manga_updated chapters_new events"
+    assert {*promised.split(), "failed", "seconds"} <= done.json.keys()
+    assert (done.json["sync_type"], done.json["status"]) == (command.replace("-", "_"), "error")
+
+
+def test_a_relay_that_is_stopped_says_so_and_what_is_owed(
+    start_program: Callable[..., Any], database_url: str
+) -> None:
+    with sql.connect(database_url) as connection, socket.create_server(("127.0.0.1", 0)) as silent:
+        connection.execute(
+            "INSERT INTO notification_events (dedup_key, type, payload)"
+            " VALUES ('a', 'new-manga', '{}')"
+        )
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        env = {"DATABASE_URL": database_url, "UDP_SERVER_URL": url}
+        process = start_program("batch", "relay", "--json", env=env)
+        silent.settimeout(10)
+        with silent.accept()[0]:
+            process.terminate()
+            stdout, _ = process.communicate(timeout=10)
+    said = json.loads(stdout.splitlines()[-1])
+    assert (said["sync_type"], said["status"], said["owed"]) == ("relay", "stopped", 1)
+    assert (process.returncode, said["exit_code"]) == (143, 143)
 
 
 def test_a_secret_never_stands_in_the_line_about_it(run_batch: Run) -> None:
