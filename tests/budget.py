@@ -12,7 +12,8 @@ from mangadex_sim import Simulator
 def forget_budget(sim: Simulator) -> None:
     """As if nobody had called this source; another user's file can be emptied, not removed."""
     path = Path("/dev/shm") / host_budget._file_name(sim.url)
-    with suppress(FileNotFoundError):
-        path.write_bytes(b"")
+    # Not made anew: the kernel refuses O_CREAT on another user's file there.
+    with suppress(FileNotFoundError), path.open("r+b") as file:
+        file.truncate()
     with suppress(FileNotFoundError, PermissionError):
         path.unlink()
