@@ -37,7 +37,7 @@ from batch.stop import SignalStop
 from sql import Connection
 
 PATIENCE_S = 10.0
-INSTALL = "pip install 'mangahub-sync[alerts]'"
+INSTALL = "pip install '.[alerts]'"  # in the checkout: no index has it
 _KEY = "trouble"
 _DAY = timedelta(days=1)
 # How far apart a workflow's good runs are by the timers; the others come every few minutes.

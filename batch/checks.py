@@ -210,7 +210,8 @@ def check_extras(config: Config) -> Iterator[Check]:
 def _check_alerts(urls: Sequence[str]) -> Check:
     fact = f"{len(urls)} addresses in MANGAHUB_ALERT_URLS"
     if not alerts.is_installed():
-        return Check("alerts", "warn", f"{fact}, and Apprise is missing", alerts.INSTALL)
+        cure = f"in the checkout: {alerts.INSTALL}"
+        return Check("alerts", "warn", f"{fact}, and Apprise is missing", cure)
     # Their beginnings only: the rest holds secrets.
     strange = [f"{url.partition('://')[0]}://…" for url in urls if not alerts.is_address(url)]
     if strange:

@@ -182,7 +182,7 @@ def _executor(env: Env, name: str) -> str:
     if not _is_scheduler(value):
         raise SettingError(name, value, "local or dask://host:port")
     if find_spec("distributed") is None:
-        missing = "local as long as Dask is missing: pip install 'mangahub-sync[dask]'"
+        missing = "local as long as Dask is missing: pip install '.[dask]' in the checkout"
         raise SettingError(name, value, missing)
     return value
 

@@ -109,7 +109,7 @@ def _add_user_commands(commands: argparse._SubParsersAction[argparse.ArgumentPar
 
 
 def _add_library_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    help_text = "title, id or MangaDex id"
+    help_text = "title, id or MangaDex id; id:NUMBER where that is a title too"
     add = _command(commands, "add", "add titles", _library_add)
     remove = _command(commands, "remove", "remove titles", _library_remove)
     for command in (add, remove):

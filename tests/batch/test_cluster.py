@@ -28,7 +28,7 @@ from mangahub.env import Env, SettingError
 
 needs_dask = pytest.mark.skipif(
     importlib.util.find_spec("distributed") is None,
-    reason="Dask is not installed: pip install 'mangahub-sync[dask]'",
+    reason="Dask is not installed: pip install '.[dask]'",
 )
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -286,7 +286,7 @@ def test_another_executor_is_refused(value: str) -> None:
 
 def test_without_dask_the_way_to_install_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config, "find_spec", lambda name: None)
-    with pytest.raises(SettingError, match=r"pip install 'mangahub-sync\[dask\]'"):
+    with pytest.raises(SettingError, match=r"pip install '\.\[dask\]' in the checkout"):
         config.load(Env({"MANGA_SYNC_EXECUTOR": "dask://host:8786"}))
 
 

