@@ -81,7 +81,7 @@ def _remember(run: Run, covered: Sequence[Coverage]) -> None:
 def _import(run: Run, wanted: Coverage, covered: list[Coverage], refused: list[str]) -> None:
     count = wanted.count
     plan = AllPlan() if count is None else CountPlan(count, run.config.initial_order)
-    scope = f"{'all' if count is None else 'top'}:{','.join(run.config.content_ratings)}"
+    scope = scope_of(wanted)
     if run.force:
         pages.forget(run.connection)
     known = pages.load(run.connection, scope)
@@ -105,6 +105,12 @@ def _import(run: Run, wanted: Coverage, covered: list[Coverage], refused: list[s
         # Nothing is left to go on from.
         state.move_cursor(run.connection, INITIAL_SYNC, None)
         _remember(run, covered)
+
+
+def scope_of(wanted: Coverage) -> str:
+    """Names the import in `sync_pages`: pages of another one are none of this one's."""
+    which = "all" if wanted.count is None else f"top {wanted.count} by {wanted.order}"
+    return f"{which}: {','.join(sorted(wanted.ratings))}"
 
 
 def _missing(run: Run, plan: Plan) -> int:

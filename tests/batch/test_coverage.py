@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from batch.coverage import Coverage, extended, is_covered, read
+from batch.jobs import initial_sync
 
 SAFE = frozenset({"safe"})
 BOTH = frozenset({"safe", "erotica"})
@@ -62,3 +63,15 @@ def test_nothing_that_was_covered_is_forgotten_for_something_smaller() -> None:
     known = extended(known, by_rating)
     assert is_covered(known, TODAY) and is_covered(known, by_rating)
     assert extended(known, ALL_BOTH) == [ALL_BOTH]
+
+
+def test_no_page_of_one_import_is_taken_for_one_of_another() -> None:
+    imports = [
+        Coverage(count, order, frozenset(ratings))
+        for count in (None, 20, 200)
+        for order in ("rating", "followedCount")
+        for ratings in (["safe"], ["safe", "erotica"])
+        if count is not None or order == "rating"
+    ]
+    scopes = [f"{initial_sync.scope_of(each)} " for each in imports]
+    assert not any(a.startswith(b) for a in scopes for b in scopes if a is not b)
