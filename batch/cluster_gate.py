@@ -19,7 +19,7 @@ from batch.gate import Gate, Turns
 from batch.host_budget import MAX_PAUSE_S, HostBudget, Pace, Spent, wait_a_little
 from batch.stop import Stop
 
-CLUSTER_SPACING = 1.035  # more than on one host: the ways to the source differ from host to host
+CLUSTER_SPACING = 1.06  # more than on one host: the ways to the source differ from host to host
 SLOT_LEASE_S = 5.0  # sending takes milliseconds; who holds a slot for longer hangs or is cut off
 
 
