@@ -50,9 +50,7 @@ class Bench:
         """Exactly so many users, no notifications, one title that all of them read."""
         run = self.connection.execute
         run("TRUNCATE users, manga, notifications, notification_receipts CASCADE")
-        run(
-            "INSERT INTO users (username) SELECT 'u' || n FROM generate_series(1, %s) n", (count,)
-        )
+        run("INSERT INTO users (username) SELECT 'u' || n FROM generate_series(1, %s) n", (count,))
         run("INSERT INTO manga (id, slug, title) VALUES (1, 'a', 'A Title')")
         run("INSERT INTO user_library (user_id, manga_id) SELECT id, 1 FROM users")
         run("VACUUM ANALYZE users, user_library, notifications, manga")
@@ -61,7 +59,11 @@ class Bench:
     def keys(self) -> dict[str, str]:
         answer = subprocess.run(
             [sys.executable, "-m", "notify_server", "key", "--all", "--json"],
-            cwd=ROOT, env=_env(self.url), capture_output=True, text=True, check=True,
+            cwd=ROOT,
+            env=_env(self.url),
+            capture_output=True,
+            text=True,
+            check=True,
         )
         return dict(json.loads(answer.stdout.splitlines()[-1]))
 
@@ -105,7 +107,10 @@ def _start_server(
 ) -> tuple[subprocess.Popen[str], tuple[str, int], tuple[str, int]]:
     process = subprocess.Popen(
         [sys.executable, "-m", "notify_server", "serve", "--json"],
-        cwd=ROOT, env=_env(url), stdout=subprocess.PIPE, text=True,
+        cwd=ROOT,
+        env=_env(url),
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     line = json.loads(process.stdout.readline())

@@ -87,7 +87,12 @@ def send_with_server(port: int, ack: bool) -> float:
     """Seconds for one event to all clients, through the server's own code."""
     sock = udp.open_socket("127.0.0.1", 0)
     server = udp.UdpServer(
-        sock, NoRows(), Cookies("x"), "off", Stats(), lambda: None  # type: ignore[arg-type]
+        sock,
+        NoRows(),
+        Cookies("x"),
+        "off",
+        Stats(),
+        lambda: None,  # type: ignore[arg-type]
     )
     rows = b""
     for n in range(CLIENTS):
@@ -96,8 +101,16 @@ def send_with_server(port: int, ack: bool) -> float:
         server.registry.admit(client)
         rows += struct.pack(">q16s", n + 1, client.user)
     event = events.new_manga("e", 1, "A Title")
-    notice = make_notice(event.datagram_type, 1, event.title, event.message,
-                         "2026-01-31T12:00:00.000000Z", {}, [], monotonic())
+    notice = make_notice(
+        event.datagram_type,
+        1,
+        event.title,
+        event.message,
+        "2026-01-31T12:00:00.000000Z",
+        {},
+        [],
+        monotonic(),
+    )
     server.delivery.fan_out(Fanout(notice, rows, 1))
     started = perf_counter()
     while server.delivery.has_work(monotonic()):

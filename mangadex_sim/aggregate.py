@@ -18,7 +18,8 @@ def aggregate(chapters: list[Chapter], ids: Ids) -> Json | list[Json]:
         by_volume.setdefault(_key(chapter.volume), []).append(chapter)
     volumes = {
         volume: {"volume": volume, "count": len(rows), "chapters": _chapters(rows, ids)}
-        for volume, rows in sorted(by_volume.items(), key=lambda item: sortable(item[0]))}
+        for volume, rows in sorted(by_volume.items(), key=lambda item: sortable(item[0]))
+    }
     return as_php_writes(volumes)
 
 
@@ -33,7 +34,9 @@ def _chapters(rows: list[Chapter], ids: Ids) -> Json | list[Json]:
             "isUnavailable": same[0].unavailable,
             "others": [ids.to_text(each.key) for each in same[1:]],
             "count": len(same),
-        } for number, same in sorted(by_number.items(), key=lambda item: sortable(item[0]))}
+        }
+        for number, same in sorted(by_number.items(), key=lambda item: sortable(item[0]))
+    }
     return as_php_writes(chapters)
 
 

@@ -30,9 +30,14 @@ class Api:
         self._manga = MangaSelector(shelf, since_inclusive)
         self._chapters = ChapterSelector(shelf, since_inclusive)
         self._routes: list[tuple[re.Pattern[str], str, Schema, Endpoint]] = [
-            (re.compile(pattern.replace("{id}", f"({UUID_PATTERN.pattern})")), pattern, schema,
-             endpoint)
-            for pattern, schema, endpoint in self._table()]
+            (
+                re.compile(pattern.replace("{id}", f"({UUID_PATTERN.pattern})")),
+                pattern,
+                schema,
+                endpoint,
+            )
+            for pattern, schema, endpoint in self._table()
+        ]
 
     def _table(self) -> list[tuple[str, Schema, Endpoint]]:
         return [
@@ -68,10 +73,14 @@ class Api:
         """GET /manga."""
         offset, limit = _window(query, 10)
         selected = self._manga.select(query, now)
-        titles = (self._shelf.title(index, now) for index in selected[offset:offset + limit])
+        titles = (self._shelf.title(index, now) for index in selected[offset : offset + limit])
         includes = query.items("includes")
-        return _collection([render_title(self._shelf, each, includes, now) for each in titles],
-                           limit, offset, len(selected))
+        return _collection(
+            [render_title(self._shelf, each, includes, now) for each in titles],
+            limit,
+            offset,
+            len(selected),
+        )
 
     def show_manga(self, manga_id: str, query: Query, now: int) -> Json:
         """GET /manga/{id}; the content rating is not applied here."""
@@ -91,11 +100,13 @@ class Api:
         index = self._shelf.find_title(manga_id)
         languages, groups = query.items("translatedLanguage"), query.items("groups")
         rows = [
-            each for each in (self._shelf.chapters_of(index) if index is not None else [])
+            each
+            for each in (self._shelf.chapters_of(index) if index is not None else [])
             if each.readable <= now
             and (not each.unavailable or query.text("includeUnavailable") == "1")
             and (not languages or each.language in languages)
-            and (not groups or not set(groups).isdisjoint(each.groups))]
+            and (not groups or not set(groups).isdisjoint(each.groups))
+        ]
         return {"result": "ok", "volumes": aggregate(rows, self._shelf.ids)}
 
     def show_statistics(self, _: str, query: Query, now: int) -> Json:
@@ -103,15 +114,22 @@ class Api:
         if not query.items("manga"):
             raise invalid_query("The property manga is required")
         found = ((each, self._shelf.find_title(each)) for each in query.items("manga"))
-        return {"result": "ok", "statistics": {
-            manga_id: self._statistics(index) for manga_id, index in found if index is not None}}
+        return {
+            "result": "ok",
+            "statistics": {
+                manga_id: self._statistics(index) for manga_id, index in found if index is not None
+            },
+        }
 
     def _statistics(self, index: int) -> Json:
         average = 5 + index * 7_919 % 1_000 / 200
         unavailable = sum(each.unavailable for each in self._shelf.chapters_of(index))
-        return {"comments": None, "rating": {"average": average, "bayesian": average},
-                "follows": self._shelf.facts(index).follows,
-                "unavailableChaptersCount": unavailable}
+        return {
+            "comments": None,
+            "rating": {"average": average, "bayesian": average},
+            "follows": self._shelf.facts(index).follows,
+            "unavailableChaptersCount": unavailable,
+        }
 
     # --- chapters ------------------------------------------------------------------------------
 
@@ -130,8 +148,7 @@ class Api:
             selection = self._chapters.of_title(self._shelf.find_title(manga_id), query, now)
             ids = query.items("ids")
             if ids:
-                rows = [each for each in selection.rows
-                        if self._shelf.ids.to_text(each.key) in ids]
+                rows = [each for each in selection.rows if self._shelf.ids.to_text(each.key) in ids]
                 selection = Selection(rows, len(rows))
         elif ids := query.items("ids"):
             selection = self._chapters.of_ids(ids, query, now)
@@ -149,8 +166,10 @@ class Api:
     def _page(self, query: Query, default_limit: int, now: int, selection: Selection) -> Json:
         offset, limit = _window(query, default_limit)
         includes = query.items("includes")
-        data = [render_chapter(self._shelf, each, includes, now)
-                for each in _cut(selection.rows, offset, limit)]
+        data = [
+            render_chapter(self._shelf, each, includes, now)
+            for each in _cut(selection.rows, offset, limit)
+        ]
         return _collection(data, limit, offset, selection.total)
 
 
@@ -159,21 +178,29 @@ def _window(query: Query, default_limit: int) -> tuple[int, int]:
     offset, limit = query.integer("offset", 0), query.integer("limit", default_limit)
     if offset + limit > MOST_LISTED:
         raise ApiError(
-            400, "bad_request_http_exception",
+            400,
+            "bad_request_http_exception",
             "Result window is too large, from + size must be less than or equal to:"
             f" [{MOST_LISTED}] but was [{offset + limit}]. See the scroll api for a more efficient"
             " way to request large data sets. This limit can be set by changing the"
-            " [index.max_result_window] index level setting. [reason: all shards failed]")
+            " [index.max_result_window] index level setting. [reason: all shards failed]",
+        )
     return offset, limit
 
 
 def _cut(rows: Sequence[T], offset: int, limit: int) -> Sequence[T]:
-    return rows[offset:offset + limit]
+    return rows[offset : offset + limit]
 
 
 def _collection(data: list[Json], limit: int, offset: int, total: int) -> Json:
-    return {"result": "ok", "response": "collection", "data": data,
-            "limit": limit, "offset": offset, "total": total}
+    return {
+        "result": "ok",
+        "response": "collection",
+        "data": data,
+        "limit": limit,
+        "offset": offset,
+        "total": total,
+    }
 
 
 def _entity(data: Json) -> Json:

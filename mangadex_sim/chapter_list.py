@@ -112,8 +112,9 @@ class ChapterSelector:
         """Return all rows of a small history, for orders that no walk can follow."""
         rows, history = [], self._shelf.history
         for number in rounds:
-            rows += [each for each in history.of_round(number)
-                     if self._shelf.is_untouched(each.key)]
+            rows += [
+                each for each in history.of_round(number) if self._shelf.is_untouched(each.key)
+            ]
             if len(rows) > MOST_VISITED:
                 raise too_costly()
         return rows + list(loose_chapters(self._shelf))
@@ -121,8 +122,12 @@ class ChapterSelector:
     # --- filters -------------------------------------------------------------------------------
 
     def _tests(self, query: Query, now: int) -> list[Test]:
-        return [*self._time_tests(query, now), *_flag_tests(query, now),
-                *self._title_tests(query), *_attribute_tests(query)]
+        return [
+            *self._time_tests(query, now),
+            *_flag_tests(query, now),
+            *self._title_tests(query),
+            *_attribute_tests(query),
+        ]
 
     def _time_tests(self, query: Query, now: int) -> list[Test]:
         tests: list[Test] = []
@@ -130,8 +135,11 @@ class ChapterSelector:
             since = query.instant(f"{name}Since")
             if since is not None:
                 read, earliest = _INSTANTS[name], since + self._strict
-                tests.append(lambda each, read=read, earliest=earliest:  # type: ignore[misc]
-                             read(each) >= earliest)
+                tests.append(
+                    lambda each, read=read, earliest=earliest: (  # type: ignore[misc]
+                        read(each) >= earliest
+                    )
+                )
         return tests
 
     def _title_tests(self, query: Query) -> list[Test]:
@@ -167,8 +175,11 @@ class _Walk:
         for number in self._rounds:
             if self.visited > MOST_VISITED:
                 return
-            rows = [each for each in self._shelf.history.of_round(number)
-                    if self._shelf.is_untouched(each.key)]
+            rows = [
+                each
+                for each in self._shelf.history.of_round(number)
+                if self._shelf.is_untouched(each.key)
+            ]
             yield from sorted(rows, key=self._key, reverse=self._descending)
             self.visited += len(rows)
             self._rounds_done += 1
@@ -186,8 +197,10 @@ def loose_chapters(shelf: Shelf) -> Iterator[Chapter]:
 
 def too_costly() -> ApiError:
     """Return the refusal of a query that would have to derive millions of chapters."""
-    return invalid_query("mangadex_sim cannot answer this for so large a catalogue: ask for one"
-                         " manga, for ids, or with a …Since close to the present")
+    return invalid_query(
+        "mangadex_sim cannot answer this for so large a catalogue: ask for one"
+        " manga, for ids, or with a …Since close to the present"
+    )
 
 
 def sort_chapters(rows: list[Chapter], order: dict[str, str]) -> list[Chapter]:
@@ -218,8 +231,11 @@ def _flag_tests(query: Query, now: int) -> list[Test]:
     }
     given = {name: query.text(name) for name in flags if name in query}
     for name, value in given.items():
-        tests.append(lambda each, is_such=flags[name], wanted=value == "1":  # type: ignore[misc]
-                     is_such(each) == wanted)
+        tests.append(
+            lambda each, is_such=flags[name], wanted=value == "1": (  # type: ignore[misc]
+                is_such(each) == wanted
+            )
+        )
     if query.text("includeFutureUpdates") == "0" or (not given and "publishAtSince" in query):
         tests.append(lambda each: each.publish <= now)
     elif not given:

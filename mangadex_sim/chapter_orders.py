@@ -18,12 +18,35 @@ from mangadex_sim.shapes import Chapter, Json
 from mangadex_sim.shelf import Shelf
 from mangadex_sim.traits import has_trait, is_external
 
-CHAPTER_KEYS = ("number", "volume", "title", "language", "groups", "uploader", "createdAt",
-                "updatedAt", "publishAt", "readableAt", "in_s", "externalUrl", "pages",
-                "unavailable", "version")
+CHAPTER_KEYS = (
+    "number",
+    "volume",
+    "title",
+    "language",
+    "groups",
+    "uploader",
+    "createdAt",
+    "updatedAt",
+    "publishAt",
+    "readableAt",
+    "in_s",
+    "externalUrl",
+    "pages",
+    "unavailable",
+    "version",
+)
 
-_PLAIN_NUMBERS = ("numbers_restart", "numbers_from_zero", "halves", "letters", "blanks",
-                  "unnumbered", "odd_volume", "no_group", "legacy_no_group")
+_PLAIN_NUMBERS = (
+    "numbers_restart",
+    "numbers_from_zero",
+    "halves",
+    "letters",
+    "blanks",
+    "unnumbered",
+    "odd_volume",
+    "no_group",
+    "legacy_no_group",
+)
 
 
 class ChapterOrders:
@@ -45,11 +68,22 @@ class ChapterOrders:
         index, now = read_index(self._shelf, order["manga"]), self._clock.now()
         volume, number = number_release(index, self._next_release(index))
         plain = Chapter(
-            key=self._shelf.new_chapter_key(), manga=index, number=number, volume=volume,
-            title=None, language="en", external_url=None, pages=20, created=now, updated=now,
-            publish=now, version=1, unavailable=False,
+            key=self._shelf.new_chapter_key(),
+            manga=index,
+            number=number,
+            volume=volume,
+            title=None,
+            language="en",
+            external_url=None,
+            pages=20,
+            created=now,
+            updated=now,
+            publish=now,
+            version=1,
+            unavailable=False,
             groups=(self._shelf.people.group_ids[index % 400],),
-            uploader=self._shelf.people.user_ids[index % 900])
+            uploader=self._shelf.people.user_ids[index % 900],
+        )
         chapter = self._change_chapter(plain, fields)
         if "updatedAt" not in fields:
             chapter = chapter._replace(updated=chapter.created)
@@ -64,8 +98,9 @@ class ChapterOrders:
     def _change_chapter(self, chapter: Chapter, fields: Json) -> Chapter:
         chapter = chapter._replace(**_plain_changes(fields))
         if "groups" in fields:
-            chapter = chapter._replace(groups=tuple(
-                self._group(each) for each in as_list(fields["groups"])))
+            chapter = chapter._replace(
+                groups=tuple(self._group(each) for each in as_list(fields["groups"]))
+            )
         if "uploader" in fields:
             chapter = chapter._replace(uploader=self._user(fields["uploader"]))
         return _schedule(chapter, fields, self._clock.now())
@@ -110,11 +145,19 @@ class ChapterOrders:
 
     def list_rows(self, order: Json) -> Json:
         """Return all rows of a title, also those that no list shows."""
-        return {"chapters": [
-            {"id": self._shelf.ids.to_text(each.key), "number": each.number,
-             "volume": each.volume, "language": each.language, "unavailable": each.unavailable,
-             "readableAt": format_instant(each.readable)}
-            for each in self._shelf.chapters_of(read_index(self._shelf, order["manga"]))]}
+        return {
+            "chapters": [
+                {
+                    "id": self._shelf.ids.to_text(each.key),
+                    "number": each.number,
+                    "volume": each.volume,
+                    "language": each.language,
+                    "unavailable": each.unavailable,
+                    "readableAt": format_instant(each.readable),
+                }
+                for each in self._shelf.chapters_of(read_index(self._shelf, order["manga"]))
+            ]
+        }
 
     def spread(self, order: Json) -> Json:
         """Publish `count` English chapters over the last `hours`, on plainly numbered titles.
@@ -132,18 +175,22 @@ class ChapterOrders:
         for position in range(count):
             index = eligible[position * stride % len(eligible)]
             created = now - int((count - position) * step_s)
-            chapters.append(self._publish({"manga": index, "createdAt": created,
-                                           "publishAt": created}))
+            chapters.append(
+                self._publish({"manga": index, "createdAt": created, "publishAt": created})
+            )
         return {"ids": [self._shelf.ids.to_text(each.key) for each in chapters]}
 
     def _is_plain(self, index: int) -> bool:
         """Tell whether a title's next chapter is plainly news: numbered, English, listed."""
         columns = self._shelf.columns
-        return (index < columns.count and columns.releases[index] > 0
-                and self._shelf.rating(index) != "pornographic"
-                and not is_external(index)
-                and not any(has_trait(index, trait) for trait in _PLAIN_NUMBERS)
-                and "en" in self._shelf.history.languages(index))
+        return (
+            index < columns.count
+            and columns.releases[index] > 0
+            and self._shelf.rating(index) != "pornographic"
+            and not is_external(index)
+            and not any(has_trait(index, trait) for trait in _PLAIN_NUMBERS)
+            and "en" in self._shelf.history.languages(index)
+        )
 
 
 def _plain_changes(fields: Json) -> Json:
@@ -174,8 +221,9 @@ def _schedule(chapter: Chapter, fields: Json, now: int) -> Chapter:
         created = chapter.created if "createdAt" in fields else min(chapter.created, publish)
         chapter = chapter._replace(publish=publish, created=created)
     if "in_s" in fields:
-        chapter = chapter._replace(publish=now + read_whole(
-            fields, "in_s", None, -now, LAST_INSTANT - 2 * now))
+        chapter = chapter._replace(
+            publish=now + read_whole(fields, "in_s", None, -now, LAST_INSTANT - 2 * now)
+        )
     if "updatedAt" in fields:
         chapter = chapter._replace(updated=read_instant(fields["updatedAt"]))
     return chapter

@@ -30,8 +30,18 @@ _ROWS_PER_RELEASE = 16  # key space; a release has 8 rows at most
 _ROW_GAP_S = 5 * 3_600
 _OFFSET_S = ROUND_S - 2 * 86_400
 _LANGUAGE_SETS = (
-    ("en",), ("en",), ("en",), ("en",), ("en",), ("en", "es-la"), ("en", "pt-br"), ("en", "fr"),
-    ("en", "es-la", "pt-br", "ru", "id"), ("pt-br",), ("es-la", "ru"), ("en", "zh-hk", "ja-ro"),
+    ("en",),
+    ("en",),
+    ("en",),
+    ("en",),
+    ("en",),
+    ("en", "es-la"),
+    ("en", "pt-br"),
+    ("en", "fr"),
+    ("en", "es-la", "pt-br", "ru", "id"),
+    ("pt-br",),
+    ("es-la", "ru"),
+    ("en", "zh-hk", "ja-ro"),
 )
 _SAME, _OTHER = 0, 1  # which of the title's two groups uploads a row
 
@@ -76,15 +86,22 @@ class History:
     def irregular(self) -> list[Chapter]:
         """All rows with a publishAt far from their createdAt."""
         step, dense = EXTERNAL_MODULUS, min(EXTERNAL_DENSE_BELOW, self._columns.count)
-        indexes = [*range(EXTERNAL_REMAINDER, dense, step),
-                   *range(EXTERNAL_DENSE_BELOW, self._columns.count)]
-        return [chapter for index in indexes if is_external(index)
-                for chapter in self._chapters_of(index)]
+        indexes = [
+            *range(EXTERNAL_REMAINDER, dense, step),
+            *range(EXTERNAL_DENSE_BELOW, self._columns.count),
+        ]
+        return [
+            chapter
+            for index in indexes
+            if is_external(index)
+            for chapter in self._chapters_of(index)
+        ]
 
     def layout(self, index: int) -> list[tuple[str, int]]:
         """Return (language, which group) of each row of the title's releases."""
-        rows = [(language, _SAME) for language in Dice(self._seed, "rows", index)
-                .pick(_LANGUAGE_SETS)]
+        rows = [
+            (language, _SAME) for language in Dice(self._seed, "rows", index).pick(_LANGUAGE_SETS)
+        ]
         if has_trait(index, "two_groups"):
             rows.append((rows[0][0], _OTHER))
         if has_trait(index, "reupload"):
@@ -123,18 +140,33 @@ class History:
     def _chapters_of(self, index: int) -> list[Chapter]:
         if index >= self._columns.count:
             return []
-        return [chapter for release in range(self._columns.releases[index])
-                for chapter in self._rows(index, release)]
+        return [
+            chapter
+            for release in range(self._columns.releases[index])
+            for chapter in self._rows(index, release)
+        ]
 
     def _chapters_in(self, number: int) -> list[Chapter]:
         """Return the regular rows whose instants all lie in one round."""
         columns = self._columns
-        plans = zip(range(columns.count), columns.first_rounds, columns.releases,
-                    columns.periods, strict=True)
-        due = [(index, (number - first) // period) for index, first, count, period in plans
-               if first <= number < first + count * period and (number - first) % period == 0]
-        return [chapter for index, release in due if not is_external(index)
-                for chapter in self._rows(index, release)]
+        plans = zip(
+            range(columns.count),
+            columns.first_rounds,
+            columns.releases,
+            columns.periods,
+            strict=True,
+        )
+        due = [
+            (index, (number - first) // period)
+            for index, first, count, period in plans
+            if first <= number < first + count * period and (number - first) % period == 0
+        ]
+        return [
+            chapter
+            for index, release in due
+            if not is_external(index)
+            for chapter in self._rows(index, release)
+        ]
 
     def _release_instant(self, index: int, release: int, dice: Dice) -> int:
         columns = self._columns
@@ -156,12 +188,25 @@ class History:
         rows = []
         for row, (language, which) in enumerate(self.layout(index)):
             created = start + row * _ROW_GAP_S
-            rows.append(Chapter(
-                key=make_key(CHAPTER, index, release * _ROWS_PER_RELEASE + row), manga=index,
-                number=number, volume=volume, title=title, language=language, external_url=link,
-                pages=0 if link else pages, created=created, updated=created + 9 * (row + 1),
-                publish=FAR_FUTURE if link else created + late, version=1 + row % 4,
-                unavailable=taken_down and row == 0, groups=groups[which], uploader=uploader))
+            rows.append(
+                Chapter(
+                    key=make_key(CHAPTER, index, release * _ROWS_PER_RELEASE + row),
+                    manga=index,
+                    number=number,
+                    volume=volume,
+                    title=title,
+                    language=language,
+                    external_url=link,
+                    pages=0 if link else pages,
+                    created=created,
+                    updated=created + 9 * (row + 1),
+                    publish=FAR_FUTURE if link else created + late,
+                    version=1 + row % 4,
+                    unavailable=taken_down and row == 0,
+                    groups=groups[which],
+                    uploader=uploader,
+                )
+            )
         return rows
 
     def _chapter_title(self, dice: Dice) -> str | None:

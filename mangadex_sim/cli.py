@@ -34,25 +34,53 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser; its defaults are those of Settings."""
     normal = Settings()
     parser = argparse.ArgumentParser(
-        prog="mangadex_sim", epilog=_EPILOG,
+        prog="mangadex_sim",
+        epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="A stand-in for the MangaDex API with an invented catalogue and the real"
-                    " rules.")
+        " rules.",
+    )
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     add("--port", type=int, default=0, help="port; 0 picks a free one (default)")
-    add("--titles", type=int, default=normal.titles,
-        help=f"size of the catalogue, 0 to {MAX_TITLES} (default: %(default)s)")
-    add("--seed", type=int, default=normal.seed,
-        help="another seed is another catalogue (default: %(default)s)")
-    add("--recent-chapters", type=int, default=normal.recent_chapters, metavar="N",
-        help="chapters that came out over the last 48 hours (default: %(default)s)")
-    add("--history-end", type=_read_history_end, default=normal.history_end, metavar="DATE",
-        help="last date of the catalogue's history, UTC (default: 2025-10-01)")
-    add("--latency", type=float, default=0.0, metavar="MS",
-        help="time from a request's arrival to its answer (default: 0)")
-    add("--exclusive-since", action="store_true",
-        help="the …Since parameters exclude their instant (the real API's choice is unknown)")
+    add(
+        "--titles",
+        type=int,
+        default=normal.titles,
+        help=f"size of the catalogue, 0 to {MAX_TITLES} (default: %(default)s)",
+    )
+    add(
+        "--seed",
+        type=int,
+        default=normal.seed,
+        help="another seed is another catalogue (default: %(default)s)",
+    )
+    add(
+        "--recent-chapters",
+        type=int,
+        default=normal.recent_chapters,
+        metavar="N",
+        help="chapters that came out over the last 48 hours (default: %(default)s)",
+    )
+    add(
+        "--history-end",
+        type=_read_history_end,
+        default=normal.history_end,
+        metavar="DATE",
+        help="last date of the catalogue's history, UTC (default: 2025-10-01)",
+    )
+    add(
+        "--latency",
+        type=float,
+        default=0.0,
+        metavar="MS",
+        help="time from a request's arrival to its answer (default: 0)",
+    )
+    add(
+        "--exclusive-since",
+        action="store_true",
+        help="the …Since parameters exclude their instant (the real API's choice is unknown)",
+    )
     _add_rate_options(parser, normal)
     return parser
 
@@ -60,17 +88,41 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_rate_options(parser: argparse.ArgumentParser, normal: Settings) -> None:
     group = parser.add_argument_group("rate rule")
     add = group.add_argument
-    add("--rate", type=int, default=normal.rate, metavar="N",
-        help="requests in any sliding second; 0 switches the rule off (default: %(default)s)")
-    add("--window", type=float, default=normal.window_s, metavar="S",
+    add(
+        "--rate",
+        type=int,
+        default=normal.rate,
+        metavar="N",
+        help="requests in any sliding second; 0 switches the rule off (default: %(default)s)",
+    )
+    add(
+        "--window",
+        type=float,
+        default=normal.window_s,
+        metavar="S",
         help="that second's length; a little less forgives the jitter of a busy machine"
-             " (default: %(default)s)")
-    add("--retry-header", choices=RETRY_HEADERS, default=normal.retry_header,
-        help="what a 429 says about waiting (default: %(default)s)")
-    add("--ban-after", type=int, default=normal.ban_after, metavar="N",
-        help="refusals within 5 seconds that are still no ban (default: %(default)s)")
-    add("--ban-seconds", type=float, default=normal.ban_s, metavar="S",
-        help="length of a ban, renewed by every request (default: %(default)s)")
+        " (default: %(default)s)",
+    )
+    add(
+        "--retry-header",
+        choices=RETRY_HEADERS,
+        default=normal.retry_header,
+        help="what a 429 says about waiting (default: %(default)s)",
+    )
+    add(
+        "--ban-after",
+        type=int,
+        default=normal.ban_after,
+        metavar="N",
+        help="refusals within 5 seconds that are still no ban (default: %(default)s)",
+    )
+    add(
+        "--ban-seconds",
+        type=float,
+        default=normal.ban_s,
+        metavar="S",
+        help="length of a ban, renewed by every request (default: %(default)s)",
+    )
 
 
 def _read_history_end(text: str) -> int:
@@ -80,12 +132,18 @@ def _read_history_end(text: str) -> int:
 def read_settings(arguments: argparse.Namespace) -> Settings:
     """Return the settings of a command line; ValueError for a bad value."""
     return Settings(
-        titles=arguments.titles, seed=arguments.seed, recent_chapters=arguments.recent_chapters,
-        history_end=arguments.history_end, rate=arguments.rate,
-        window_s=arguments.window, retry_header=arguments.retry_header,
-        ban_after=arguments.ban_after, ban_s=arguments.ban_seconds,
+        titles=arguments.titles,
+        seed=arguments.seed,
+        recent_chapters=arguments.recent_chapters,
+        history_end=arguments.history_end,
+        rate=arguments.rate,
+        window_s=arguments.window,
+        retry_header=arguments.retry_header,
+        ban_after=arguments.ban_after,
+        ban_s=arguments.ban_seconds,
         latency_s=arguments.latency / 1_000,
-        since_inclusive=not arguments.exclusive_since)
+        since_inclusive=not arguments.exclusive_since,
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -24,8 +24,12 @@ class SimControl(Commands):
         """Carry out one order; ValueError with the simulator's words for a bad one."""
         connection = HTTPConnection(self._netloc, timeout=_TIMEOUT_S)
         try:
-            connection.request("POST", PREFIX + path, json.dumps(order, default=str).encode(),
-                               {"Content-Type": "application/json", "Connection": "close"})
+            connection.request(
+                "POST",
+                PREFIX + path,
+                json.dumps(order, default=str).encode(),
+                {"Content-Type": "application/json", "Connection": "close"},
+            )
             response = connection.getresponse()
             answer: Json = json.loads(response.read())
         finally:

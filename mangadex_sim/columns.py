@@ -100,13 +100,18 @@ class Columns:
         last = self.rounds
         return bytes(
             max(0, min(count, (last - first + period - 1) // period))
-            for count, first, period in zip(wanted, self.first_rounds, self.periods, strict=True))
+            for count, first, period in zip(wanted, self.first_rounds, self.periods, strict=True)
+        )
 
     def facts(self, index: int) -> Facts:
         """Return the facts of one title."""
         demographic = self.demographics[index]
         return Facts(
-            RATINGS[self.ratings[index]], STATUSES[self.statuses[index]],
+            RATINGS[self.ratings[index]],
+            STATUSES[self.statuses[index]],
             LANGUAGES[self.languages[index]],
             DEMOGRAPHICS[demographic] if demographic < len(DEMOGRAPHICS) else None,
-            self.created[index], self.updated[index], self.follows[index])
+            self.created[index],
+            self.updated[index],
+            self.follows[index],
+        )

@@ -97,8 +97,9 @@ class Control:
         return self._up({})
 
     def _slow(self, order: Json) -> Json:
-        self._site.change_settings({
-            "latency_s": read_number(order, "ms", None, 0, 3_600_000) / 1_000})
+        self._site.change_settings(
+            {"latency_s": read_number(order, "ms", None, 0, 3_600_000) / 1_000}
+        )
         return {}
 
     def _fail(self, order: Json) -> Json:
@@ -110,8 +111,11 @@ class Control:
         return {}
 
     def _down(self, order: Json) -> Json:
-        seconds = (None if order.get("seconds") is None
-                   else read_number(order, "seconds", None, 0, _LONG_S))
+        seconds = (
+            None
+            if order.get("seconds") is None
+            else read_number(order, "seconds", None, 0, _LONG_S)
+        )
         if not order.get("refuse"):
             self._site.go_down(seconds)
         elif self.server is not None:

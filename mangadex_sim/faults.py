@@ -54,16 +54,20 @@ def read_fault(order: Json) -> Fault:
     has_end = "active_s" in order or "probability" in order
     default_s = {"hang": _HANG_S, "drip": 2.0}.get(mode, 1.0)
     return Fault(
-        mode=mode, left=_read_count(order, None if has_end else 1),
-        skip=read_whole(order, "skip", 0, 0, _MOST), paths=tuple(paths),
+        mode=mode,
+        left=_read_count(order, None if has_end else 1),
+        skip=read_whole(order, "skip", 0, 0, _MOST),
+        paths=tuple(paths),
         probability=read_number(order, "probability", 1.0, 0.0, 1.0),
         ends_s=time.monotonic() + read_number(order, "active_s", None, 0, _MOST)
-        if "active_s" in order else None,
+        if "active_s" in order
+        else None,
         wait_s=read_number(order, "wait_s", 1.0, -_MOST, _MOST),
         seconds=read_number(order, "seconds", default_s, 0, _MOST),
         size=read_whole(order, "bytes", _HUGE_BYTES, 0, 1 << 40),
         position=read_whole(order, "position", 0, 0, 1_000),
-        random=Random(read_whole(order, "seed", 0, 0, _MOST)))
+        random=Random(read_whole(order, "seed", 0, 0, _MOST)),
+    )
 
 
 def _read_count(order: Json, default: int | None) -> int | None:
@@ -89,8 +93,11 @@ class FaultPlan:
     def waiting(self) -> Sequence[Fault]:
         """Return the orders in force."""
         now = time.monotonic()
-        self._faults = [each for each in self._faults
-                        if each.left != 0 and (each.ends_s is None or now < each.ends_s)]
+        self._faults = [
+            each
+            for each in self._faults
+            if each.left != 0 and (each.ends_s is None or now < each.ends_s)
+        ]
         return self._faults
 
     def choose(self, path: str) -> Fault | None:

@@ -67,33 +67,41 @@ class MangaSelector:
         if statuses := query.items("status"):
             filters.append(self._coded(columns.statuses, STATUSES, statuses, lambda f: f.status))
         if languages := query.items("originalLanguage"):
-            filters.append(self._coded(
-                columns.languages, LANGUAGES, languages, lambda f: f.language))
+            filters.append(
+                self._coded(columns.languages, LANGUAGES, languages, lambda f: f.language)
+            )
         if excluded := query.items("excludedOriginalLanguage"):
             others = [each for each in LANGUAGES if each not in excluded]
-            filters.append(self._coded(columns.languages, LANGUAGES, others,
-                                       lambda f: f.language))
+            filters.append(self._coded(columns.languages, LANGUAGES, others, lambda f: f.language))
         if wanted := query.items("publicationDemographic"):
-            filters.append(self._coded(columns.demographics, (*DEMOGRAPHICS, "none"), wanted,
-                                       lambda f: f.demographic or "none"))
+            filters.append(
+                self._coded(
+                    columns.demographics,
+                    (*DEMOGRAPHICS, "none"),
+                    wanted,
+                    lambda f: f.demographic or "none",
+                )
+            )
         if (since := query.instant("createdAtSince")) is not None:
             filters.append(self._since(columns.created, since, lambda f: f.created))
         if (since := query.instant("updatedAtSince")) is not None:
             filters.append(self._since(columns.updated, since, lambda f: f.updated))
         return filters
 
-    def _coded(self, column: bytes, names: Sequence[str], wanted: list[str],
-               read: Callable[[Facts], str]) -> Callable[[Iterable[int]], list[int]]:
+    def _coded(
+        self, column: bytes, names: Sequence[str], wanted: list[str], read: Callable[[Facts], str]
+    ) -> Callable[[Iterable[int]], list[int]]:
         """Return a filter that keeps titles whose code names something wanted."""
         codes = bytearray(self._shelf.size)
         table = bytes(name in wanted for name in names).ljust(256, b"\0")
-        codes[:len(column)] = column.translate(table)
+        codes[: len(column)] = column.translate(table)
         for index, facts in self._shelf.patched_facts.items():
             codes[index] = read(facts) in wanted
         return lambda indexes: [index for index in indexes if codes[index]]
 
-    def _since(self, column: array[int], since: int,
-               read: Callable[[Facts], int]) -> Callable[[Iterable[int]], list[int]]:
+    def _since(
+        self, column: array[int], since: int, read: Callable[[Facts], int]
+    ) -> Callable[[Iterable[int]], list[int]]:
         """Return a filter that keeps titles not older than an instant."""
         values = self._patched(column, read)
         earliest = since + self._strict
@@ -113,29 +121,42 @@ class MangaSelector:
     # --- filters that build the title ----------------------------------------------------------
 
     def _costly_filters(self, query: Query) -> list[Callable[[Title], bool]]:
-        makers = [(("author",), query.items("authors")), (("artist",), query.items("artists")),
-                  (("author", "artist"), [query.text("authorOrArtist") or ""])]
+        makers = [
+            (("author",), query.items("authors")),
+            (("artist",), query.items("artists")),
+            (("author", "artist"), [query.text("authorOrArtist") or ""]),
+        ]
         filters = [_made_by(kinds, ids) for kinds, ids in makers if ids and ids[0]]
         if words := query.text("title"):
             filters.append(_named(words))
         if year := query.text("year"):
             filters.append(lambda title: str(_year(title) or "none") == year)
         if languages := query.items("availableTranslatedLanguage"):
-            filters.append(lambda title: any(
-                each in languages for each in _translated_languages(title)))
+            filters.append(
+                lambda title: any(each in languages for each in _translated_languages(title))
+            )
         return filters + _tag_filters(query) + self._chapter_filters(query)
 
     def _chapter_filters(self, query: Query) -> list[Callable[[Title], bool]]:
         shelf, filters = self._shelf, []
         if flag := query.text("hasAvailableChapters"):
-            filters.append(lambda title: (flag in _TRUE) == any(
-                not each.unavailable for each in shelf.chapters_of(title.index)))
+            filters.append(
+                lambda title: (
+                    (flag in _TRUE)
+                    == any(not each.unavailable for each in shelf.chapters_of(title.index))
+                )
+            )
         if unavailable := query.text("hasUnavailableChapters"):
-            filters.append(lambda title: (unavailable in _TRUE) == any(
-                each.unavailable for each in shelf.chapters_of(title.index)))
+            filters.append(
+                lambda title: (
+                    (unavailable in _TRUE)
+                    == any(each.unavailable for each in shelf.chapters_of(title.index))
+                )
+            )
         if group := query.text("group"):
-            filters.append(lambda title: any(
-                group in each.groups for each in shelf.chapters_of(title.index)))
+            filters.append(
+                lambda title: any(group in each.groups for each in shelf.chapters_of(title.index))
+            )
         return filters
 
     # --- order ---------------------------------------------------------------------------------
@@ -173,8 +194,12 @@ def _year(title: Title) -> int:
 
 def _texts(title: Title, *names: str) -> str:
     values = [title.attributes.get(name) for name in names]
-    maps = [each for value in values for each in (value if isinstance(value, list) else [value])
-            if isinstance(each, dict)]
+    maps = [
+        each
+        for value in values
+        for each in (value if isinstance(value, list) else [value])
+        if isinstance(each, dict)
+    ]
     return " ".join(str(text) for each in maps for text in each.values()).lower()
 
 
@@ -184,8 +209,7 @@ def _translated_languages(title: Title) -> list[object]:
 
 
 def _made_by(kinds: tuple[str, ...], ids: list[str]) -> Callable[[Title], bool]:
-    return lambda title: any(
-        each.type in kinds and each.id in ids for each in title.references)
+    return lambda title: any(each.type in kinds and each.id in ids for each in title.references)
 
 
 def _named(words: str) -> Callable[[Title], bool]:
@@ -205,8 +229,11 @@ def _tag_filters(query: Query) -> list[Callable[[Title], bool]]:
         ids = set(query.items(f"{name}Tags"))
         mode = query.text(f"{name}TagsMode") or default
         if ids:
-            filters.append(lambda title, ids=ids, mode=mode, wanted=wanted:  # type: ignore[misc]
-                           wanted == _has_tags(title, ids, mode))
+            filters.append(
+                lambda title, ids=ids, mode=mode, wanted=wanted: (  # type: ignore[misc]
+                    wanted == _has_tags(title, ids, mode)
+                )
+            )
     return filters
 
 

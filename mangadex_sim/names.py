@@ -15,8 +15,10 @@ _DUPLICATE_DISTANCE = TRAITS["duplicate_title"][0] // 4
 
 
 def _creature_title(dice: Dice) -> str:
-    return (f"The {dice.pick(words.ADJECTIVES)} {dice.pick(words.CREATURES)}"
-            f" of {dice.pick(words.PLACES)}")
+    return (
+        f"The {dice.pick(words.ADJECTIVES)} {dice.pick(words.CREATURES)}"
+        f" of {dice.pick(words.PLACES)}"
+    )
 
 
 def _pair_title(dice: Dice) -> str:
@@ -24,8 +26,10 @@ def _pair_title(dice: Dice) -> str:
 
 
 def _relation_title(dice: Dice) -> str:
-    return (f"My {dice.pick(words.RELATIONS)} Is a {dice.pick(words.ADJECTIVES)}"
-            f" {dice.pick(words.CREATURES)}")
+    return (
+        f"My {dice.pick(words.RELATIONS)} Is a {dice.pick(words.ADJECTIVES)}"
+        f" {dice.pick(words.CREATURES)}"
+    )
 
 
 def _shop_title(dice: Dice) -> str:
@@ -38,8 +42,10 @@ def _time_title(dice: Dice) -> str:
 
 
 def _fable_title(dice: Dice) -> str:
-    return (f"The {dice.pick(words.CREATURES)} and the {dice.pick(words.ADJECTIVES)}"
-            f" {dice.pick(words.OBJECTS)}")
+    return (
+        f"The {dice.pick(words.CREATURES)} and the {dice.pick(words.ADJECTIVES)}"
+        f" {dice.pick(words.OBJECTS)}"
+    )
 
 
 def _guide_title(dice: Dice) -> str:
@@ -51,8 +57,10 @@ def _refusal_title(dice: Dice) -> str:
 
 
 def _rebirth_title(dice: Dice) -> str:
-    return (f"Reborn as a {dice.pick(words.ADJECTIVES)} {dice.pick(words.OBJECTS)}:"
-            f" All I Want Is {dice.pick(words.WISHES)}")
+    return (
+        f"Reborn as a {dice.pick(words.ADJECTIVES)} {dice.pick(words.OBJECTS)}:"
+        f" All I Want Is {dice.pick(words.WISHES)}"
+    )
 
 
 def _romanised_title(dice: Dice) -> str:
@@ -61,8 +69,16 @@ def _romanised_title(dice: Dice) -> str:
 
 
 _PATTERNS: tuple[Callable[[Dice], str], ...] = (
-    _creature_title, _pair_title, _relation_title, _shop_title, _time_title, _fable_title,
-    _guide_title, _refusal_title, _rebirth_title, _romanised_title,
+    _creature_title,
+    _pair_title,
+    _relation_title,
+    _shop_title,
+    _time_title,
+    _fable_title,
+    _guide_title,
+    _refusal_title,
+    _rebirth_title,
+    _romanised_title,
 )
 
 
@@ -87,8 +103,10 @@ def _write_again(title: str, index: int) -> str:
 def _lengthen(title: str, dice: Dice) -> str:
     parts = [f"{title}, or How {dice.pick(words.GIVEN_NAMES)} Was Thrown out of the Party"]
     while len(" ".join(parts)) < 240:
-        parts.append(f"and Met a {dice.pick(words.ADJECTIVES)} {dice.pick(words.CREATURES)}"
-                     f" Who Only Ever Talks About {dice.pick(words.THINGS)}")
+        parts.append(
+            f"and Met a {dice.pick(words.ADJECTIVES)} {dice.pick(words.CREATURES)}"
+            f" Who Only Ever Talks About {dice.pick(words.THINGS)}"
+        )
     return _fix_articles(" ".join(parts))
 
 
@@ -106,17 +124,24 @@ def invent_japanese_title(seed: int, index: int) -> tuple[str, str]:
 def invent_description(dice: Dice) -> str:
     """Return three sentences of blurb."""
     parts = (dice.pick(words.OPENINGS), dice.pick(words.MIDDLES), dice.pick(words.CLOSINGS))
-    return _fix_articles(" ".join(parts).format(
-        name=dice.pick(words.GIVEN_NAMES), adjective=dice.pick(words.ADJECTIVES).lower(),
-        thing=dice.pick(words.OBJECTS).lower(), place=dice.pick(words.PLACES),
-        creature=dice.pick(words.CREATURES).lower(), shop=dice.pick(words.SHOPS).lower(),
-        wish=dice.pick(words.WISHES).lower()))
+    return _fix_articles(
+        " ".join(parts).format(
+            name=dice.pick(words.GIVEN_NAMES),
+            adjective=dice.pick(words.ADJECTIVES).lower(),
+            thing=dice.pick(words.OBJECTS).lower(),
+            place=dice.pick(words.PLACES),
+            creature=dice.pick(words.CREATURES).lower(),
+            shop=dice.pick(words.SHOPS).lower(),
+            wish=dice.pick(words.WISHES).lower(),
+        )
+    )
 
 
 def invent_foreign_description(dice: Dice, template: str) -> str:
     """Fill a Spanish or French sentence."""
-    return template.format(name=dice.pick(words.GIVEN_NAMES),
-                           place=dice.pick(words.PLACES).removeprefix("the "))
+    return template.format(
+        name=dice.pick(words.GIVEN_NAMES), place=dice.pick(words.PLACES).removeprefix("the ")
+    )
 
 
 @lru_cache(maxsize=4096)

@@ -79,7 +79,8 @@ _SPOILERS: dict[str, Spoiler] = {
 SPOILED_ITEMS: dict[str, tuple[str, Spoiler]] = {
     f"{prefix}_{name}": (kind, spoiler)
     for prefix, kind in (("title", "manga"), ("chapter", "chapter"))
-    for name, spoiler in _SPOILERS.items()}
+    for name, spoiler in _SPOILERS.items()
+}
 
 REPEATED_ITEMS = {"same_title_twice": "manga", "same_chapter_twice": "chapter"}
 
@@ -109,4 +110,4 @@ def spoil(mode: str, document: Json, position: int) -> Json | None:
     if mode in REPEATED_ITEMS:
         return {**document, "data": [*items[:place], items[place], *items[place:]]}
     spoiled = SPOILED_ITEMS[mode][1](copy.deepcopy(items[place]))
-    return {**document, "data": [*items[:place], spoiled, *items[place + 1:]]}
+    return {**document, "data": [*items[:place], spoiled, *items[place + 1 :]]}

@@ -14,8 +14,22 @@ GROUP_COUNT, USER_COUNT = 400, 900
 NO_GROUP = "00e03853-1b96-4f41-9542-c71b8692033b"
 
 _SINCE_2021 = 1_618_867_559  # 2021-04-19T21:25:59, when the real site moved all its people over
-_LINK_NAMES = ("twitter", "pixiv", "melonBook", "fanBox", "booth", "namicomi", "nicoVideo", "skeb",
-               "fantia", "tumblr", "youtube", "weibo", "naver", "website")
+_LINK_NAMES = (
+    "twitter",
+    "pixiv",
+    "melonBook",
+    "fanBox",
+    "booth",
+    "namicomi",
+    "nicoVideo",
+    "skeb",
+    "fantia",
+    "tumblr",
+    "youtube",
+    "weibo",
+    "naver",
+    "website",
+)
 _NO_LINKS: Json = dict.fromkeys(_LINK_NAMES)
 
 
@@ -51,8 +65,14 @@ class People:
         file_name = self._ids.to_text(make_key(COVER, index, 1_000 + revision)) + ".jpg"
         stamp = format_instant(created)
         attributes = {
-            "description": "", "volume": str(index % 9 + 1), "fileName": file_name, "locale": "ja",
-            "createdAt": stamp, "updatedAt": stamp, "version": 1 + revision}
+            "description": "",
+            "volume": str(index % 9 + 1),
+            "fileName": file_name,
+            "locale": "ja",
+            "createdAt": stamp,
+            "updatedAt": stamp,
+            "version": 1 + revision,
+        }
         cover_id = self._ids.to_text(make_key(COVER, index, min(revision, 999)))
         return Reference("cover_art", cover_id, attributes)
 
@@ -74,17 +94,39 @@ class People:
 
     def _describe_author(self, name: str) -> Json:
         stamp = format_instant(_SINCE_2021)
-        return {"name": name, "imageUrl": None, "biography": {}, **_NO_LINKS,
-                "createdAt": stamp, "updatedAt": stamp, "version": 1}
+        return {
+            "name": name,
+            "imageUrl": None,
+            "biography": {},
+            **_NO_LINKS,
+            "createdAt": stamp,
+            "updatedAt": stamp,
+            "version": 1,
+        }
 
     def _describe_group(self, group_id: str) -> Json:
         stamp = format_instant(_SINCE_2021)
         return {
-            "name": self._find_group_name(group_id), "altNames": [], "locked": False,
-            "website": None, "ircServer": None, "ircChannel": None, "discord": None,
-            "contactEmail": None, "description": None, "twitter": None, "mangaUpdates": None,
-            "focusedLanguages": ["en"], "official": False, "verified": False, "inactive": False,
-            "publishDelay": None, "createdAt": stamp, "updatedAt": stamp, "version": 1}
+            "name": self._find_group_name(group_id),
+            "altNames": [],
+            "locked": False,
+            "website": None,
+            "ircServer": None,
+            "ircChannel": None,
+            "discord": None,
+            "contactEmail": None,
+            "description": None,
+            "twitter": None,
+            "mangaUpdates": None,
+            "focusedLanguages": ["en"],
+            "official": False,
+            "verified": False,
+            "inactive": False,
+            "publishDelay": None,
+            "createdAt": stamp,
+            "updatedAt": stamp,
+            "version": 1,
+        }
 
     def _find_group_name(self, group_id: str) -> str:
         if group_id == NO_GROUP:

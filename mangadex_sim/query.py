@@ -22,7 +22,8 @@ Value = str | int | list[str] | dict[str, str] | None
 
 _NAME_PATTERN = re.compile(r"([^\[\]]+)(?:\[([^\[\]]*)\])?")
 _DATE_PATTERN = re.compile(
-    r"\d{4}-[0-1]\d-([0-2]\d|3[0-1])T([0-1]\d|2[0-3]):[0-5]\d:[0-5]\d", re.ASCII)
+    r"\d{4}-[0-1]\d-([0-2]\d|3[0-1])T([0-1]\d|2[0-3]):[0-5]\d:[0-5]\d", re.ASCII
+)
 _LANGUAGE_PATTERN = re.compile(r"[a-zA-Z\-]{2,5}")
 _HOST_PATTERN = re.compile(r"[a-zA-Z0-9.\-]{3,64}")
 _INTEGER_PATTERN = re.compile(r"-?\d{1,18}", re.ASCII)
@@ -65,8 +66,9 @@ def _collect(found: dict[str, Raw], base: str, key: str, value: str) -> None:
 class Text:
     """A scalar text, of a pattern or out of a set where one is given."""
 
-    def __init__(self, pattern: re.Pattern[str] | None = None,
-                 allowed: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, pattern: re.Pattern[str] | None = None, allowed: tuple[str, ...] = ()
+    ) -> None:
         self._pattern = pattern
         self._allowed = allowed
 
@@ -80,8 +82,10 @@ class Text:
     def check(self, name: str, text: str) -> None:
         """Refuse text that does not fit."""
         if self._allowed and text not in self._allowed:
-            raise invalid_query(f"[{name}] Does not have a value in the enumeration "
-                                + str(list(self._allowed)).replace("'", '"'))
+            raise invalid_query(
+                f"[{name}] Does not have a value in the enumeration "
+                + str(list(self._allowed)).replace("'", '"')
+            )
         if self._pattern and not self._pattern.fullmatch(text):
             raise invalid_query(f"[{name}] Does not match the regex pattern")
 
@@ -184,8 +188,10 @@ HOST = Text(_HOST_PATTERN)
 
 def unknown_property(name: str) -> Exception:
     """Return the 400 of a parameter that the endpoint does not know."""
-    return invalid_query(f"The property {name} is not defined and the definition does not allow"
-                         " additional properties")
+    return invalid_query(
+        f"The property {name} is not defined and the definition does not allow"
+        " additional properties"
+    )
 
 
 class Query:
@@ -197,7 +203,8 @@ class Query:
             if name not in schema:
                 raise unknown_property(name)
         self._values: dict[str, Value] = {
-            name: schema[name].read(name, value) for name, value in raw.items()}
+            name: schema[name].read(name, value) for name, value in raw.items()
+        }
 
     def __contains__(self, name: str) -> bool:
         return name in self._values
@@ -230,5 +237,6 @@ class Query:
     def cache_key(self) -> str:
         """Return a text that is equal for queries that select the same rows in the same order."""
         paging = ("limit", "offset", "includes")
-        return repr([(name, self._values[name]) for name in sorted(self._values)
-                     if name not in paging])
+        return repr(
+            [(name, self._values[name]) for name in sorted(self._values) if name not in paging]
+        )

@@ -54,13 +54,16 @@ def render_chapter(shelf: Shelf, chapter: Chapter, includes: Collection[str], no
             "pages": chapter.pages,
             "version": chapter.version,
         },
-        "relationships": [_render_reference(each, includes)
-                          for each in _chapter_references(shelf, chapter, includes, now)],
+        "relationships": [
+            _render_reference(each, includes)
+            for each in _chapter_references(shelf, chapter, includes, now)
+        ],
     }
 
 
 def _chapter_references(
-        shelf: Shelf, chapter: Chapter, includes: Collection[str], now: int) -> list[Reference]:
+    shelf: Shelf, chapter: Chapter, includes: Collection[str], now: int
+) -> list[Reference]:
     references = [shelf.people.group(each) for each in chapter.groups]
     attributes = shelf.title(chapter.manga, now).attributes if "manga" in includes else None
     references.append(Reference("manga", shelf.ids.title(chapter.manga), attributes))

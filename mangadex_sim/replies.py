@@ -30,15 +30,22 @@ def json_reply(document: object, status: int = 200) -> Reply:
 
 def error_reply(error: ApiError) -> Reply:
     """Return an ApiError in the API's envelope."""
-    entry: Json = {"id": _ERROR_ID, "status": error.status, "title": error.title,
-                   "detail": error.detail, "context": None}
+    entry: Json = {
+        "id": _ERROR_ID,
+        "status": error.status,
+        "title": error.title,
+        "detail": error.detail,
+        "context": None,
+    }
     return json_reply({"result": "error", "errors": [entry]}, error.status)
 
 
 def html_page(status: int, heading: str, sentence: str) -> Reply:
     """Return a small page as edge servers write them."""
-    page = (f"<html><head><title>{heading}</title></head><body><center><h1>{heading}</h1></center>"
-            f"<p>{sentence}</p><hr><center>nginx</center></body></html>\r\n")
+    page = (
+        f"<html><head><title>{heading}</title></head><body><center><h1>{heading}</h1></center>"
+        f"<p>{sentence}</p><hr><center>nginx</center></body></html>\r\n"
+    )
     return Reply(status, page.encode(), HTML)
 
 
@@ -47,8 +54,11 @@ def too_many(kind: str, wait_s: float, now: float) -> Reply:
     if kind in ("epoch", "epoch_past"):
         error = ApiError(429, "too_many_requests_http_exception", "Too many requests")
         epoch = math.ceil(now + wait_s) if kind == "epoch" else int(now) - 5
-        headers = {"X-RateLimit-Limit": "5", "X-RateLimit-Remaining": "0",
-                   "X-RateLimit-Retry-After": str(epoch)}
+        headers = {
+            "X-RateLimit-Limit": "5",
+            "X-RateLimit-Remaining": "0",
+            "X-RateLimit-Retry-After": str(epoch),
+        }
         return Reply(429, error_reply(error).body, headers=headers)
     page = html_page(429, "429 Too Many Requests", "Slow down.")
     headers = {"Retry-After": str(max(1, math.ceil(wait_s)))} if kind == "seconds" else {}
@@ -88,16 +98,19 @@ CANNED: dict[str, Callable[[float, float], Reply]] = {
     "429_epoch_past": lambda wait_s, now: too_many("epoch_past", wait_s, now),
     "429_retry_after": lambda wait_s, now: too_many("seconds", wait_s, now),
     "429_bare": lambda wait_s, now: too_many("none", wait_s, now),
-    "403_json": lambda _, __: error_reply(ApiError(
-        403, "access_denied_http_exception", "You may not do this")),
+    "403_json": lambda _, __: error_reply(
+        ApiError(403, "access_denied_http_exception", "You may not do this")
+    ),
     "403_html_ban": lambda _, __: banned(),
     "404_json": lambda _, __: error_reply(ApiError(404, "not_found_http_exception", "Not found")),
     "400_json": lambda _, __: error_reply(ApiError(400, "validation_exception", "Not valid")),
     "400_html_overload": lambda _, __: html_page(
-        400, "400 Bad Request", "Your browser sent an invalid request."),
+        400, "400 Bad Request", "Your browser sent an invalid request."
+    ),
     "400_agent": lambda _, __: bad_agent(),
-    "500": lambda _, __: error_reply(ApiError(
-        500, "internal_server_error_http_exception", "Something went wrong")),
+    "500": lambda _, __: error_reply(
+        ApiError(500, "internal_server_error_http_exception", "Something went wrong")
+    ),
     "502_html": lambda _, __: html_page(502, "502 Bad Gateway", ""),
     "503": lambda _, __: html_page(503, "503 Service Temporarily Unavailable", ""),
     "504_html": lambda _, __: html_page(504, "504 Gateway Time-out", ""),
@@ -111,6 +124,10 @@ CANNED: dict[str, Callable[[float, float], Reply]] = {
 
 # Named failures that send the real reply, or none, in a wrong manner.
 MANNERS: dict[str, Manner] = {
-    "cut": Manner.CUT, "close": Manner.CLOSE, "reset": Manner.RESET, "hang": Manner.HANG,
-    "huge": Manner.ENDLESS, "drip": Manner.DRIP,
+    "cut": Manner.CUT,
+    "close": Manner.CLOSE,
+    "reset": Manner.RESET,
+    "hang": Manner.HANG,
+    "huge": Manner.ENDLESS,
+    "drip": Manner.DRIP,
 }

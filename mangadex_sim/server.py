@@ -106,8 +106,9 @@ class Server:
             thread.join(_JOIN_S)
 
     def _start(self, target: Callable[..., None], *arguments: object) -> None:
-        thread = threading.Thread(target=target, args=arguments, daemon=True,
-                                  name=f"mangadex_sim{target.__name__}")
+        thread = threading.Thread(
+            target=target, args=arguments, daemon=True, name=f"mangadex_sim{target.__name__}"
+        )
         self._helpers = [*(each for each in self._helpers if each.is_alive()), thread]
         thread.start()
 
@@ -124,8 +125,9 @@ class Server:
             self._adopt(connection)
 
     def _adopt(self, connection: socket.socket) -> None:
-        thread = threading.Thread(target=self._serve, args=(connection,), daemon=True,
-                                  name="mangadex_sim_connection")
+        thread = threading.Thread(
+            target=self._serve, args=(connection,), daemon=True, name="mangadex_sim_connection"
+        )
         with self._lock:
             if self._stopped.is_set() or self._listener is None:
                 connection.close()

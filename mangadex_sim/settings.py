@@ -39,10 +39,16 @@ class Settings:
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
         limits: dict[str, tuple[float, float]] = {
-            "titles": (0, MAX_TITLES), "recent_chapters": (0, 1_000_000), "rate": (0, 1_000_000),
-            "window_s": (0.001, 3_600), "ban_after": (0, 1_000_000), "latency_s": (0, 3_600),
-            "ban_within_s": (0, 3_600), "ban_s": (0, 86_400),
-            "history_end": (HISTORY_START + 28 * 86_400, 4_000_000_000)}
+            "titles": (0, MAX_TITLES),
+            "recent_chapters": (0, 1_000_000),
+            "rate": (0, 1_000_000),
+            "window_s": (0.001, 3_600),
+            "ban_after": (0, 1_000_000),
+            "latency_s": (0, 3_600),
+            "ban_within_s": (0, 3_600),
+            "ban_s": (0, 86_400),
+            "history_end": (HISTORY_START + 28 * 86_400, 4_000_000_000),
+        }
         for name, (low, high) in limits.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float):
@@ -50,5 +56,6 @@ class Settings:
             if not low <= value <= high:
                 raise ValueError(f"{name} must be from {low} to {high}, not {value}")
         if self.retry_header not in RETRY_HEADERS:
-            raise ValueError(f"retry_header must be one of {', '.join(RETRY_HEADERS)},"
-                             f" not {self.retry_header!r}")
+            raise ValueError(
+                f"retry_header must be one of {', '.join(RETRY_HEADERS)}, not {self.retry_header!r}"
+            )

@@ -110,7 +110,10 @@ class Shelf:
             title.attributes.pop(name, None)
         references = [
             self.people.cover(title.index, edit.cover_revision, self.facts(title.index).created)
-            if reference.type == "cover_art" else reference for reference in title.references]
+            if reference.type == "cover_art"
+            else reference
+            for reference in title.references
+        ]
         if edit.makers is not None:
             others = [each for each in references if each.type not in ("author", "artist")]
             references = [*edit.makers, *others]
@@ -128,8 +131,11 @@ class Shelf:
         """Return (key, readable) of a title's newest readable chapter in any language."""
         if index not in self._changed:
             return self.history.latest(index)
-        readable = [(chapter.readable, chapter.key) for chapter in self.chapters_of(index)
-                    if chapter.readable <= now and not chapter.unavailable]
+        readable = [
+            (chapter.readable, chapter.key)
+            for chapter in self.chapters_of(index)
+            if chapter.readable <= now and not chapter.unavailable
+        ]
         return (max(readable)[1], max(readable)[0]) if readable else None
 
     def latest_instant(self, index: int, now: int) -> int:
@@ -213,5 +219,4 @@ class Shelf:
 
     def count_published(self, index: int) -> int:
         """Return how many chapters of a title came by order."""
-        return sum(split_key(key)[0] == ORDERED_CHAPTER
-                   for key in self._ordered_of.get(index, ()))
+        return sum(split_key(key)[0] == ORDERED_CHAPTER for key in self._ordered_of.get(index, ()))

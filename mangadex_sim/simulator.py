@@ -22,8 +22,14 @@ class Simulator(Commands):
     TypeError for a bad one, OSError where the port cannot be had. Port 0 picks a free one.
     """
 
-    def __init__(self, settings: Settings | None = None, *, host: str = "127.0.0.1",
-                 port: int = 0, **changes: Any) -> None:
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        **changes: Any,
+    ) -> None:
         self._site = Site(replace(settings or Settings(), **changes))
         self._control = Control(self._site)
         self._server = Server(self, host, port)
@@ -49,8 +55,12 @@ class Simulator(Commands):
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.stop()
 
     def order(self, path: str, **order: object) -> Json:

@@ -68,12 +68,19 @@ class Site:
 
     def reply_to(self, request: Request) -> Reply:
         """Return the reply, with the headers that all of them carry."""
-        self.tally.begin(self.api.route_of(request.path), request.target,
-                         request.headers.get("user-agent", ""), request.arrival_s)
+        self.tally.begin(
+            self.api.route_of(request.path),
+            request.target,
+            request.headers.get("user-agent", ""),
+            request.arrival_s,
+        )
         reply = self._decide(request)
-        common = {"Server": "MangaDex", "X-Request-ID": str(uuid4()),
-                  "Date": formatdate(self.clock.now(), usegmt=True),
-                  "Cache-Control": "no-cache, private"}
+        common = {
+            "Server": "MangaDex",
+            "X-Request-ID": str(uuid4()),
+            "Date": formatdate(self.clock.now(), usegmt=True),
+            "Cache-Control": "no-cache, private",
+        }
         return replace(reply, headers={**common, **reply.headers})
 
     def _decide(self, request: Request) -> Reply:
@@ -97,8 +104,7 @@ class Site:
             fault = self.faults.choose(request.path)
             if fault and fault.mode in replies.CANNED:
                 self.faults.spend(fault)
-                return replies.CANNED[fault.mode](
-                    fault.wait_s, time.time() + self.clock.shift_s)
+                return replies.CANNED[fault.mode](fault.wait_s, time.time() + self.clock.shift_s)
             return self._answer_truly(request, fault)
 
     def _answer_truly(self, request: Request, fault: Fault | None) -> Reply:
@@ -121,8 +127,9 @@ class Site:
         """Send a good reply in a wrong manner, if that was ordered."""
         if fault and fault.mode in replies.MANNERS:
             self.faults.spend(fault)
-            return replace(reply, manner=replies.MANNERS[fault.mode], seconds=fault.seconds,
-                           size=fault.size)
+            return replace(
+                reply, manner=replies.MANNERS[fault.mode], seconds=fault.seconds, size=fault.size
+            )
         if fault and fault.mode == SLOW:
             self.faults.spend(fault)
             return replace(reply, seconds=fault.seconds)

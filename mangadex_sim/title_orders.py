@@ -18,13 +18,28 @@ from mangadex_sim.shapes import Facts, Json, Reference
 from mangadex_sim.shelf import Shelf
 
 # Attribute → field of Facts: lists filter and sort by these.
-_FACTS = {"contentRating": "rating", "status": "status", "originalLanguage": "language",
-          "publicationDemographic": "demographic"}
+_FACTS = {
+    "contentRating": "rating",
+    "status": "status",
+    "originalLanguage": "language",
+    "publicationDemographic": "demographic",
+}
 _INSTANTS = {"createdAt": "created", "updatedAt": "updated"}
 _TEXTS = ("title", "description")  # a text is taken as the English one
-_OTHERS = ("altTitles", "isLocked", "links", "officialLinks", "lastVolume", "lastChapter", "year",
-           "state", "chapterNumbersResetOnNewVolume", "availableTranslatedLanguages",
-           "latestUploadedChapter", "version")
+_OTHERS = (
+    "altTitles",
+    "isLocked",
+    "links",
+    "officialLinks",
+    "lastVolume",
+    "lastChapter",
+    "year",
+    "state",
+    "chapterNumbersResetOnNewVolume",
+    "availableTranslatedLanguages",
+    "latestUploadedChapter",
+    "version",
+)
 _SPECIAL = ("authors", "artists", "tags", "cover", "followedCount", "absent")
 TITLE_KEYS = (*_FACTS, *_INSTANTS, *_TEXTS, *_OTHERS, *_SPECIAL)
 
@@ -96,8 +111,11 @@ class TitleOrders:
         """Return the ids of `count` titles from index `first`, removed ones included."""
         first = read_whole(order, "first", 0, 0, self._shelf.size)
         last = min(self._shelf.size, first + read_whole(order, "count", 100, 0, 10 * MAX_TITLES))
-        return {"ids": [self._shelf.ids.title(index) for index in range(first, last)],
-                "titles": self._shelf.size, "removed": len(self._shelf.removed)}
+        return {
+            "ids": [self._shelf.ids.title(index) for index in range(first, last)],
+            "titles": self._shelf.size,
+            "removed": len(self._shelf.removed),
+        }
 
     # --- reading, then applying ----------------------------------------------------------------
 
@@ -113,10 +131,12 @@ class TitleOrders:
             values["tags"] = self._shelf.tags.entities(numbers, empty_as_list=False)
         named = "authors" in attributes or "artists" in attributes
         return _Change(
-            facts=_change_facts(facts, attributes), attributes=values,
+            facts=_change_facts(facts, attributes),
+            attributes=values,
             absent={str(each) for each in as_list(attributes.get("absent"))},
             makers=list(self._makers(attributes)) if named else None,
-            has_new_cover=bool(attributes.get("cover")))
+            has_new_cover=bool(attributes.get("cover")),
+        )
 
     def _makers(self, attributes: Json) -> Iterator[Reference]:
         authors = attributes.get("authors")
@@ -135,10 +155,14 @@ class TitleOrders:
 
 
 def _change_facts(facts: Facts, attributes: Json) -> Facts:
-    changes: Json = {field: attributes[name] for name, field in _FACTS.items()
-                     if name in attributes}
-    changes |= {field: read_instant(attributes[name]) for name, field in _INSTANTS.items()
-                if name in attributes}
+    changes: Json = {
+        field: attributes[name] for name, field in _FACTS.items() if name in attributes
+    }
+    changes |= {
+        field: read_instant(attributes[name])
+        for name, field in _INSTANTS.items()
+        if name in attributes
+    }
     if "followedCount" in attributes:
         changes["follows"] = read_whole(attributes, "followedCount", None, 0, _MOST_FOLLOWERS)
     return facts._replace(**changes)

@@ -76,7 +76,7 @@ class TitleBuilder:
             return []
         japanese, romanised = names.invent_japanese_title(self._seed, index)
         alternatives: list[Json] = [{"ja": japanese}, {"ja-ro": romanised}]
-        return alternatives[:dice.roll(3) + 1]
+        return alternatives[: dice.roll(3) + 1]
 
     def _description(self, index: int) -> Json | list[str]:
         if has_trait(index, "description_list"):
@@ -94,7 +94,9 @@ class TitleBuilder:
         if has_trait(index, "description_crlf"):
             return text.replace(". ", ".  \r\n") + "\r\n\r\n---\r\n"
         if has_trait(index, "description_entities"):
-            return f"**{text}**\n___\n*Tea &amp; &quot;toast&quot; &lt;3* [more](https://blog.example)"
+            return (
+                f"**{text}**\n___\n*Tea &amp; &quot;toast&quot; &lt;3* [more](https://blog.example)"
+            )
         return text
 
     def _links(self, index: int, dice: Dice) -> Json | list[str] | None:
@@ -105,8 +107,12 @@ class TitleBuilder:
         if has_trait(index, "links_empty"):
             return {}
         number = dice.roll(150_000)
-        return {"al": str(number), "mu": str(number * 3), "ap": f"sim-{index}",
-                "raw": f"https://comics.example/{index}"}
+        return {
+            "al": str(number),
+            "mu": str(number * 3),
+            "ap": f"sim-{index}",
+            "raw": f"https://comics.example/{index}",
+        }
 
     def _last_chapter(self, index: int, facts: Facts, releases: int) -> str | None:
         if has_trait(index, "last_chapter_null"):

@@ -126,7 +126,7 @@ def _head(reply: Reply, length: int | None, keep_alive: bool) -> bytes:
 
 def _cut(connection: socket.socket, reply: Reply, _: Event) -> None:
     head = _head(reply, len(reply.body), keep_alive=False)
-    connection.sendall(head + reply.body[:len(reply.body) // 2])
+    connection.sendall(head + reply.body[: len(reply.body) // 2])
 
 
 def _close(_: socket.socket, __: Reply, ___: Event) -> None:
@@ -158,12 +158,16 @@ def _drip(connection: socket.socket, reply: Reply, stopped: Event) -> None:
     steps = max(1, int(reply.seconds / _DRIP_PAUSE_S))
     step = -(-len(reply.body) // steps)
     for start in range(0, len(reply.body), max(1, step)):
-        connection.sendall(reply.body[start:start + step])
+        connection.sendall(reply.body[start : start + step])
         if stopped.wait(_DRIP_PAUSE_S):
             return
 
 
 _MISBEHAVIOURS: dict[Manner, Callable[[socket.socket, Reply, Event], None]] = {
-    Manner.CUT: _cut, Manner.CLOSE: _close, Manner.RESET: _reset, Manner.HANG: _hang,
-    Manner.ENDLESS: _endless, Manner.DRIP: _drip,
+    Manner.CUT: _cut,
+    Manner.CLOSE: _close,
+    Manner.RESET: _reset,
+    Manner.HANG: _hang,
+    Manner.ENDLESS: _endless,
+    Manner.DRIP: _drip,
 }

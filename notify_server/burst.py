@@ -120,9 +120,7 @@ class Burst:
         if self._sendmmsg is None:
             return self._send_one(position)
         start = ctypes.byref(self._headers, position * ctypes.sizeof(_Header))
-        sent = self._sendmmsg(
-            self._socket.fileno(), start, count - position, socket.MSG_DONTWAIT
-        )
+        sent = self._sendmmsg(self._socket.fileno(), start, count - position, socket.MSG_DONTWAIT)
         return (sent, 0) if sent > 0 else (0, ctypes.get_errno())
 
     def _send_one(self, position: int) -> tuple[int, int]:

@@ -190,15 +190,15 @@ def _serve(arguments: argparse.Namespace, settings: Settings, env: Env) -> None:
     log.info("Stopped")
 
 
-def _run(
-    server: NotifyServer, arguments: argparse.Namespace, settings: Settings, env: Env
-) -> None:
+def _run(server: NotifyServer, arguments: argparse.Namespace, settings: Settings, env: Env) -> None:
     server.start(lambda: sql.database_url(env))
     if server.failure is not None:
         return
     if settings.legacy == "any":
-        log.warning("NOTIFY_LEGACY_CLIENTS=any lets anybody make this server send datagrams to "
-                    "addresses that did not ask for them")
+        log.warning(
+            "NOTIFY_LEGACY_CLIENTS=any lets anybody make this server send datagrams to "
+            "addresses that did not ask for them"
+        )
     log.info("Listening http=%s udp=%s", server.http_address, server.udp_address)
     _print_addresses(server, _wants_json(arguments))
     systemd.notify("READY=1\nSTATUS=Listening")

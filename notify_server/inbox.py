@@ -137,7 +137,15 @@ def mark_read(connection: sql.Connection, ids: list[int]) -> int:
 
 
 _LISTED = (
-    "id", "type", "manga_id", "title", "message", "read", "created_at", "delivered_at", "event_id",
+    "id",
+    "type",
+    "manga_id",
+    "title",
+    "message",
+    "read",
+    "created_at",
+    "delivered_at",
+    "event_id",
 )
 _LIST = (
     "SELECT id, type, manga_id, title, message, read IS TRUE, "

@@ -41,7 +41,9 @@ _MAX_MARKS = 1_000_000
 _RETRY_S = 0.5
 # What says nothing about the rows that were asked for: the same question again is of use.
 _PASSING = (
-    sql.SqlError, psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable,
+    sql.SqlError,
+    psycopg.errors.QueryCanceled,
+    psycopg.errors.LockNotAvailable,
 )
 _SHORT_WAIT = "SET LOCAL lock_timeout = '200ms'"
 
@@ -170,8 +172,9 @@ class Ledger:
             try:
                 left += self._mark_portion(mark, ids[start : start + _MARKS_AT_ONCE])
             except (sql.SqlError, psycopg.errors.OperationalError) as exc:
-                log.warning("Notifications could not be marked yet ids=%d reason=%s",
-                            len(ids) - start, exc)
+                log.warning(
+                    "Notifications could not be marked yet ids=%d reason=%s", len(ids) - start, exc
+                )
                 return left + ids[start:]
             except Exception:
                 log.exception("Notifications could not be marked")

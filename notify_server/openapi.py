@@ -205,12 +205,16 @@ DESCRIPTION: Schema = {
                 "responses": {"204": _response("Marked", None), **_failures(401, 404, 503)},
             }
         },
-        "/healthz": {"get": {
-            "summary": "Alive", "security": [], "responses": {"200": _response("Alive", _STATUS)},
-        }},
+        "/healthz": {
+            "get": {
+                "summary": "Alive",
+                "security": [],
+                "responses": {"200": _response("Alive", _STATUS)},
+            }
+        },
         "/readyz": _get(
             "The database takes writes, the socket works",
-            {"200": _response("Ready", _STATUS), **_failures(503)}
+            {"200": _response("Ready", _STATUS), **_failures(503)},
         ),
         "/metrics": _get(
             "Prometheus metrics",

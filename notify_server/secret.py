@@ -39,8 +39,11 @@ def load_secret(given: str | None, folder: Path) -> str:
 
 def _warn_if_short(secret: str) -> None:
     if len(secret) < LEAST_LENGTH:
-        log.warning("NOTIFY_SECRET is short: who sees one cookie can guess it, and with it every "
-                    "user's key; %d characters or more are safe", LEAST_LENGTH)
+        log.warning(
+            "NOTIFY_SECRET is short: who sees one cookie can guess it, and with it every "
+            "user's key; %d characters or more are safe",
+            LEAST_LENGTH,
+        )
 
 
 def _create(path: Path) -> None:

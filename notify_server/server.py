@@ -79,9 +79,7 @@ class NotifyServer:
     def _build(self, locate: Callable[[], str]) -> None:
         stats, claims = Stats(), Claims()
         self._database = Database(locate(), web.THREADS + 2)
-        self._ledger = Ledger(
-            self._database, self._secret, lambda: self._listener.may_join()
-        )
+        self._ledger = Ledger(self._database, self._secret, lambda: self._listener.may_join())
         self._udp = udp.UdpServer(
             self._udp_socket,
             self._ledger,
@@ -93,9 +91,7 @@ class NotifyServer:
         self._listener = Listener(locate, self._database, self._udp, claims, self._fail)
         intake = Intake(self._database, self._udp, claims)
         metrics = Metrics(self._udp, stats)
-        parts = Services(
-            self._database, intake, metrics, self._config.api_key, self._is_udp_usable
-        )
+        parts = Services(self._database, intake, metrics, self._config.api_key, self._is_udp_usable)
         self._web = web.WebServer(create_app(parts), self._http_socket)
         self._is_built = True
 

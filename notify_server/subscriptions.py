@@ -128,9 +128,7 @@ class Subscriptions:
 
     # --- SUBSCRIBE -----------------------------------------------------------------------------
 
-    def _on_subscribe(
-        self, message: Subscribe, address: Address, length: int, now: float
-    ) -> None:
+    def _on_subscribe(self, message: Subscribe, address: Address, length: int, now: float) -> None:
         if message.cookie is None:
             if self._may_be_legacy(address) and message.user is not None:
                 self._join(message.user, message, address, now)
@@ -189,8 +187,11 @@ class Subscriptions:
         if request.is_new:
             for other in self._registry.admit(client):
                 self._delivery.discard(other)
-            log.info("A client has subscribed address=%s clients=%d", client.address[0],
-                     len(self._registry))
+            log.info(
+                "A client has subscribed address=%s clients=%d",
+                client.address[0],
+                len(self._registry),
+            )
         client.last_seen = now
         if request.message is not None:
             confirmation = protocol.confirmation("SUBSCRIBE", _utc_now(), client.session)

@@ -327,8 +327,14 @@ class Listener:
             self._waiting.discard(note_id)
             self._acks.append(note_id)
             try:
-                subprocess.run(self._options.exec, input=line.encode(), stdout=2, check=True,
-                               timeout=self._options.exec_timeout, start_new_session=True)
+                subprocess.run(
+                    self._options.exec,
+                    input=line.encode(),
+                    stdout=2,
+                    check=True,
+                    timeout=self._options.exec_timeout,
+                    start_new_session=True,
+                )
             except (OSError, subprocess.SubprocessError) as exc:
                 say(f"notification {note_id}: {exc}")
             self._commands.task_done()
@@ -368,8 +374,13 @@ def read_options() -> argparse.Namespace:
     cli = argparse.ArgumentParser(description=__doc__, usage=argparse.SUPPRESS, allow_abbrev=False)
     cli.formatter_class = argparse.RawDescriptionHelpFormatter
     add, env = cli.add_argument, os.environ
-    add("--server", type=server_address, default=env.get("MANGAHUB_SERVER") or "127.0.0.1",
-        metavar="HOST[:PORT]", help="or [IPv6]:PORT; default 127.0.0.1:8082")
+    add(
+        "--server",
+        type=server_address,
+        default=env.get("MANGAHUB_SERVER") or "127.0.0.1",
+        metavar="HOST[:PORT]",
+        help="or [IPv6]:PORT; default 127.0.0.1:8082",
+    )
     add("--user", type=uuid.UUID, default=env.get("MANGAHUB_USER") or None, metavar="UUID")
     add("--key-file", metavar="F", help="where the user's key is")
     add("--json", action="store_true", help="print JSON, one object a line")

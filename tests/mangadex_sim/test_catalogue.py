@@ -66,14 +66,16 @@ def test_a_title_with_a_trait_shows_it(name: str, titles: list[Title]) -> None:
 SOMEWHERE: dict[str, Callable[[Json], Any]] = {
     "description is an empty map": lambda a: a["description"] == {},
     "description lacks English": lambda a: a["description"] and "en" not in a["description"],
-    "description has CRLF": lambda a: "\r\n" in str(dict(a["description"] or {}).values())
-    .encode().decode("unicode_escape"),
+    "description has CRLF": lambda a: (
+        "\r\n" in str(dict(a["description"] or {}).values()).encode().decode("unicode_escape")
+    ),
     "description has entities": lambda a: "&quot;" in str(a["description"]),
     "links is null": lambda a: a["links"] is None,
     "links is an empty map": lambda a: a["links"] == {},
     "lastChapter is empty": lambda a: a["lastChapter"] == "",
-    "lastChapter is empty although completed":
-        lambda a: a["lastChapter"] == "" and a["status"] == "completed",
+    "lastChapter is empty although completed": lambda a: (
+        a["lastChapter"] == "" and a["status"] == "completed"
+    ),
     "lastChapter is a number": lambda a: (a["lastChapter"] or "").isdigit(),
     "lastChapter is a fraction": lambda a: a["lastChapter"] == "7.5",
     "lastChapter is a word": lambda a: (a["lastChapter"] or "").isalpha(),
@@ -81,7 +83,8 @@ SOMEWHERE: dict[str, Callable[[Json], Any]] = {
     "no chapter at all": lambda a: a["latestUploadedChapter"] is None,
     "locked": lambda a: a.get("isLocked"),
     "tag descriptions are maps": lambda a: any(
-        t["attributes"]["description"] == {} for t in a["tags"]),
+        t["attributes"]["description"] == {} for t in a["tags"]
+    ),
     "pornographic": lambda a: a["contentRating"] == "pornographic",
     "cancelled": lambda a: a["status"] == "cancelled",
     "no demographic": lambda a: a["publicationDemographic"] is None,
@@ -99,16 +102,22 @@ def types_of(title: Title) -> list[str]:
 
 RELATIONSHIPS: dict[str, Callable[[Title], Any]] = {
     "several authors": lambda t: types_of(t).count("author") == 2,
-    "author is the artist": lambda t: len(
-        {each.id for each in t.references if each.type in ("author", "artist")}) == 1,
-    "author is not the artist": lambda t: types_of(t).count("author") == 1 and len(
-        {each.id for each in t.references if each.type in ("author", "artist")}) == 2,
+    "author is the artist": lambda t: (
+        len({each.id for each in t.references if each.type in ("author", "artist")}) == 1
+    ),
+    "author is not the artist": lambda t: (
+        types_of(t).count("author") == 1
+        and len({each.id for each in t.references if each.type in ("author", "artist")}) == 2
+    ),
     "author cannot be expanded": lambda t: any(
-        each.type == "author" and each.attributes is None for each in t.references),
+        each.type == "author" and each.attributes is None for each in t.references
+    ),
     "creator cannot be expanded": lambda t: any(
-        each.type == "creator" and each.attributes is None for each in t.references),
+        each.type == "creator" and each.attributes is None for each in t.references
+    ),
     "creator can be expanded": lambda t: any(
-        each.type == "creator" and each.attributes for each in t.references),
+        each.type == "creator" and each.attributes for each in t.references
+    ),
     "author is missing": lambda t: "author" not in types_of(t),
     "related title": lambda t: any(each.related == "prequel" for each in t.references),
 }
@@ -145,8 +154,9 @@ CHAPTER_CASES: dict[str, Callable[[Chapter], Any]] = {
     "two groups": lambda c: len(c.groups) == 2,
     "the old no-group": lambda c: c.groups == (NO_GROUP,),
     "no uploader": lambda c: c.uploader is None,
-    "a link only": lambda c: c.external_url and c.pages == 0 and c.publish > NOW
-    and c.readable == c.created,
+    "a link only": lambda c: (
+        c.external_url and c.pages == 0 and c.publish > NOW and c.readable == c.created
+    ),
     "taken down": lambda c: c.unavailable,
     "published a second after creation": lambda c: c.publish == c.created + 1,
     "edited": lambda c: c.version > 1,
@@ -156,8 +166,11 @@ CHAPTER_CASES: dict[str, Callable[[Chapter], Any]] = {
 
 @pytest.mark.parametrize("case", CHAPTER_CASES)
 def test_some_chapter_has_the_case(case: str, shelf: Shelf) -> None:
-    assert any(CHAPTER_CASES[case](chapter) for index in range(COUNT)
-               for chapter in shelf.chapters_of(index))
+    assert any(
+        CHAPTER_CASES[case](chapter)
+        for index in range(COUNT)
+        for chapter in shelf.chapters_of(index)
+    )
 
 
 def test_one_number_is_many_rows(shelf: Shelf) -> None:
@@ -165,8 +178,11 @@ def test_one_number_is_many_rows(shelf: Shelf) -> None:
         return [(c.number, c.volume, c.language, c.groups) for c in shelf.chapters_of(index)]
 
     reuploads = [index for index in range(COUNT) if len(set(uploads(index))) < len(uploads(index))]
-    by_several = [index for index in range(COUNT)
-                  if len({each[:3] for each in uploads(index)}) < len(set(uploads(index)))]
+    by_several = [
+        index
+        for index in range(COUNT)
+        if len({each[:3] for each in uploads(index)}) < len(set(uploads(index)))
+    ]
     assert reuploads and by_several
 
 
@@ -175,8 +191,10 @@ def test_numbers_restart_with_the_volume_where_the_title_says_so(shelf: Shelf) -
     big = Shelf(seed=1, count=COUNT * 4, history_end=END)
     chapters = [chapter for index in restarting for chapter in big.chapters_of(index)]
     assert {c.volume for c in chapters if c.number == "1"} >= {"1", "2"}
-    assert all(big.title(index, NOW).attributes.get("chapterNumbersResetOnNewVolume", True)
-               for index in restarting)
+    assert all(
+        big.title(index, NOW).attributes.get("chapterNumbersResetOnNewVolume", True)
+        for index in restarting
+    )
 
 
 def test_another_start_invents_the_same(titles: list[Title], shelf: Shelf) -> None:
@@ -219,8 +237,11 @@ def test_the_newest_chapter_is_the_latest_uploaded_one(shelf: Shelf, titles: lis
 
 
 def test_dates_have_an_offset_and_no_fraction(titles: list[Title]) -> None:
-    assert all(DATE.fullmatch(title.attributes[name]) for title in titles
-               for name in ("createdAt", "updatedAt"))
+    assert all(
+        DATE.fullmatch(title.attributes[name])
+        for title in titles
+        for name in ("createdAt", "updatedAt")
+    )
 
 
 def test_no_text_has_a_nul_or_a_wrong_article(titles: list[Title]) -> None:

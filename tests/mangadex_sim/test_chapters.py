@@ -33,14 +33,28 @@ def fresh(asker: Asker) -> str:
 
 
 def test_a_published_chapter_is_everywhere_at_once(asker: Asker, fresh: str) -> None:
-    chapter = asker.sim.publish(fresh, number="12.5", volume="2", title="Rain", language="pt-br",
-                                groups=["Night Shift"], uploader="mio", pages=31)
+    chapter = asker.sim.publish(
+        fresh,
+        number="12.5",
+        volume="2",
+        title="Rain",
+        language="pt-br",
+        groups=["Night Shift"],
+        uploader="mio",
+        pages=31,
+    )
     row = asker.json(f"/chapter/{chapter}?includes[]=scanlation_group&includes[]=user")["data"]
     attributes = row["attributes"]
     assert (attributes["chapter"], attributes["volume"], attributes["title"]) == (
-        "12.5", "2", "Rain")
+        "12.5",
+        "2",
+        "Rain",
+    )
     assert (attributes["translatedLanguage"], attributes["pages"], attributes["version"]) == (
-        "pt-br", 31, 1)
+        "pt-br",
+        31,
+        1,
+    )
     assert (attributes["isUnavailable"], attributes["externalUrl"]) == (False, None)
     assert row["relationships"][0]["attributes"]["name"] == "Night Shift"
     assert [r["type"] for r in row["relationships"]] == ["scanlation_group", "manga", "user"]
@@ -77,7 +91,12 @@ def test_volume_then_chapter_orders_by_both(asker: Asker, fresh: str) -> None:
         asker.sim.publish(fresh, number=number, volume=volume)
     rows = asker.json(f"/manga/{fresh}/feed?order[volume]=desc&order[chapter]=asc")["data"]
     assert [(r["attributes"]["volume"], r["attributes"]["chapter"]) for r in rows] == [
-        (None, "3"), ("10", "1"), ("2", "1"), ("1", "1"), ("1", "2")]
+        (None, "3"),
+        ("10", "1"),
+        ("2", "1"),
+        ("1", "1"),
+        ("1", "2"),
+    ]
 
 
 def test_a_scheduled_chapter_becomes_readable_when_its_time_comes(asker: Asker, fresh: str) -> None:
@@ -183,8 +202,10 @@ def test_a_removed_chapter_just_stops_being_listed(asker: Asker) -> None:
     assert asker.get(f"/chapter/{base['id']}").status_code == 404
     assert asker.json("/chapter?limit=1")["data"][0]["id"] != base["id"]
     assert asker.json(f"/chapter?ids[]={base['id']}")["data"] == []
-    assert base["id"] not in [r["id"] for r in asker.json(
-        f"/manga/{manga_of(base)}/feed?{ALL}&includeUnavailable=1")["data"]]
+    assert base["id"] not in [
+        r["id"]
+        for r in asker.json(f"/manga/{manga_of(base)}/feed?{ALL}&includeUnavailable=1")["data"]
+    ]
 
 
 @pytest.mark.parametrize("field", ["createdAt", "updatedAt", "publishAt", "readableAt"])
@@ -194,11 +215,15 @@ def test_the_global_list_is_the_sum_of_all_feeds(field: str, make_sim: Make) -> 
     query = f"{ALL}&includeUnavailable=1&order[{field}]"
     rows = walk(asker, f"/chapter?{query}=asc", 100)
     assert [row["attributes"][field] for row in rows] == sorted(
-        row["attributes"][field] for row in rows)
+        row["attributes"][field] for row in rows
+    )
     down = walk(asker, f"/chapter?{query}=desc", 100)
     assert [row["id"] for row in down] == [row["id"] for row in reversed(rows)]
-    feeds = [row["id"] for title in asker.sim.title_ids(0, 70)
-             for row in asker.json(f"/manga/{title}/feed?{query}=asc&limit=500")["data"]]
+    feeds = [
+        row["id"]
+        for title in asker.sim.title_ids(0, 70)
+        for row in asker.json(f"/manga/{title}/feed?{query}=asc&limit=500")["data"]
+    ]
     assert sorted(feeds) == sorted(row["id"] for row in rows)
 
 
@@ -207,16 +232,20 @@ def test_since_cuts_the_global_list_exactly(field: str, make_sim: Make) -> None:
     asker = make_sim(titles=70)
     rows = walk(asker, f"/chapter?{ALL}&order[createdAt]=asc&includeFutureUpdates=0", 100)
     since = rows[len(rows) // 2]["attributes"][field]
-    found = walk(asker, f"/chapter?{ALL}&order[createdAt]=asc&includeFutureUpdates=0"
-                        f"&{field}Since={since[:19]}", 100)
+    found = walk(
+        asker,
+        f"/chapter?{ALL}&order[createdAt]=asc&includeFutureUpdates=0&{field}Since={since[:19]}",
+        100,
+    )
     assert [r["id"] for r in found] == [r["id"] for r in rows if r["attributes"][field] >= since]
 
 
 def test_languages_filter_the_global_list(make_sim: Make) -> None:
     asker = make_sim(titles=70)
     rows = walk(asker, "/chapter?order[createdAt]=asc", 100)
-    found = walk(asker, "/chapter?order[createdAt]=asc&translatedLanguage[]=en"
-                        "&translatedLanguage[]=ru", 100)
+    found = walk(
+        asker, "/chapter?order[createdAt]=asc&translatedLanguage[]=en&translatedLanguage[]=ru", 100
+    )
     assert found == [r for r in rows if r["attributes"]["translatedLanguage"] in ("en", "ru")]
 
 
@@ -236,8 +265,12 @@ def test_chapters_by_id_come_in_list_order(asker: Asker) -> None:
 
 def test_recent_chapters_lie_within_two_days_one_a_title(make_sim: Make) -> None:
     asker = make_sim(titles=2_000, recent_chapters=140)
-    rows = walk(asker, "/chapter?order[readableAt]=desc&translatedLanguage[]=en"
-                       "&publishAtSince=2025-10-02T00:00:00", 100)
+    rows = walk(
+        asker,
+        "/chapter?order[readableAt]=desc&translatedLanguage[]=en"
+        "&publishAtSince=2025-10-02T00:00:00",
+        100,
+    )
     assert len(rows) == len({manga_of(row) for row in rows}) == 140
     assert all(row["attributes"]["chapter"].isdigit() for row in rows)
     age = datetime.now(UTC) - datetime.fromisoformat(rows[-1]["attributes"]["readableAt"])
@@ -263,7 +296,8 @@ def test_a_large_catalogue_answers_the_newest_and_estimates_the_rest(make_sim: M
 
 
 def test_a_query_that_would_derive_millions_of_chapters_is_refused(
-        make_sim: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_sim: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(chapter_list, "MOST_VISITED", 500)
     asker = make_sim(titles=300)
     for query in ("title=zzz&order[readableAt]=desc", "order[chapter]=asc"):
@@ -288,11 +322,15 @@ def test_an_aggregate_is_written_as_php_does(case: str, asker: Asker, fresh: str
     volumes = asker.json(f"/manga/{fresh}/aggregate")["volumes"]
 
     def shape(chapters: Any) -> Any:
-        return [each["chapter"] for each in chapters] if isinstance(chapters, list) \
-            else set(chapters)
+        return (
+            [each["chapter"] for each in chapters] if isinstance(chapters, list) else set(chapters)
+        )
 
-    found: object = [shape(v["chapters"]) for v in volumes] if isinstance(volumes, list) else {
-        name: shape(volume["chapters"]) for name, volume in volumes.items()}
+    found: object = (
+        [shape(v["chapters"]) for v in volumes]
+        if isinstance(volumes, list)
+        else {name: shape(volume["chapters"]) for name, volume in volumes.items()}
+    )
     assert found == expected
 
 
@@ -308,14 +346,17 @@ def test_dates_given_to_publish_are_kept(asker: Asker, fresh: str) -> None:
     past = asker.sim.publish(fresh, number="1", readableAt="2024-05-01T10:00:00Z")
     attributes = asker.json(f"/chapter/{past}")["data"]["attributes"]
     assert {attributes[name] for name in ("createdAt", "publishAt", "readableAt", "updatedAt")} == {
-        "2024-05-01T10:00:00+00:00"}
-    delayed = asker.sim.publish(fresh, number="2", createdAt="2024-05-01T10:00:00",
-                                publishAt="2024-05-04T10:00:00")
+        "2024-05-01T10:00:00+00:00"
+    }
+    delayed = asker.sim.publish(
+        fresh, number="2", createdAt="2024-05-01T10:00:00", publishAt="2024-05-04T10:00:00"
+    )
     attributes = asker.json(f"/chapter/{delayed}")["data"]["attributes"]
     assert attributes["createdAt"] == "2024-05-01T10:00:00+00:00"
     assert attributes["readableAt"] == "2024-05-04T10:00:00+00:00"
-    link = asker.sim.publish(fresh, number="3", externalUrl="https://reader.example/3",
-                             readableAt="2024-06-01T10:00:00")
+    link = asker.sim.publish(
+        fresh, number="3", externalUrl="https://reader.example/3", readableAt="2024-06-01T10:00:00"
+    )
     attributes = asker.json(f"/chapter/{link}")["data"]["attributes"]
     assert attributes["readableAt"] == "2024-06-01T10:00:00+00:00"
     assert attributes["publishAt"].startswith("2037")

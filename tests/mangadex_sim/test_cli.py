@@ -29,8 +29,12 @@ def start() -> Iterator[Start]:
 
     def run(*arguments: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "mangadex_sim", *arguments], cwd=ROOT, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            [sys.executable, "-m", "mangadex_sim", *arguments],
+            cwd=ROOT,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         started.append(process)
         return process
 
@@ -66,9 +70,19 @@ def test_it_says_where_it_listens_and_leaves_on_a_signal(number: int, start: Sta
         assert time.monotonic() - started < 2
 
 
-@pytest.mark.parametrize("arguments", [
-    ["--titles", "-1"], ["--titles", "x"], ["--rate", "-5"], ["--port", "99999"],
-    ["--retry-header", "soon"], ["--nonsense"], ["--history-end", "later"], ["--latency", "-1"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--titles", "-1"],
+        ["--titles", "x"],
+        ["--rate", "-5"],
+        ["--port", "99999"],
+        ["--retry-header", "soon"],
+        ["--nonsense"],
+        ["--history-end", "later"],
+        ["--latency", "-1"],
+    ],
+)
 def test_bad_usage_is_exit_code_2_with_a_sentence(arguments: list[str], start: Start) -> None:
     process = start(*arguments)
     _, errors = process.communicate(timeout=10)
@@ -101,8 +115,11 @@ def test_a_hundred_thousand_titles_need_little_time_and_memory(start: Start) -> 
     assert time.monotonic() - started < 3
     with requests.Session() as session:
         session.headers["User-Agent"] = "t/1"
-        for target in ("/manga?limit=100", "/manga?limit=100&order[updatedAt]=desc",
-                       "/chapter?limit=100&order[readableAt]=desc"):
+        for target in (
+            "/manga?limit=100",
+            "/manga?limit=100&order[updatedAt]=desc",
+            "/chapter?limit=100&order[readableAt]=desc",
+        ):
             assert len(session.get(url + target, timeout=10).json()["data"]) == 100
     assert resident_mb(process.pid) < 100
 
@@ -120,8 +137,12 @@ def test_a_restart_answers_the_same(start: Start) -> None:
         process = start("--titles", "40", "--seed", "9", "--rate", "0")
         url = read_url(process)
         headers = {"User-Agent": "t/1"}
-        answers.append([requests.get(url + target, headers=headers, timeout=5).text for target in (
-            "/manga?limit=40", "/chapter?limit=100")])
+        answers.append(
+            [
+                requests.get(url + target, headers=headers, timeout=5).text
+                for target in ("/manga?limit=40", "/chapter?limit=100")
+            ]
+        )
         os.kill(process.pid, signal.SIGTERM)
         assert process.wait(5) == 0
     assert answers[0] == answers[1]

@@ -27,8 +27,11 @@ def order(asker: Asker, path: str, **body: Any) -> requests.Response:
 
 
 BAD: dict[str, tuple[str, dict[str, Any], str]] = {
-    "an unknown title": ("titles/edit", {"manga": "7c9e6679-7425-40de-944b-e07fc1f90ae7"},
-                         "no title has the id"),
+    "an unknown title": (
+        "titles/edit",
+        {"manga": "7c9e6679-7425-40de-944b-e07fc1f90ae7"},
+        "no title has the id",
+    ),
     "an index too far": ("titles/remove", {"manga": 60}, "no title has the index 60"),
     "a negative index": ("titles/remove", {"manga": -1}, "no title has the index -1"),
     "an unknown attribute": ("titles/add", {"attributes": {"titel": "x"}}, "unknown: titel"),
@@ -70,19 +73,32 @@ def test_a_body_that_is_no_object_is_400(body: bytes, asker: Asker) -> None:
 def test_the_manual_names_every_order() -> None:
     site = Site(Settings(titles=1))
     manual = mangadex_sim.__doc__ or ""
-    assert all(f"\n  {path} " in manual or f"; {path} likewise" in manual
-               for path in Control(site).paths())
+    assert all(
+        f"\n  {path} " in manual or f"; {path} likewise" in manual for path in Control(site).paths()
+    )
 
 
 def test_everything_asked_is_counted(asker: Asker) -> None:
     title = asker.sim.title_ids(0, 1)[0]
-    for target in ("/manga?limit=3", "/manga?limit=4", f"/manga/{title}", f"/manga/{title}/feed",
-                   "/chapter?limit=1", "/nowhere", "/manga?foo=1"):
+    for target in (
+        "/manga?limit=3",
+        "/manga?limit=4",
+        f"/manga/{title}",
+        f"/manga/{title}/feed",
+        "/chapter?limit=1",
+        "/nowhere",
+        "/manga?foo=1",
+    ):
         asker.get(target)
     stats = requests.get(asker.sim.url + "/_sim/stats", timeout=5).json()
     assert stats["total"] == 7
-    assert stats["by_path"] == {"/manga": 3, "/manga/{id}": 1, "/manga/{id}/feed": 1,
-                                "/chapter": 1, "/nowhere": 1}
+    assert stats["by_path"] == {
+        "/manga": 3,
+        "/manga/{id}": 1,
+        "/manga/{id}/feed": 1,
+        "/chapter": 1,
+        "/nowhere": 1,
+    }
     assert stats["by_status"] == {"200": 5, "404": 1, "400": 1}
     assert stats["queries"][0] == "/manga?limit=3"
     assert len(stats["arrivals"]) == 7 and stats["arrivals"] == sorted(stats["arrivals"])
@@ -166,16 +182,44 @@ def test_titles_may_be_listed_with_their_own_attributes(asker: Asker) -> None:
 
 
 VALUES: list[Any] = [
-    None, True, -1, 0, 1, 10**30, 1.5, float("nan"), float("inf"), "", "x", "\0", "\ud800", "en",
-    "2025-01-01T00:00:00", "9999-12-31T23:59:59+00:00", "0001-01-01T00:00:00", [], ["a", 1], {},
-    {"en": "x"}, [{}]]
+    None,
+    True,
+    -1,
+    0,
+    1,
+    10**30,
+    1.5,
+    float("nan"),
+    float("inf"),
+    "",
+    "x",
+    "\0",
+    "\ud800",
+    "en",
+    "2025-01-01T00:00:00",
+    "9999-12-31T23:59:59+00:00",
+    "0001-01-01T00:00:00",
+    [],
+    ["a", 1],
+    {},
+    {"en": "x"},
+    [{}],
+]
 FIELDS: dict[str, tuple[str, ...]] = {
-    "titles/add": ("count", "titles"), "titles/edit": ("manga",), "titles/remove": ("manga",),
-    "titles/restore": ("manga",), "titles/ids": ("first", "count"),
-    "chapters/publish": ("manga", *CHAPTER_KEYS), "chapters/edit": ("chapter", *CHAPTER_KEYS),
-    "chapters/remove": ("chapter",), "chapters/unavailable": ("chapter", "value"),
-    "chapters/list": ("manga",), "chapters/spread": ("count", "hours"),
-    "clock": ("shift_s", "by_s"), "slow": ("ms",), "settings": ("rate", "window_s", "ban_s"),
+    "titles/add": ("count", "titles"),
+    "titles/edit": ("manga",),
+    "titles/remove": ("manga",),
+    "titles/restore": ("manga",),
+    "titles/ids": ("first", "count"),
+    "chapters/publish": ("manga", *CHAPTER_KEYS),
+    "chapters/edit": ("chapter", *CHAPTER_KEYS),
+    "chapters/remove": ("chapter",),
+    "chapters/unavailable": ("chapter", "value"),
+    "chapters/list": ("manga",),
+    "chapters/spread": ("count", "hours"),
+    "clock": ("shift_s", "by_s"),
+    "slow": ("ms",),
+    "settings": ("rate", "window_s", "ban_s"),
 }
 
 
@@ -189,8 +233,9 @@ def invent_order(dice: Random, site: Site) -> tuple[str, dict[str, Any]]:
         order["manga"] = order["chapter"] = dice.randrange(site.shelf.size)
         rows = site.shelf.chapters_of(order["manga"])
         order["chapter"] = site.shelf.ids.to_text(rows[0].key) if rows else "none"
-        order = {name: value for name, value in order.items()
-                 if name in (*FIELDS[path], "attributes")}
+        order = {
+            name: value for name, value in order.items() if name in (*FIELDS[path], "attributes")
+        }
     return path, order
 
 
@@ -212,7 +257,8 @@ def test_no_order_however_odd_keeps_the_api_from_answering(seed: int) -> None:
 
 
 LISTS = [
-    ("/manga", "limit=100&order[updatedAt]=desc"), ("/manga", "order[title]=asc&limit=100"),
+    ("/manga", "limit=100&order[updatedAt]=desc"),
+    ("/manga", "order[title]=asc&limit=100"),
     ("/manga", "order[year]=asc&title=x&availableTranslatedLanguage[]=en"),
     ("/manga", "order[followedCount]=desc&createdAtSince=2020-01-01T00:00:00"),
     ("/chapter", "limit=100&order[readableAt]=desc&includes[]=manga&includes[]=scanlation_group"),
@@ -220,9 +266,18 @@ LISTS = [
 ]
 
 
-@pytest.mark.parametrize("changes", [
-    {"titles": -1}, {"titles": 10**9}, {"rate": -1}, {"retry_header": "later"},
-    {"latency_s": -1}, {"titles": "many"}, {"rate": True}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"titles": -1},
+        {"titles": 10**9},
+        {"rate": -1},
+        {"retry_header": "later"},
+        {"latency_s": -1},
+        {"titles": "many"},
+        {"rate": True},
+    ],
+)
 def test_a_bad_setting_is_refused_at_the_start(changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(changes))):
         Settings(**changes)

@@ -13,8 +13,11 @@ from tests.mangadex_sim.conftest import Asker
 Make = Callable[..., Asker]
 
 AGENTS = {
-    "": 400, "Mozilla/5.0 (Android 12) Kotatsu/9.7.8": 400, "mozilla/5.0": 400,
-    "Kotatsu/9.7.8": 200, "MangaHub/1.0 (+https://example.org)": 200,
+    "": 400,
+    "Mozilla/5.0 (Android 12) Kotatsu/9.7.8": 400,
+    "mozilla/5.0": 400,
+    "Kotatsu/9.7.8": 200,
+    "MangaHub/1.0 (+https://example.org)": 200,
     "python-requests/2.32": 200,
 }
 
@@ -72,7 +75,9 @@ def talk(asker: Asker, data: bytes) -> bytes:
 GET = b"GET /ping HTTP/1.1\r\nHost: x\r\nUser-Agent: t/1\r\n"
 RAW: dict[str, tuple[bytes, bytes]] = {
     "HTTP/1.0 is closed after the answer": (
-        b"GET /ping HTTP/1.0\r\nUser-Agent: t/1\r\n\r\n", b"Connection: close\r\n\r\npong"),
+        b"GET /ping HTTP/1.0\r\nUser-Agent: t/1\r\n\r\n",
+        b"Connection: close\r\n\r\npong",
+    ),
     "two at once are answered in turn": (GET + b"\r\n" + GET + b"\r\n", b"pongHTTP/1.1 200 OK"),
     "a closing client gets its answer": (GET + b"Connection: close\r\n\r\n", b"pong"),
     "no HTTP at all": (b"hello\r\n\r\n", b"HTTP/1.1 400 Bad Request"),

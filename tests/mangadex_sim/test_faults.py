@@ -29,8 +29,12 @@ EXPECTED: dict[str, tuple[int, str | None, str, tuple[str, ...]]] = {
     "403_html_ban": (403, "text/html; charset=utf-8", "blocked", ()),
     "404_json": (404, "application/json", "not_found", ()),
     "400_json": (400, "application/json", "validation", ()),
-    "400_html_overload": (400, "text/html; charset=utf-8",
-                          "<p>Your browser sent an invalid request.</p>", ()),
+    "400_html_overload": (
+        400,
+        "text/html; charset=utf-8",
+        "<p>Your browser sent an invalid request.</p>",
+        (),
+    ),
     "400_agent": (400, "text/plain; charset=utf-8", "User-Agent", ()),
     "500": (500, "application/json", "internal_server_error", ()),
     "502_html": (502, "text/html; charset=utf-8", "Bad Gateway", ()),
@@ -69,8 +73,10 @@ def test_a_429_tells_the_ordered_time(asker: Asker) -> None:
 
 
 BROKEN: dict[str, type[Exception]] = {
-    "cut": requests.exceptions.ChunkedEncodingError, "close": requests.ConnectionError,
-    "reset": requests.ConnectionError}
+    "cut": requests.exceptions.ChunkedEncodingError,
+    "close": requests.ConnectionError,
+    "reset": requests.ConnectionError,
+}
 
 
 @pytest.mark.parametrize("mode", BROKEN)
@@ -138,7 +144,6 @@ def test_one_answer_can_be_slow(asker: Asker) -> None:
     assert time.monotonic() - started < 0.19
 
 
-
 def text_of(item: dict[str, Any]) -> Any:
     title = item["attributes"]["title"]
     return title["en"] if isinstance(title, dict) else title
@@ -178,8 +183,9 @@ def test_a_single_entity_is_spoiled_too(asker: Asker) -> None:
     assert "\0" in asker.json(f"/manga/{title}")["data"]["attributes"]["title"]["en"]
 
 
-@pytest.mark.parametrize(("mode", "target"), [("same_title_twice", "/manga"),
-                                              ("same_chapter_twice", "/chapter")])
+@pytest.mark.parametrize(
+    ("mode", "target"), [("same_title_twice", "/manga"), ("same_chapter_twice", "/chapter")]
+)
 def test_an_item_comes_twice_on_a_page(mode: str, target: str, asker: Asker) -> None:
     asker.sim.fail(mode)
     rows = asker.json(target)["data"]
@@ -197,8 +203,20 @@ def test_the_list_itself_can_be_wrong(asker: Asker) -> None:
 def test_all_modes_are_listed_and_tried(asker: Asker) -> None:
     listed = asker.sim.order("fail", mode="204")["modes"]
     assert listed == list(MODES)
-    tried = {*EXPECTED, *BROKEN, *SPOILED_ITEMS, "hang", "huge", "drip", "slow",
-             "same_title_twice", "same_chapter_twice", "data_null", "data_absent", "total_absent"}
+    tried = {
+        *EXPECTED,
+        *BROKEN,
+        *SPOILED_ITEMS,
+        "hang",
+        "huge",
+        "drip",
+        "slow",
+        "same_title_twice",
+        "same_chapter_twice",
+        "data_null",
+        "data_absent",
+        "total_absent",
+    }
     assert tried == {*CANNED, *MANNERS, *PAYLOAD_MODES, "slow"} == set(MODES)
 
 
@@ -255,8 +273,10 @@ def test_a_failure_can_end_by_time(asker: Asker) -> None:
     assert seen[0] == 500 and seen[-1] == 200
 
 
-@pytest.mark.parametrize("order", [
-    {"mode": "tired"}, {}, {"mode": "500", "count": "many"}, {"mode": "500", "probability": "x"}])
+@pytest.mark.parametrize(
+    "order",
+    [{"mode": "tired"}, {}, {"mode": "500", "count": "many"}, {"mode": "500", "probability": "x"}],
+)
 def test_a_bad_failure_is_refused(order: dict[str, Any], asker: Asker) -> None:
     with pytest.raises(ValueError, match=r"mode|many|x"):
         asker.sim.order("fail", **order)

@@ -35,8 +35,15 @@ def test_another_seed_makes_other_ids() -> None:
     assert Ids(seed=2).to_key(Ids(seed=1).title(3)) is None
 
 
-@pytest.mark.parametrize("text", [
-    "", "nonsense", "00000000-0000-0000-0000-000000000000", str(uuid.UUID(int=(1 << 128) - 1)),
-    "7c9e6679-7425-40de-944b-e07fc1f90ae7"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "nonsense",
+        "00000000-0000-0000-0000-000000000000",
+        str(uuid.UUID(int=(1 << 128) - 1)),
+        "7c9e6679-7425-40de-944b-e07fc1f90ae7",
+    ],
+)
 def test_a_foreign_id_is_nobodys(text: str) -> None:
     assert Ids(seed=1).to_key(text) is None

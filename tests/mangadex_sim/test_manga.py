@@ -14,8 +14,10 @@ from tests.mangadex_sim.conftest import Asker
 Make = Callable[..., Asker]
 Json = dict[str, Any]
 
-ALL = "contentRating[]=safe&contentRating[]=suggestive&contentRating[]=erotica" \
-      "&contentRating[]=pornographic"
+ALL = (
+    "contentRating[]=safe&contentRating[]=suggestive&contentRating[]=erotica"
+    "&contentRating[]=pornographic"
+)
 
 
 def walk(asker: Asker, query: str, limit: int = 25) -> list[Json]:
@@ -37,8 +39,19 @@ def test_the_default_page_has_ten_without_the_pornographic(asker: Asker) -> None
     assert everything["data"] == []
 
 
-@pytest.mark.parametrize("field", ["createdAt", "updatedAt", "year", "title", "followedCount",
-                                   "latestUploadedChapter", "rating", "relevance"])
+@pytest.mark.parametrize(
+    "field",
+    [
+        "createdAt",
+        "updatedAt",
+        "year",
+        "title",
+        "followedCount",
+        "latestUploadedChapter",
+        "rating",
+        "relevance",
+    ],
+)
 def test_paging_by_any_order_gives_every_title_once(field: str, asker: Asker) -> None:
     up = [m["id"] for m in walk(asker, f"/manga?{ALL}&order[{field}]=asc")]
     down = [m["id"] for m in walk(asker, f"/manga?{ALL}&order[{field}]=desc")]
@@ -62,12 +75,16 @@ def test_followers_are_in_order(asker: Asker) -> None:
 @pytest.mark.parametrize("exclusive", [False, True])
 @pytest.mark.parametrize("field", ["createdAt", "updatedAt"])
 def test_since_includes_its_second_unless_told_otherwise(
-        field: str, exclusive: bool, make_sim: Make) -> None:
+    field: str, exclusive: bool, make_sim: Make
+) -> None:
     asker = make_sim(titles=40, since_inclusive=not exclusive)
     rows = walk(asker, f"/manga?{ALL}&order[{field}]=asc")
     since = rows[20]["attributes"][field]
-    expected = [m["id"] for m in rows if m["attributes"][field] > since
-                or (m["attributes"][field] == since and not exclusive)]
+    expected = [
+        m["id"]
+        for m in rows
+        if m["attributes"][field] > since or (m["attributes"][field] == since and not exclusive)
+    ]
     found = walk(asker, f"/manga?{ALL}&order[{field}]=asc&{field}Since={since[:19]}")
     assert [m["id"] for m in found] == expected
 
@@ -95,10 +112,19 @@ def test_one_title_is_shown_whatever_its_rating(asker: Asker) -> None:
     assert asker.json(f"/manga/{hidden['id']}")["data"] == hidden
 
 
-@pytest.mark.parametrize("target", ["/manga/7c9e6679-7425-40de-944b-e07fc1f90ae7",
-                                    "/manga/nonsense", "/manga/", "/nowhere", "/", "//",
-                                    "/manga/7c9e6679-7425-40de-944b-e07fc1f90ae7x",
-                                    "/chapter/7c9e6679-7425-40de-944b-e07fc1f90ae7"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/manga/7c9e6679-7425-40de-944b-e07fc1f90ae7",
+        "/manga/nonsense",
+        "/manga/",
+        "/nowhere",
+        "/",
+        "//",
+        "/manga/7c9e6679-7425-40de-944b-e07fc1f90ae7x",
+        "/chapter/7c9e6679-7425-40de-944b-e07fc1f90ae7",
+    ],
+)
 def test_what_is_not_there_is_a_json_404(target: str, asker: Asker) -> None:
     response = asker.get(target)
     assert response.status_code == 404
@@ -115,8 +141,12 @@ INCLUDES = ["author", "artist", "cover_art", "creator", "manga"]
 
 
 def expanded(titles: list[Json], kind: str) -> list[bool]:
-    return ["attributes" in each for title in titles for each in title["relationships"]
-            if each["type"] == kind]
+    return [
+        "attributes" in each
+        for title in titles
+        for each in title["relationships"]
+        if each["type"] == kind
+    ]
 
 
 @pytest.mark.parametrize("kind", INCLUDES)
@@ -155,9 +185,17 @@ def test_a_removed_titles_chapters_leave_the_global_list(asker: Asker) -> None:
 
 
 def test_an_added_title_is_the_newest(asker: Asker) -> None:
-    added = asker.sim.add_title(title="Late Snow", contentRating="erotica", authors=["Ito Nagare"],
-                                tags=["Fantasy"], status="hiatus", originalLanguage="ko",
-                                description="Snow.", year=1999, lastChapter="12")
+    added = asker.sim.add_title(
+        title="Late Snow",
+        contentRating="erotica",
+        authors=["Ito Nagare"],
+        tags=["Fantasy"],
+        status="hiatus",
+        originalLanguage="ko",
+        description="Snow.",
+        year=1999,
+        lastChapter="12",
+    )
     page = asker.json("/manga?order[createdAt]=desc&includes[]=author&includes[]=artist")
     title = page["data"][0]
     attributes = title["attributes"]
@@ -168,8 +206,9 @@ def test_an_added_title_is_the_newest(asker: Asker) -> None:
     assert (attributes["year"], attributes["lastChapter"]) == (1999, "12")
     assert attributes["createdAt"] == attributes["updatedAt"]
     assert [t["attributes"]["name"]["en"] for t in attributes["tags"]] == ["Fantasy"]
-    names = [r["attributes"]["name"] for r in title["relationships"]
-             if r["type"] in ("author", "artist")]
+    names = [
+        r["attributes"]["name"] for r in title["relationships"] if r["type"] in ("author", "artist")
+    ]
     assert names == ["Ito Nagare", "Ito Nagare"]
     assert asker.json(f"/manga?status[]=hiatus&originalLanguage[]=ko&ids[]={added}")["total"] == 1
 
@@ -191,8 +230,9 @@ def test_an_edit_moves_version_and_updated_at_and_the_order(asker: Asker) -> Non
 def test_an_edit_may_name_version_date_and_cover(asker: Asker) -> None:
     def cover() -> str:
         references = asker.json(f"/manga/{title}?includes[]=cover_art")["data"]["relationships"]
-        return str(next(r["attributes"]["fileName"] for r in references
-                        if r["type"] == "cover_art"))
+        return str(
+            next(r["attributes"]["fileName"] for r in references if r["type"] == "cover_art")
+        )
 
     title = asker.sim.title_ids(3, 1)[0]
     first = cover()
@@ -234,22 +274,34 @@ def test_updated_at_of_a_title_does_not_move_with_its_chapters(asker: Asker) -> 
 
 
 FILTERS: dict[str, tuple[str, Callable[[Json], bool]]] = {
-    "status": ("status[]=completed&status[]=hiatus",
-               lambda a: a["status"] in ("completed", "hiatus")),
+    "status": (
+        "status[]=completed&status[]=hiatus",
+        lambda a: a["status"] in ("completed", "hiatus"),
+    ),
     "original language": ("originalLanguage[]=ko", lambda a: a["originalLanguage"] == "ko"),
-    "other original languages": ("excludedOriginalLanguage[]=ja",
-                                 lambda a: a["originalLanguage"] != "ja"),
-    "translated language": ("availableTranslatedLanguage[]=pt-br",
-                            lambda a: "pt-br" in a["availableTranslatedLanguages"]),
-    "demographic": ("publicationDemographic[]=josei&publicationDemographic[]=none",
-                    lambda a: a["publicationDemographic"] in ("josei", None)),
+    "other original languages": (
+        "excludedOriginalLanguage[]=ja",
+        lambda a: a["originalLanguage"] != "ja",
+    ),
+    "translated language": (
+        "availableTranslatedLanguage[]=pt-br",
+        lambda a: "pt-br" in a["availableTranslatedLanguages"],
+    ),
+    "demographic": (
+        "publicationDemographic[]=josei&publicationDemographic[]=none",
+        lambda a: a["publicationDemographic"] in ("josei", None),
+    ),
     "rating": ("contentRating[]=suggestive", lambda a: a["contentRating"] == "suggestive"),
     "no year": ("year=none", lambda a: a["year"] is None),
-    "words": ("title=THE%20of", lambda a: all(
-        word in str([a["title"], a["altTitles"]]).lower() for word in ("the", "of"))),
+    "words": (
+        "title=THE%20of",
+        lambda a: all(word in str([a["title"], a["altTitles"]]).lower() for word in ("the", "of")),
+    ),
     "with chapters": ("hasAvailableChapters=1", lambda a: a["latestUploadedChapter"] is not None),
-    "without chapters": ("hasAvailableChapters=false",
-                         lambda a: a["latestUploadedChapter"] is None),
+    "without chapters": (
+        "hasAvailableChapters=false",
+        lambda a: a["latestUploadedChapter"] is None,
+    ),
 }
 
 
@@ -283,15 +335,21 @@ def test_tags_and_authors_filter_by_id(make_sim: Make) -> None:
     assert found(f"excludedTags[]={first}") == having(lambda t: first not in t)
     author = rows[0]["relationships"][0]["id"]
     assert found(f"authors[]={author}") == [
-        m["id"] for m in rows if any(r == {"id": author, "type": "author"}
-                                     for r in m["relationships"])]
+        m["id"]
+        for m in rows
+        if any(r == {"id": author, "type": "author"} for r in m["relationships"])
+    ]
 
 
 def test_the_tag_list_is_whole(asker: Asker) -> None:
     tags = asker.json("/manga/tag")
     assert tags["total"] == len(tags["data"]) > 70
     assert {t["attributes"]["group"] for t in tags["data"]} == {
-        "genre", "theme", "format", "content"}
+        "genre",
+        "theme",
+        "format",
+        "content",
+    }
 
 
 def test_the_total_of_a_large_catalogue_is_not_capped(make_sim: Make) -> None:
@@ -307,7 +365,7 @@ def test_a_window_of_creation_dates_reaches_beyond_ten_thousand(make_sim: Make) 
     back = datetime.fromisoformat(last["attributes"]["createdAt"]) - timedelta(seconds=1)
     rest = [m["id"] for m in walk(asker, f"{query}&createdAtSince={back:%Y-%m-%dT%H:%M:%S}", 100)]
     position = rest.index(last["id"])
-    assert rest[position + 1:] == asker.sim.title_ids(10_000, 200)
+    assert rest[position + 1 :] == asker.sim.title_ids(10_000, 200)
 
 
 def test_control_over_http_does_the_same(asker: Asker) -> None:

@@ -33,12 +33,19 @@ Json = dict[str, Any]
 DESCRIPTION = Path(__file__).resolve().parents[3] / "shared" / "mangadex" / "openapi.yaml"
 
 pytestmark = pytest.mark.skipif(
-    not DESCRIPTION.is_file(), reason="the official description does not lie beside the project")
+    not DESCRIPTION.is_file(), reason="the official description does not lie beside the project"
+)
 
 PATHS: dict[str, dict[str, Rule]] = {
-    "/manga": MANGA_LIST, "/manga/{id}": MANGA, "/manga/{id}/feed": FEED,
-    "/manga/{id}/aggregate": AGGREGATE, "/chapter": CHAPTER_LIST, "/chapter/{id}": CHAPTER,
-    "/manga/tag": {}, "/statistics/manga": STATISTICS, "/ping": {},
+    "/manga": MANGA_LIST,
+    "/manga/{id}": MANGA,
+    "/manga/{id}/feed": FEED,
+    "/manga/{id}/aggregate": AGGREGATE,
+    "/chapter": CHAPTER_LIST,
+    "/chapter/{id}": CHAPTER,
+    "/manga/tag": {},
+    "/statistics/manga": STATISTICS,
+    "/ping": {},
 }
 
 
@@ -50,8 +57,13 @@ def load() -> Json:
     document["servers"] = [{"url": "http://127.0.0.1"}]
     document.pop("security", None)  # everything here is public
     document["paths"] = {
-        path: {key: value for key, value in document["paths"][path].items()
-               if key in ("get", "parameters")} for path in PATHS}
+        path: {
+            key: value
+            for key, value in document["paths"][path].items()
+            if key in ("get", "parameters")
+        }
+        for path in PATHS
+    }
     for path in PATHS:
         document["paths"][path]["get"].pop("security", None)
         patch_parameters(document["paths"][path]["get"])
@@ -90,12 +102,19 @@ def patch_parameters(operation: Json) -> None:
 
 
 def patch_schemas(schemas: Json) -> None:
-    schemas["LocalizedString"] = {"anyOf": [
-        {"type": "object", "additionalProperties": {"type": "string"}},
-        {"type": "array", "maxItems": 0, "items": {}}]}
+    schemas["LocalizedString"] = {
+        "anyOf": [
+            {"type": "object", "additionalProperties": {"type": "string"}},
+            {"type": "array", "maxItems": 0, "items": {}},
+        ]
+    }
     manga = schemas["MangaAttributes"]["properties"]
-    manga["links"] = {"anyOf": [
-        {**manga["links"], "nullable": True}, {"type": "array", "maxItems": 0, "items": {}}]}
+    manga["links"] = {
+        "anyOf": [
+            {**manga["links"], "nullable": True},
+            {"type": "array", "maxItems": 0, "items": {}},
+        ]
+    }
     manga["publicationDemographic"]["enum"].append(None)
     manga["latestUploadedChapter"]["nullable"] = True
     manga["availableTranslatedLanguages"]["items"]["nullable"] = True
@@ -105,9 +124,22 @@ def patch_schemas(schemas: Json) -> None:
 
 def close(schemas: Json) -> None:
     """Allow no key that the description does not know, so that an invented one is found."""
-    for name in ("Manga", "MangaAttributes", "MangaList", "MangaResponse", "Chapter",
-                 "ChapterAttributes", "ChapterList", "ChapterResponse", "Tag", "TagAttributes",
-                 "TagResponse", "Relationship", "Error", "ErrorResponse"):
+    for name in (
+        "Manga",
+        "MangaAttributes",
+        "MangaList",
+        "MangaResponse",
+        "Chapter",
+        "ChapterAttributes",
+        "ChapterList",
+        "ChapterResponse",
+        "Tag",
+        "TagAttributes",
+        "TagResponse",
+        "Relationship",
+        "Error",
+        "ErrorResponse",
+    ):
         schemas[name]["additionalProperties"] = False
 
 
@@ -136,8 +168,9 @@ class Checked:
 
     def check_request(self, target: str) -> None:
         """Raise OpenAPIError for a query that the description does not allow."""
-        checker().validate_request(self._described(
-            requests.Request("GET", self._asker.sim.url + target)))
+        checker().validate_request(
+            self._described(requests.Request("GET", self._asker.sim.url + target))
+        )
 
     def check_response(self, response: requests.Response) -> requests.Response:
         """Fail, in few words, for an answer that is not as described."""
@@ -160,8 +193,9 @@ def checked(make_sim: Make) -> Iterator[tuple[Checked, Asker]]:
     yield Checked(asker), asker
 
 
-MANGA_INCLUDES = "&".join(f"includes[]={each}" for each in (
-    "manga", "cover_art", "author", "artist", "tag", "creator"))
+MANGA_INCLUDES = "&".join(
+    f"includes[]={each}" for each in ("manga", "cover_art", "author", "artist", "tag", "creator")
+)
 CHAPTER_INCLUDES = "includes[]=manga&includes[]=scanlation_group&includes[]=user"
 
 
@@ -172,8 +206,7 @@ def test_all_titles_are_as_described(checked: tuple[Checked, Asker]) -> None:
         assert check.get(query).json()["total"] == 150
 
 
-def test_single_titles_and_their_chapters_are_as_described(
-        checked: tuple[Checked, Asker]) -> None:
+def test_single_titles_and_their_chapters_are_as_described(checked: tuple[Checked, Asker]) -> None:
     check, asker = checked
     for title in asker.sim.title_ids(0, 150)[::13]:
         assert check.get(f"/manga/{title}?{MANGA_INCLUDES}").status_code == 200
@@ -196,9 +229,16 @@ def test_the_rest_is_as_described(checked: tuple[Checked, Asker]) -> None:
     check.get(f"/statistics/manga?{query}")
 
 
-@pytest.mark.parametrize("target", [
-    "/manga?limit=101", "/manga?foo=1", "/chapter?offset=10000",
-    "/manga/7c9e6679-7425-40de-944b-e07fc1f90ae7", "/chapter/7c9e6679-7425-40de-944b-e07fc1f90ae7"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/manga?limit=101",
+        "/manga?foo=1",
+        "/chapter?offset=10000",
+        "/manga/7c9e6679-7425-40de-944b-e07fc1f90ae7",
+        "/chapter/7c9e6679-7425-40de-944b-e07fc1f90ae7",
+    ],
+)
 def test_errors_are_as_described(target: str, checked: tuple[Checked, Asker]) -> None:
     check, asker = checked
     assert check.check_response(asker.get(target)).status_code in (400, 404)
@@ -206,8 +246,10 @@ def test_errors_are_as_described(target: str, checked: tuple[Checked, Asker]) ->
 
 @pytest.mark.parametrize("path", PATHS)
 def test_the_closed_schema_has_exactly_the_described_parameters(path: str) -> None:
-    described = {parameter["name"].removesuffix("[]")
-                 for parameter in load()["paths"][path]["get"].get("parameters", [])}
+    described = {
+        parameter["name"].removesuffix("[]")
+        for parameter in load()["paths"][path]["get"].get("parameters", [])
+    }
     assert set(PATHS[path]) == described
 
 
@@ -215,16 +257,26 @@ def test_orders_are_exactly_the_described_ones(asker: Asker) -> None:
     for path in ("/manga", "/chapter"):
         parameters = load()["paths"][path]["get"]["parameters"]
         fields = next(p for p in parameters if p["name"] == "order")["schema"]["properties"]
-        assert all(asker.get(f"{path}?limit=1&order[{field}]=asc").status_code == 200
-                   for field in fields)
+        assert all(
+            asker.get(f"{path}?limit=1&order[{field}]=asc").status_code == 200 for field in fields
+        )
 
 
-@pytest.mark.parametrize("target", [
-    "/manga?limit=101", "/manga?createdAtSince=2025-01-01T00:00:00Z", "/manga?status[]=paused",
-    "/chapter?includeFutureUpdates=2", "/manga?contentRating[]=nsfw", "/chapter?manga=abc",
-    "/manga/7c9e6679-7425-40de-944b-e07fc1f90ae7/feed?limit=0"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/manga?limit=101",
+        "/manga?createdAtSince=2025-01-01T00:00:00Z",
+        "/manga?status[]=paused",
+        "/chapter?includeFutureUpdates=2",
+        "/manga?contentRating[]=nsfw",
+        "/chapter?manga=abc",
+        "/manga/7c9e6679-7425-40de-944b-e07fc1f90ae7/feed?limit=0",
+    ],
+)
 def test_what_the_description_refuses_is_refused_here(
-        target: str, checked: tuple[Checked, Asker]) -> None:
+    target: str, checked: tuple[Checked, Asker]
+) -> None:
     check, asker = checked
     with pytest.raises(OpenAPIError):
         check.check_request(target)

@@ -13,11 +13,16 @@ IDS_101 = "&".join(f"ids[]=7c9e6679-7425-40de-944b-{n:012x}" for n in range(101)
 
 REFUSED = {
     "an unknown parameter": ("/manga?foo=1", "The property foo is not defined"),
-    "a parameter of another endpoint": ("/manga?publishAtSince=2025-01-01T00:00:00",
-                                        "publishAtSince is not defined"),
+    "a parameter of another endpoint": (
+        "/manga?publishAtSince=2025-01-01T00:00:00",
+        "publishAtSince is not defined",
+    ),
     "a list of mangas": ("/chapter?manga[]=" + SOME, "[manga]"),
-    "a plural": ("/chapter?chapters=1", "The property chapters is not defined and the definition"
-                 " does not allow additional properties"),
+    "a plural": (
+        "/chapter?chapters=1",
+        "The property chapters is not defined and the definition"
+        " does not allow additional properties",
+    ),
     "any parameter of the tag list": ("/manga/tag?limit=5", "limit is not defined"),
     "an includes of the wrong kind": (f"/manga/{SOME}?includes[]=user", "[includes]"),
     "a limit for one manga": (f"/manga/{SOME}?limit=1", "limit is not defined"),
@@ -54,9 +59,11 @@ REFUSED = {
     "an odd host": (f"/manga/{SOME}/feed?externalUrl=a/b", "regex"),
     "a year of words": ("/manga?year=soon", "[year]"),
     "statistics of nothing": ("/statistics/manga", "manga is required"),
-    "beyond the window": ("/manga?limit=100&offset=9901",
-                          "Result window is too large, from + size must be less than or equal to:"
-                          " [10000] but was [10001]"),
+    "beyond the window": (
+        "/manga?limit=100&offset=9901",
+        "Result window is too large, from + size must be less than or equal to:"
+        " [10000] but was [10001]",
+    ),
     "beyond the window of a feed": (f"/manga/{SOME}/feed?offset=10000", "but was [10100]"),
     "beyond the window of chapters": ("/chapter?offset=9995", "but was [10005]"),
 }
@@ -68,8 +75,9 @@ def test_it_refuses(case: str, asker: Asker) -> None:
     assert words in asker.detail(target)
 
 
-ALL_RATINGS = "&".join(f"contentRating[]={each}" for each in
-                       ("safe", "suggestive", "erotica", "pornographic"))
+ALL_RATINGS = "&".join(
+    f"contentRating[]={each}" for each in ("safe", "suggestive", "erotica", "pornographic")
+)
 TAKEN = {
     "nothing": "/manga",
     "limit 0": "/manga?limit=0",
@@ -81,29 +89,47 @@ TAKEN = {
     "all ratings": "/manga?" + ALL_RATINGS,
     "includes without brackets": "/chapter?includes=manga",
     "includes": "/manga?includes[]=manga&includes[]=cover_art&includes[]=author&includes[]=artist"
-                "&includes[]=tag&includes[]=creator",
+    "&includes[]=tag&includes[]=creator",
     "a date": "/manga?createdAtSince=2025-01-01T23:59:59&updatedAtSince=2018-01-01T00:00:00",
-    "everything of a title list":
-        "/manga?title=the&authorOrArtist=" + SOME + "&authors[]=" + SOME + "&artists[]=" + SOME
-        + "&year=2020&includedTags[]=" + SOME + "&includedTagsMode=OR&excludedTags[]=" + SOME
-        + "&excludedTagsMode=AND&status[]=ongoing&originalLanguage[]=ja"
-        "&excludedOriginalLanguage[]=ko&availableTranslatedLanguage[]=en"
-        "&publicationDemographic[]=none&hasAvailableChapters=true&hasUnavailableChapters=0"
-        "&group=" + SOME + "&order[title]=asc&order[year]=desc",
+    "everything of a title list": "/manga?title=the&authorOrArtist="
+    + SOME
+    + "&authors[]="
+    + SOME
+    + "&artists[]="
+    + SOME
+    + "&year=2020&includedTags[]="
+    + SOME
+    + "&includedTagsMode=OR&excludedTags[]="
+    + SOME
+    + "&excludedTagsMode=AND&status[]=ongoing&originalLanguage[]=ja"
+    "&excludedOriginalLanguage[]=ko&availableTranslatedLanguage[]=en"
+    "&publicationDemographic[]=none&hasAvailableChapters=true&hasUnavailableChapters=0"
+    "&group=" + SOME + "&order[title]=asc&order[year]=desc",
     "a year": "/manga?year=none",
     "the other orders": "/manga?order[relevance]=desc&order[rating]=asc&order[followedCount]=desc",
-    "everything of a chapter list":
-        "/chapter?ids[]=" + SOME + "&title=a&groups[]=" + SOME + "&uploader=" + SOME
-        + "&uploader[]=" + SOME + "&manga=" + SOME + "&volume[]=1&chapter=2&chapter[]=3"
-        "&translatedLanguage[]=pt-br&originalLanguage[]=ja&excludedOriginalLanguage[]=zh"
-        "&excludedGroups[]=" + SOME + "&excludedUploaders[]=" + SOME
-        + "&includeFutureUpdates=0&includeEmptyPages=0&includeFuturePublishAt=0"
-        "&includeExternalUrl=1&externalUrl=a.example&excludeExternalUrl=b.example"
-        "&includeUnavailable=1&createdAtSince=2020-01-01T00:00:00"
-        "&updatedAtSince=2020-01-01T00:00:00&publishAtSince=2020-01-01T00:00:00"
-        "&order[chapter]=asc&order[volume]=desc",
+    "everything of a chapter list": "/chapter?ids[]="
+    + SOME
+    + "&title=a&groups[]="
+    + SOME
+    + "&uploader="
+    + SOME
+    + "&uploader[]="
+    + SOME
+    + "&manga="
+    + SOME
+    + "&volume[]=1&chapter=2&chapter[]=3"
+    "&translatedLanguage[]=pt-br&originalLanguage[]=ja&excludedOriginalLanguage[]=zh"
+    "&excludedGroups[]="
+    + SOME
+    + "&excludedUploaders[]="
+    + SOME
+    + "&includeFutureUpdates=0&includeEmptyPages=0&includeFuturePublishAt=0"
+    "&includeExternalUrl=1&externalUrl=a.example&excludeExternalUrl=b.example"
+    "&includeUnavailable=1&createdAtSince=2020-01-01T00:00:00"
+    "&updatedAtSince=2020-01-01T00:00:00&publishAtSince=2020-01-01T00:00:00"
+    "&order[chapter]=asc&order[volume]=desc",
     "everything of an aggregate": f"/manga/{SOME}/aggregate?translatedLanguage[]=en&groups[]={SOME}"
-                                  "&includeUnavailable=1",
+    "&includeUnavailable=1",
     "statistics": f"/statistics/manga?manga[]={SOME}",
     "the tags": "/manga/tag",
 }
@@ -138,6 +164,3 @@ PHP: dict[str, tuple[str, object]] = {
 def test_a_query_is_read_as_php_reads_it(case: str) -> None:
     text, expected = PHP[case]
     assert parse_php(text) == expected
-
-
-

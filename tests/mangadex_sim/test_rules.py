@@ -19,20 +19,32 @@ OK, MANY, BAN = Outcome.ALLOWED, Outcome.TOO_MANY, Outcome.BANNED
 CASES: dict[str, tuple[dict[str, float], list[float], list[Outcome]]] = {
     "five at once, then no more": ({}, [0, 0, 0, 0, 0, 0], [OK] * 5 + [MANY]),
     "evenly paced for ever": ({}, [n / 5 for n in range(40)], [OK] * 40),
-    "a little too fast": ({}, [0, .19, .38, .57, .76, .95, 1.0], [OK] * 5 + [MANY, OK]),
-    "the window slides": ({}, [0, .9, .9, .9, .9, 1.0, 1.1], [OK] * 6 + [MANY]),
-    "refusals do not fill the window": ({}, [0] * 5 + [.1, .2, .3, 1.0], [OK] * 5 + [MANY] * 3
-                                        + [OK]),
-    "insistence is a ban": ({"ban_after": 2}, [0] * 5 + [.1, .2, .3, 2.0], [OK] * 5 + [MANY] * 2
-                            + [BAN, BAN]),
-    "a ban ends": ({"ban_after": 0, "ban_s": 3}, [0] * 5 + [.1, 3.2], [OK] * 5 + [BAN, OK]),
-    "every request renews a ban": ({"ban_after": 0, "ban_s": 3}, [0] * 5 + [.1, 3, 5.9, 9],
-                                   [OK] * 5 + [BAN, BAN, BAN, OK]),
-    "old refusals are forgiven": ({"ban_after": 1, "ban_within_s": 1}, [0.0] * 6 + [2.0] * 6,
-                                  ([OK] * 5 + [MANY]) * 2),
+    "a little too fast": ({}, [0, 0.19, 0.38, 0.57, 0.76, 0.95, 1.0], [OK] * 5 + [MANY, OK]),
+    "the window slides": ({}, [0, 0.9, 0.9, 0.9, 0.9, 1.0, 1.1], [OK] * 6 + [MANY]),
+    "refusals do not fill the window": (
+        {},
+        [0] * 5 + [0.1, 0.2, 0.3, 1.0],
+        [OK] * 5 + [MANY] * 3 + [OK],
+    ),
+    "insistence is a ban": (
+        {"ban_after": 2},
+        [0] * 5 + [0.1, 0.2, 0.3, 2.0],
+        [OK] * 5 + [MANY] * 2 + [BAN, BAN],
+    ),
+    "a ban ends": ({"ban_after": 0, "ban_s": 3}, [0] * 5 + [0.1, 3.2], [OK] * 5 + [BAN, OK]),
+    "every request renews a ban": (
+        {"ban_after": 0, "ban_s": 3},
+        [0] * 5 + [0.1, 3, 5.9, 9],
+        [OK] * 5 + [BAN, BAN, BAN, OK],
+    ),
+    "old refusals are forgiven": (
+        {"ban_after": 1, "ban_within_s": 1},
+        [0.0] * 6 + [2.0] * 6,
+        ([OK] * 5 + [MANY]) * 2,
+    ),
     "no rule": ({"rate": 0}, [0.0] * 50, [OK] * 50),
-    "another rate": ({"rate": 1}, [0, .5, 1, 1.5], [OK, MANY, OK, MANY]),
-    "another window": ({"window_s": .1}, [0] * 6 + [.1], [OK] * 5 + [MANY, OK]),
+    "another rate": ({"rate": 1}, [0, 0.5, 1, 1.5], [OK, MANY, OK, MANY]),
+    "another window": ({"window_s": 0.1}, [0] * 6 + [0.1], [OK] * 5 + [MANY, OK]),
 }
 
 
@@ -45,14 +57,16 @@ def test_the_rule_judges(case: str) -> None:
 
 def test_waiting_as_long_as_told_is_enough() -> None:
     rule, settings = RateRule(), Settings()
-    for each in (0, .1, .2, .3, .4):
+    for each in (0, 0.1, 0.2, 0.3, 0.4):
         rule.judge(each, settings)
-    verdict = rule.judge(.5, settings)
-    assert rule.judge(.5 + verdict.wait_s, settings).outcome is OK
+    verdict = rule.judge(0.5, settings)
+    assert rule.judge(0.5 + verdict.wait_s, settings).outcome is OK
 
 
-@pytest.mark.parametrize(("instants", "most"), [
-    ([], 0), ([5.0], 1), ([0, .5, 1.0], 2), ([0, .5, .999], 3), ([0, 1, 2, 3], 1)])
+@pytest.mark.parametrize(
+    ("instants", "most"),
+    [([], 0), ([5.0], 1), ([0, 0.5, 1.0], 2), ([0, 0.5, 0.999], 3), ([0, 1, 2, 3], 1)],
+)
 def test_the_most_within_a_second_is_counted(instants: list[float], most: int) -> None:
     assert most_within(instants, 1.0) == most
 
@@ -71,8 +85,12 @@ def test_the_sixth_request_in_a_second_is_refused_and_the_wait_is_told(make_sim:
     assert refused.json()["errors"][0]["status"] == 429
 
 
-RETRIES = {"seconds": "Retry-After", "none": None, "epoch": "X-RateLimit-Retry-After",
-           "epoch_past": "X-RateLimit-Retry-After"}
+RETRIES = {
+    "seconds": "Retry-After",
+    "none": None,
+    "epoch": "X-RateLimit-Retry-After",
+    "epoch_past": "X-RateLimit-Retry-After",
+}
 
 
 @pytest.mark.parametrize("kind", RETRIES)

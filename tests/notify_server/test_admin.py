@@ -95,8 +95,13 @@ def test_an_id_can_be_given(run: Any) -> None:
     ],
 )
 def test_mistakes_are_explained(
-    run: Any, connection: Any, make_user: Any, make_manga: Any,
-    arguments: list[str], code: int, words: str,
+    run: Any,
+    connection: Any,
+    make_user: Any,
+    make_manga: Any,
+    arguments: list[str],
+    code: int,
+    words: str,
 ) -> None:
     make_user("ann")
     make_manga("Blue Sea")
@@ -117,8 +122,13 @@ def test_ambiguous_titles_list_the_candidates(run: Any, make_user: Any, make_man
 
 @pytest.mark.parametrize(
     ("name", "shown"),
-    [(" ann", "' ann'"), ("", "''"), ("a\nb", r"'a\nb'"), ("\udcff", r"'\udcff'"),
-     ("x" * 101, f"'{'x' * 77}...'")],
+    [
+        (" ann", "' ann'"),
+        ("", "''"),
+        ("a\nb", r"'a\nb'"),
+        ("\udcff", r"'\udcff'"),
+        ("x" * 101, f"'{'x' * 77}...'"),
+    ],
 )
 def test_a_bad_name_is_repeated_with_what_is_allowed(run: Any, name: str, shown: str) -> None:
     finished = run("user", "add", name)
@@ -142,8 +152,9 @@ def test_titles_are_found_by_title_id_and_mangadex_id(
     ids = [make_manga(t) for t in ("Blue", "Blue Sea", "Red 100%_Moon", "Green", "1984")]
     mangadex_id = str(uuid.uuid4())
     connection.execute("UPDATE manga SET mangadex_id = %s WHERE id = %s", (mangadex_id, ids[3]))
-    added = run("library", "add", "ann", "blue", str(ids[1]), "100%_m", mangadex_id, "1984",
-                "--json")
+    added = run(
+        "library", "add", "ann", "blue", str(ids[1]), "100%_m", mangadex_id, "1984", "--json"
+    )
     assert added.code == 0, added.stderr
     assert [m["id"] for m in added.json["manga"]] == ids
     assert run("library", "add", "ann", str(ids[0])).code == 0  # once more is no mistake
@@ -197,10 +208,21 @@ def test_without_database_it_says_try_again(run: Any) -> None:
     assert "secret" not in finished.stderr
 
 
-@pytest.mark.parametrize("arguments", [
-    [], ["serve"], ["user"], ["user", "add"], ["user", "list"], ["key"], ["library"],
-    ["library", "add"], ["library", "remove"], ["library", "list"],
-])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["serve"],
+        ["user"],
+        ["user", "add"],
+        ["user", "list"],
+        ["key"],
+        ["library"],
+        ["library", "add"],
+        ["library", "remove"],
+        ["library", "list"],
+    ],
+)
 def test_every_command_has_help(arguments: list[str], capsys: Any) -> None:
     with pytest.raises(SystemExit) as caught:
         main([*arguments, "--help"])

@@ -67,8 +67,15 @@ def test_no_other_text_is_a_cookie(text: str) -> None:
 @pytest.mark.parametrize(
     ("header", "is_valid"),
     [
-        ("Bearer key", True), ("bearer key", True), ("Bearer  key", True), ("Bearer kex", False),
-        ("Basic key", False), ("key", False), ("", False), ("Bearer", False), ("Bearer é", False),
+        ("Bearer key", True),
+        ("bearer key", True),
+        ("Bearer  key", True),
+        ("Bearer kex", False),
+        ("Basic key", False),
+        ("key", False),
+        ("", False),
+        ("Bearer", False),
+        ("Bearer é", False),
     ],
 )
 def test_an_api_key_comes_as_a_bearer_token(header: str, is_valid: bool) -> None:

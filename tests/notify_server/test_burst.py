@@ -55,8 +55,13 @@ def test_one_that_cannot_be_sent_does_not_stop_the_others(
 
 @pytest.mark.parametrize(
     "address",
-    [("127.0.0.1", 1), ("255.1.2.3", 65535), ("::1", 8082, 0, 0), ("fe80::1", 5, 0, 3),
-     ("::ffff:127.0.0.1", 5, 7, 0)],
+    [
+        ("127.0.0.1", 1),
+        ("255.1.2.3", 65535),
+        ("::1", 8082, 0, 0),
+        ("fe80::1", 5, 0, 3),
+        ("::ffff:127.0.0.1", 5, 7, 0),
+    ],
 )
 def test_addresses_survive_both_ways(address: tuple[str, int]) -> None:
     assert cooked_address(raw_address(address)) == address

@@ -100,8 +100,11 @@ def test_without_database_nothing_is_accepted_and_all_comes_back_by_itself(
 
     own_database.start()
     eventually(lambda: server.get("/readyz").status_code == 200)
-    eventually(lambda: own_database.execute(
-        "SELECT delivered_at IS NOT NULL FROM notifications") == [(True,)])
+    eventually(
+        lambda: (
+            own_database.execute("SELECT delivered_at IS NOT NULL FROM notifications") == [(True,)]
+        )
+    )
     assert server.post("new-manga", {**event, "event_id": "back"}).status_code == 202
     assert len(client.read(1)) == 1
     eventually(lambda: stranger.subscribe()["type"] == "SUBSCRIBE")
@@ -146,7 +149,8 @@ def test_a_database_that_is_read_only_is_not_ready_and_accepts_nothing(
     assert "takes no writes" in answer.json()["error"]
     assert server.get("/healthz").status_code == 200
     own_database.execute(
-        "BEGIN READ WRITE; ALTER DATABASE mangahub RESET default_transaction_read_only; COMMIT")
+        "BEGIN READ WRITE; ALTER DATABASE mangahub RESET default_transaction_read_only; COMMIT"
+    )
     eventually(lambda: server.get("/readyz").status_code == 200)
     assert server.post("new-manga", event).status_code == 202
 

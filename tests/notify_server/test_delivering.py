@@ -24,11 +24,21 @@ EVENTS: list[tuple[str, dict[str, Any]]] = [
     ("new-manga", {"title": "One"}),
     ("new-chapter", {"title": "Two", "chapter": 10.5, "old_chapter": 10}),
     ("new-chapter", {"title": "Three", "chapter": None}),
-    ("new-chapter", {"title": "Four", "chapter": 190, "old_chapter": 180,
-                     "chapters": [181, 182.5, 190]}),
-    ("manga-update", {"title": "Five", "changes": ["title", "status"], "detailed_changes": [
-        {"field": "title", "old_value": "Viér", "new_value": "Five"},
-        {"field": "status", "old_value": None, "new_value": ["a", {"b": 1.5}]}]}),
+    (
+        "new-chapter",
+        {"title": "Four", "chapter": 190, "old_chapter": 180, "chapters": [181, 182.5, 190]},
+    ),
+    (
+        "manga-update",
+        {
+            "title": "Five",
+            "changes": ["title", "status"],
+            "detailed_changes": [
+                {"field": "title", "old_value": "Viér", "new_value": "Five"},
+                {"field": "status", "old_value": None, "new_value": ["a", {"b": 1.5}]},
+            ],
+        },
+    ),
     ("manga-update", {"title": "x" * 5000, "changes": ["cover_url"]}),
 ]
 
@@ -55,7 +65,9 @@ def test_500_unread_are_replayed_in_order_and_none_twice(
     user = make_user()
     connection.execute(
         "INSERT INTO notifications (user_id, type, message) "
-        "SELECT %s, 'NEW_MANGA', 'Message ' || n FROM generate_series(1, 500) n", (user,))
+        "SELECT %s, 'NEW_MANGA', 'Message ' || n FROM generate_series(1, 500) n",
+        (user,),
+    )
     client = make_client(server, user)
     client.subscribe()
     messages = [body["message"] for body in client.read(500)]
@@ -71,7 +83,9 @@ def test_only_the_newest_1000_are_replayed(
     connection.execute(
         "INSERT INTO notifications (user_id, message, read) "
         "SELECT %s, n::text, CASE WHEN n %% 2 = 0 THEN NULL ELSE false END "
-        "FROM generate_series(1, 1100) n", (user,))
+        "FROM generate_series(1, 1100) n",
+        (user,),
+    )
     client = make_client(server, user)
     client.subscribe()
     assert [body["message"] for body in client.read(1000)] == [str(n) for n in range(101, 1101)]
@@ -83,11 +97,13 @@ def test_rows_from_before_the_adoption_are_not_replayed(
 ) -> None:
     user = make_user()
     rows = connection.execute(
-        "INSERT INTO notifications (user_id, message) VALUES (%s, 'old'), (%s, 'new') "
-        "RETURNING id", (user, user)).fetchall()
+        "INSERT INTO notifications (user_id, message) VALUES (%s, 'old'), (%s, 'new') RETURNING id",
+        (user, user),
+    ).fetchall()
     connection.execute(
         "UPDATE mangahub_meta SET value = value || %s WHERE key = 'adoption'",
-        (json.dumps({"last_notification_id": rows[0][0]}),))
+        (json.dumps({"last_notification_id": rows[0][0]}),),
+    )
     client = make_client(server, user)
     client.subscribe()
     assert client.read(1)[0]["message"] == "new"
@@ -103,7 +119,8 @@ def test_rows_of_other_programs_are_replayed_as_they_are(
         "(%(u)s, NULL, NULL, 'bare', NULL, NULL), "
         "(%(u)s, 'ODD', 'T', 'odd', '[1]', now()), "
         "(%(u)s, 'HUGE', 'T', 'huge', '{\"data\": {\"n\": 1e400}, \"changes\": 5}', now())",
-        {"u": user})
+        {"u": user},
+    )
     client = make_client(server, user)
     client.subscribe()
     bodies = client.read(3)
@@ -126,7 +143,11 @@ def test_what_is_acknowledged_is_not_replayed_to_the_next_client(
 
 
 def test_every_client_of_a_user_gets_everything_and_the_first_ack_counts(
-    server: Any, make_client: Any, make_user: Any, make_manga: Any, connection: Any,
+    server: Any,
+    make_client: Any,
+    make_user: Any,
+    make_manga: Any,
+    connection: Any,
     eventually: Any,
 ) -> None:
     user = make_user()
@@ -143,8 +164,13 @@ def test_every_client_of_a_user_gets_everything_and_the_first_ack_counts(
 
 
 def test_a_row_that_another_program_keeps_locked_holds_up_nobody_and_is_marked_later(
-    server: Any, make_client: Any, make_user: Any, make_manga: Any, connection: Any,
-    database_url: str, eventually: Any,
+    server: Any,
+    make_client: Any,
+    make_user: Any,
+    make_manga: Any,
+    connection: Any,
+    database_url: str,
+    eventually: Any,
 ) -> None:
     client, manga = make_client(server, make_user()), make_manga()
     client.subscribe()
@@ -203,7 +229,11 @@ def acknowledge_late(client: Any, is_over: threading.Event) -> None:
 
 
 def test_without_ack_sending_marks_as_read_and_nothing_is_sent_again(
-    server: Any, make_client: Any, make_user: Any, make_manga: Any, connection: Any,
+    server: Any,
+    make_client: Any,
+    make_user: Any,
+    make_manga: Any,
+    connection: Any,
     eventually: Any,
 ) -> None:
     client = make_client(server, make_user())
@@ -234,7 +264,9 @@ def test_500_unread_reach_a_client_without_ack_too(
     user = make_user()
     connection.execute(
         "INSERT INTO notifications (user_id, message) "
-        "SELECT %s, n::text FROM generate_series(1, 500) n", (user,))
+        "SELECT %s, n::text FROM generate_series(1, 500) n",
+        (user,),
+    )
     client = make_client(server, user)
     client.subscribe(ack=False)
     assert [client.receive()["message"] for _ in range(500)] == [str(n) for n in range(1, 501)]
@@ -278,7 +310,9 @@ def test_news_during_a_replay_comes_after_it_and_nothing_is_lost_or_sent_twice(
     user, manga = make_user(), make_manga()
     connection.execute(
         "INSERT INTO notifications (user_id, message) "
-        "SELECT %s, 'old' FROM generate_series(1, 200)", (user,))
+        "SELECT %s, 'old' FROM generate_series(1, 200)",
+        (user,),
+    )
     client = make_client(server, user)
     request = client.request(client.cookie())
     server.post("new-manga", {"manga_id": manga, "title": "before"})

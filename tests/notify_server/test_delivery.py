@@ -166,7 +166,7 @@ def test_what_the_replay_saw_is_not_sent_live_and_the_rest_comes_after_it() -> N
     scene.push(9, to=client, xid=70)  # later, although its id is lower
     assert scene.sent == []
     scene.delivery.begin_replay(client, [1, 10], Snapshot(60, 65, frozenset({60})), scene.now)
-    (_, ids), = scene.rows.pages
+    ((_, ids),) = scene.rows.pages
     scene.delivery.take_page(client, [(id, NOTICE) for id in ids], scene.now)
     assert scene.ids(client) == [1, 10, 11, 9]
     scene.push(10, to=client, xid=50)  # a late wake-up for what the query saw

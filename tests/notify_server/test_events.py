@@ -18,8 +18,7 @@ from notify_server.events import Json, Number
         (1, 0, [], "New chapter 1 available (was chapter 0)"),
         (None, None, [], "New chapter available"),
         (None, 12, [], "New chapter available"),
-        (190, 180, list(range(181, 191)),
-         "10 new chapters available: 181–190 (was chapter 180)"),
+        (190, 180, list(range(181, 191)), "10 new chapters available: 181–190 (was chapter 180)"),
         (190, None, [190, 181, 185.5], "3 new chapters available: 181–190"),
         (12, 11, [12], "New chapter 12 available (was chapter 11)"),
         (12, None, [12, 12], "2 new chapters available: 12"),
@@ -30,9 +29,7 @@ def test_chapters_are_announced_in_these_words(
 ) -> None:
     event = events.new_chapter("e", 1, "T", chapter, old, chapters)
     assert event.message == message
-    assert event.changes == [
-        {"field": "current_chapter", "old_value": old, "new_value": chapter}
-    ]
+    assert event.changes == [{"field": "current_chapter", "old_value": old, "new_value": chapter}]
 
 
 def test_several_chapters_are_listed_in_the_data() -> None:

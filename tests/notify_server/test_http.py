@@ -17,7 +17,9 @@ KINDS = ("new-manga", "new-chapter", "manga-update")
 
 def body_of(kind: str, manga: int, **extra: object) -> dict[str, object]:
     own: dict[str, dict[str, object]] = {
-        "new-manga": {}, "new-chapter": {"chapter": 1}, "manga-update": {"changes": ["status"]},
+        "new-manga": {},
+        "new-chapter": {"chapter": 1},
+        "manga-update": {"changes": ["status"]},
     }
     return {"manga_id": manga, "title": "T", **own[kind], **extra}
 
@@ -91,10 +93,19 @@ def test_a_batch_is_a_transaction_per_event(
     make_user()
     manga = make_manga()
     good = {"type": "new-manga", **body_of("new-manga", manga)}
-    answer = server.post("batch", {"events": [
-        good, {**good, "manga_id": 999_999}, {"type": "odd"}, 7, {**good, "event_id": "x"},
-        {**good, "event_id": "x"},
-    ]})
+    answer = server.post(
+        "batch",
+        {
+            "events": [
+                good,
+                {**good, "manga_id": 999_999},
+                {"type": "odd"},
+                7,
+                {**good, "event_id": "x"},
+                {**good, "event_id": "x"},
+            ]
+        },
+    )
     assert answer.status_code == 207
     assert [r["status"] for r in answer.json()["results"]] == [202, 404, 400, 400, 202, 202]
     assert count(connection) == 2
@@ -109,8 +120,12 @@ def test_a_title_of_100_kb_is_stored_whole_and_shown_cut(
     title = "長" * 33_000
     event = {"type": "new-manga", **body_of("new-manga", make_manga()), "title": title}
     raw = json.dumps({"events": [event]}, ensure_ascii=False).encode()
-    answer = requests.post(f"{server.http}/notify/batch", data=raw, timeout=10,
-                           headers={"Content-Type": "application/json"})
+    answer = requests.post(
+        f"{server.http}/notify/batch",
+        data=raw,
+        timeout=10,
+        headers={"Content-Type": "application/json"},
+    )
     assert answer.status_code == 202
     shown = client.read(1)[0]["title"]
     assert shown.endswith("…") and title.startswith(shown[:-1])
@@ -120,15 +135,21 @@ def test_a_title_of_100_kb_is_stored_whole_and_shown_cut(
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/nothing", 404), ("POST", "/", 404), ("POST", "/notify/odd", 404),
+        ("GET", "/nothing", 404),
+        ("POST", "/", 404),
+        ("POST", "/notify/odd", 404),
         ("POST", "/notify//new-manga", 404),
-        ("GET", "/notify/new-manga", 405), ("DELETE", "/notify/batch", 405),
-        ("PUT", "/healthz", 405), ("POST", "/api/notifications", 405),
-        ("PUT", "/api/notifications/x/read", 404), ("PUT", "/api/notifications/7/read", 404),
+        ("GET", "/notify/new-manga", 405),
+        ("DELETE", "/notify/batch", 405),
+        ("PUT", "/healthz", 405),
+        ("POST", "/api/notifications", 405),
+        ("PUT", "/api/notifications/x/read", 404),
+        ("PUT", "/api/notifications/7/read", 404),
         ("PUT", f"/api/notifications/{10**30}/read", 404),
         ("PUT", f"/api/notifications/{'9' * 5000}/read", 404),
         ("PUT", f"/api/notifications/{2**63}/read", 404),
-        ("GET", "/api/notifications", 400), ("GET", "/api/notifications?user_id=x", 400),
+        ("GET", "/api/notifications", 400),
+        ("GET", "/api/notifications?user_id=x", 400),
         ("POST", "/notify/new-manga", 415),
     ],
 )
@@ -141,8 +162,11 @@ def test_errors_are_json(server: Any, method: str, path: str, status: int) -> No
 @pytest.mark.parametrize(
     ("content_type", "status"),
     [
-        ("application/json", 202), ("application/json; charset=utf-8", 202),
-        ("APPLICATION/JSON", 202), ("text/plain", 415), ("", 415),
+        ("application/json", 202),
+        ("application/json; charset=utf-8", 202),
+        ("APPLICATION/JSON", 202),
+        ("text/plain", 415),
+        ("", 415),
         ("application/x-www-form-urlencoded", 415),
     ],
 )
@@ -150,24 +174,35 @@ def test_the_content_type_must_be_json(
     server: Any, make_manga: Any, content_type: str, status: int
 ) -> None:
     raw = json.dumps(body_of("new-manga", make_manga()))
-    answer = requests.post(f"{server.http}/notify/new-manga", data=raw, timeout=10,
-                           headers={"Content-Type": content_type})
+    answer = requests.post(
+        f"{server.http}/notify/new-manga",
+        data=raw,
+        timeout=10,
+        headers={"Content-Type": content_type},
+    )
     assert answer.status_code == status
 
 
 @pytest.mark.parametrize(
     ("route", "size", "status"),
     [
-        ("new-manga", 65_536, 404), ("new-manga", 65_537, 413), ("new-manga", 1_000_000, 413),
-        ("batch", 1_048_576, 207), ("batch", 1_048_577, 413),
+        ("new-manga", 65_536, 404),
+        ("new-manga", 65_537, 413),
+        ("new-manga", 1_000_000, 413),
+        ("batch", 1_048_576, 207),
+        ("batch", 1_048_577, 413),
     ],
 )
 def test_bodies_have_a_limit(server: Any, route: str, size: int, status: int) -> None:
     event: dict[str, object] = {"type": "new-manga", "manga_id": 999_999, "title": ""}
     body: dict[str, object] = {"events": [event]} if route == "batch" else event
     event["title"] = "x" * (size - len(json.dumps(body)))
-    answer = requests.post(f"{server.http}/notify/{route}", data=json.dumps(body), timeout=10,
-                           headers={"Content-Type": "application/json"})
+    answer = requests.post(
+        f"{server.http}/notify/{route}",
+        data=json.dumps(body),
+        timeout=10,
+        headers={"Content-Type": "application/json"},
+    )
     assert answer.status_code == status
     assert status == 207 or answer.json().keys() == {"error"}
 
@@ -178,15 +213,20 @@ def test_a_chunked_body_is_read_and_limited(server: Any, make_manga: Any) -> Non
     url = f"{server.http}/notify/new-manga"
     small = requests.post(url, data=iter([raw[:5], raw[5:]]), headers=headers, timeout=10)
     assert small.status_code == 202
-    large = requests.post(url, data=iter([b" " * 40_000, b" " * 40_000]), headers=headers,
-                          timeout=10)
+    large = requests.post(
+        url, data=iter([b" " * 40_000, b" " * 40_000]), headers=headers, timeout=10
+    )
     assert large.status_code == 413
 
 
 def test_the_frames_of_a_chunked_batch_do_not_count(server: Any) -> None:
     parts = [b'{"events": [5]'] + [b" " * 64] * 16_000 + [b"}"]
-    answer = requests.post(f"{server.http}/notify/batch", data=iter(parts), timeout=10,
-                           headers={"Content-Type": "application/json"})
+    answer = requests.post(
+        f"{server.http}/notify/batch",
+        data=iter(parts),
+        timeout=10,
+        headers={"Content-Type": "application/json"},
+    )
     assert answer.status_code == 207
 
 
@@ -206,8 +246,10 @@ def test_posts_that_stop_half_way_hold_nobody_up(server: Any, make_manga: Any) -
     stuck = []
     for _ in range(50):
         sock = socket.create_connection((address[0], int(address[1])), timeout=10)
-        sock.sendall(b"POST /notify/new-manga HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n"
-                     b"Content-Type: application/json\r\n\r\n{")
+        sock.sendall(
+            b"POST /notify/new-manga HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n"
+            b"Content-Type: application/json\r\n\r\n{"
+        )
         stuck.append(sock)
     assert server.post("new-manga", body_of("new-manga", make_manga())).status_code == 202
     for sock in stuck:
@@ -252,8 +294,8 @@ def test_only_ascii_digits_name_a_notification(
     server: Any, make_user: Any, connection: Any, digits: str
 ) -> None:
     id = connection.execute(
-        "INSERT INTO notifications (user_id, message) VALUES (%s, 'm') RETURNING id",
-        (make_user(),)).fetchone()[0]
+        "INSERT INTO notifications (user_id, message) VALUES (%s, 'm') RETURNING id", (make_user(),)
+    ).fetchone()[0]
     name = str(id).translate(str.maketrans("0123456789", digits))
     answer = requests.put(f"{server.http}/api/notifications/{name}/read", timeout=10)
     assert answer.status_code == (204 if digits.isascii() else 404)
@@ -273,15 +315,26 @@ def test_marking_as_read_takes_it_from_the_unread_ones(
         answer = requests.put(path, timeout=10)
         assert (answer.status_code, answer.content) == (204, b"")
     assert server.get("/api/notifications", params=query).json()["notifications"] == []
-    assert len(server.get("/api/notifications", params={"user_id": user}).json()[
-        "notifications"]) == 1
+    assert (
+        len(server.get("/api/notifications", params={"user_id": user}).json()["notifications"]) == 1
+    )
 
 
-@pytest.mark.parametrize("query", [
-    {"limit": "0"}, {"limit": "201"}, {"limit": "x"}, {"limit": "-1"}, {"before": "x"},
-    {"before": str(2**63)}, {"unread": "maybe"}, {"user_id": ""},
-    {"user_id": "' OR 1=1 --"}, {"user_id": "\0"},
-])
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"limit": "0"},
+        {"limit": "201"},
+        {"limit": "x"},
+        {"limit": "-1"},
+        {"before": "x"},
+        {"before": str(2**63)},
+        {"unread": "maybe"},
+        {"user_id": ""},
+        {"user_id": "' OR 1=1 --"},
+        {"user_id": "\0"},
+    ],
+)
 def test_wrong_queries_name_their_parameter(server: Any, query: dict[str, str]) -> None:
     answer = server.get("/api/notifications", params={"user_id": str(uuid.uuid4()), **query})
     assert answer.status_code == 400
@@ -304,8 +357,13 @@ def test_health_readiness_and_metrics(
     assert server.metric("acknowledged_total") == 1
     assert server.metric("send_seconds_count") == 1
     assert server.metric("ack_seconds_count") == 1
-    for name in ("retransmitted_total", "receive_dropped_total", "clients_dropped_total",
-                 "queue_depth", "replayed_total"):
+    for name in (
+        "retransmitted_total",
+        "receive_dropped_total",
+        "clients_dropped_total",
+        "queue_depth",
+        "replayed_total",
+    ):
         assert server.metric(name) == 0
 
 

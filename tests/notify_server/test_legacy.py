@@ -18,7 +18,11 @@ def legacy_server(start_server: Any) -> Any:
 
 
 def test_a_plain_subscription_is_confirmed_and_gets_what_it_missed(
-    legacy_server: Any, make_client: Any, make_user: Any, make_manga: Any, connection: Any,
+    legacy_server: Any,
+    make_client: Any,
+    make_user: Any,
+    make_manga: Any,
+    connection: Any,
     eventually: Any,
 ) -> None:
     user, manga = make_user(), make_manga("T")
@@ -34,9 +38,14 @@ def test_a_plain_subscription_is_confirmed_and_gets_what_it_missed(
     assert "session" not in missed
     legacy_server.post("new-manga", {"manga_id": manga, "title": "T"})
     assert client.receive()["type"] == "NEW_MANGA"
-    eventually(lambda: connection.execute(
-        "SELECT count(*) FROM notifications WHERE read AND delivered_at IS NULL"
-    ).fetchone() == (2,))
+    eventually(
+        lambda: (
+            connection.execute(
+                "SELECT count(*) FROM notifications WHERE read AND delivered_at IS NULL"
+            ).fetchone()
+            == (2,)
+        )
+    )
     assert client.is_silent(1.2)
 
 

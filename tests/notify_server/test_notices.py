@@ -32,8 +32,13 @@ def whole(notice: Notice, id: int = 2**63 - 1) -> bytes:
 
 def notice_of(event: events.Event) -> Notice:
     return make_notice(
-        event.datagram_type, event.manga_id, event.title, event.message, TIMESTAMP,
-        event.data, list(event.changes),
+        event.datagram_type,
+        event.manga_id,
+        event.title,
+        event.message,
+        TIMESTAMP,
+        event.data,
+        list(event.changes),
     )
 
 

@@ -26,16 +26,24 @@ def test_it_describes_every_route(server: Any) -> None:
 
     described = set(DESCRIPTION["paths"])
     assert described == {
-        "/notify/new-manga", "/notify/new-chapter", "/notify/manga-update", "/notify/batch",
-        "/healthz", "/readyz", "/metrics", "/api/notifications", "/api/notifications/{id}/read",
+        "/notify/new-manga",
+        "/notify/new-chapter",
+        "/notify/manga-update",
+        "/notify/batch",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/api/notifications",
+        "/api/notifications/{id}/read",
         "/openapi.json",
     }
 
 
 def test_only_healthz_needs_no_key() -> None:
     operations = {path: list(item.values()) for path, item in DESCRIPTION["paths"].items()}
-    open_to_all = [p for p, found in operations.items() if any("401" not in o["responses"]
-                                                               for o in found)]
+    open_to_all = [
+        p for p, found in operations.items() if any("401" not in o["responses"] for o in found)
+    ]
     assert open_to_all == ["/healthz"]
     assert DESCRIPTION["paths"]["/healthz"]["get"]["security"] == []
 
@@ -48,10 +56,11 @@ def base_url(server: Any, make_user: Any, connection: Any) -> str:
 
 
 @schema.parametrize()
-@settings(max_examples=15, deadline=None,
-          suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-def test_the_server_does_what_the_description_says(
-    case: schemathesis.Case, base_url: str
-) -> None:
+@settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_the_server_does_what_the_description_says(case: schemathesis.Case, base_url: str) -> None:
     with requests.Session() as session:
         case.call_and_validate(base_url=base_url, session=session, timeout=10)

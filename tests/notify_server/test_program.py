@@ -77,7 +77,8 @@ def test_a_busy_server_stops_within_10_seconds_and_keeps_every_event_it_accepted
         for n in range(10_000):
             try:
                 answer = server.post(
-                    "new-manga", {"manga_id": manga, "title": "T", "event_id": str(n)})
+                    "new-manga", {"manga_id": manga, "title": "T", "event_id": str(n)}
+                )
             except requests.RequestException:
                 return
             if answer.status_code == 202:
@@ -150,12 +151,20 @@ def test_an_address_of_another_host_is_said_in_one_line(
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
-        ("UDP_PORT", "x"), ("UDP_PORT", "65536"), ("UDP_HTTP_PORT", "-1"),
-        ("NOTIFY_BIND", "not an address"), ("NOTIFY_BIND", "0.0.0.0"), ("NOTIFY_BIND", "::"),
-        ("NOTIFY_BIND", "192.0.2.1"), ("NOTIFY_LEGACY_CLIENTS", "some"),
-        ("NOTIFY_API_KEY", "schlüssel"), ("NOTIFY_SECRET", "gehëim"),
+        ("UDP_PORT", "x"),
+        ("UDP_PORT", "65536"),
+        ("UDP_HTTP_PORT", "-1"),
+        ("NOTIFY_BIND", "not an address"),
+        ("NOTIFY_BIND", "0.0.0.0"),
+        ("NOTIFY_BIND", "::"),
+        ("NOTIFY_BIND", "192.0.2.1"),
+        ("NOTIFY_LEGACY_CLIENTS", "some"),
+        ("NOTIFY_API_KEY", "schlüssel"),
+        ("NOTIFY_SECRET", "gehëim"),
         ("NOTIFY_SECRET", "  "),
-        ("DATABASE_URL", "mysql://x"), ("LOG_LEVEL", "LOUD"), ("LOG_FORMAT", "xml"),
+        ("DATABASE_URL", "mysql://x"),
+        ("LOG_LEVEL", "LOUD"),
+        ("LOG_FORMAT", "xml"),
         ("MANGAHUB_DATA", "relative"),
     ],
 )
@@ -174,7 +183,8 @@ def test_an_old_schema_ends_it_with_1_and_names_the_command(
 ) -> None:
     for arguments in (["serve"], ["user", "list"]):
         finished = run_program(
-            "notify_server", *arguments, env={**settings, "DATABASE_URL": empty_database_url})
+            "notify_server", *arguments, env={**settings, "DATABASE_URL": empty_database_url}
+        )
         assert finished.code == 1
         assert "mangahub-batch migrate" in finished.stderr.splitlines()[-1]
         assert "listening" not in finished.stdout
@@ -215,8 +225,9 @@ def test_two_at_once_make_one_secret(tmp_path: Path) -> None:
         found: list[str] = []
         barrier = threading.Barrier(4)
 
-        def load(folder: Path = folder, found: list[str] = found,
-                 barrier: threading.Barrier = barrier) -> None:
+        def load(
+            folder: Path = folder, found: list[str] = found, barrier: threading.Barrier = barrier
+        ) -> None:
             barrier.wait()
             found.append(load_secret(None, folder))
 
@@ -231,8 +242,12 @@ def test_two_at_once_make_one_secret(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "mode", "words"),
-    [("x" * 64, 0o644, "chmod 600"), ("x" * 64, 0o620, "chmod 600"), ("", 0o600, "damaged"),
-     ("short", 0o600, "damaged")],
+    [
+        ("x" * 64, 0o644, "chmod 600"),
+        ("x" * 64, 0o620, "chmod 600"),
+        ("", 0o600, "damaged"),
+        ("short", 0o600, "damaged"),
+    ],
 )
 def test_a_secret_that_cannot_be_trusted_is_refused_in_one_line(
     run_program: Any, settings: dict[str, str], home: Path, content: str, mode: int, words: str
@@ -262,7 +277,8 @@ def test_systemd_hears_of_readiness_life_and_the_end(
     start_program_server: Any, systemd_socket: socket.socket
 ) -> None:
     server = start_program_server(
-        {"NOTIFY_SOCKET": systemd_socket.getsockname(), "WATCHDOG_USEC": "200000"})
+        {"NOTIFY_SOCKET": systemd_socket.getsockname(), "WATCHDOG_USEC": "200000"}
+    )
     assert systemd_socket.recv(1000).startswith(b"READY=1")
     assert systemd_socket.recv(1000) == b"WATCHDOG=1"
     assert stop(server)[0] == 0

@@ -102,9 +102,7 @@ def test_messages_are_read() -> None:
 
 @pytest.mark.parametrize("separators", [(",", ":"), (", ", ": "), (" , ", " : ")])
 @pytest.mark.parametrize("ids", [[1], [2**60], [10**18], [0], [-1], [], [1, 2], [2**63]])
-def test_an_ack_is_read_however_it_is_written(
-    separators: tuple[str, str], ids: list[int]
-) -> None:
+def test_an_ack_is_read_however_it_is_written(separators: tuple[str, str], ids: list[int]) -> None:
     body = {"type": "ACK", "session": SESSION, "ids": ids}
     assert parse(json.dumps(body, separators=separators).encode()) == Ack(SESSION, ids)
 
@@ -135,8 +133,12 @@ def test_a_confirmation_carries_session_and_ttl() -> None:
         body = json.loads(protocol.confirmation(kind, now, SESSION))
         assert body.pop("message").startswith("Successfully ")
         assert body == {
-            "type": kind, "manga_id": 0, "title": "", "timestamp": "2026-01-31T12:00:00.000000Z",
-            "session": SESSION, "ttl": 300,
+            "type": kind,
+            "manga_id": 0,
+            "title": "",
+            "timestamp": "2026-01-31T12:00:00.000000Z",
+            "session": SESSION,
+            "ttl": 300,
         }
 
 

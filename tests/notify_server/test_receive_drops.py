@@ -52,8 +52,14 @@ def test_what_the_kernel_dropped_is_counted(address: str) -> None:
 @pytest.fixture
 def only_processes() -> tuple[str, ...]:
     """What runs a program with a /proc as systemd's ProcSubset=pid makes it."""
-    prefix = ("unshare", "--mount", "sh", "-c",
-              'mount -t proc -o subset=pid proc /proc && exec "$@"', "sh")
+    prefix = (
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        'mount -t proc -o subset=pid proc /proc && exec "$@"',
+        "sh",
+    )
     is_possible = os.geteuid() == 0 and shutil.which("unshare") is not None
     if not is_possible or subprocess.run([*prefix, "true"], capture_output=True).returncode != 0:
         pytest.skip("may not mount")

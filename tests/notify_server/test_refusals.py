@@ -32,9 +32,13 @@ RULES = {
     "a foreign key": (
         "CREATE TABLE shown (title text PRIMARY KEY);"
         " INSERT INTO shown VALUES ('Lantern Bay'), ('One'), ('Two'), ('Three');"
-        " ALTER TABLE notifications ADD FOREIGN KEY (title) REFERENCES shown", ODD),
+        " ALTER TABLE notifications ADD FOREIGN KEY (title) REFERENCES shown",
+        ODD,
+    ),
     "an exclusion": (
-        "ALTER TABLE notifications ADD EXCLUDE (title WITH =) WHERE (title = 'Odd')", ODD),
+        "ALTER TABLE notifications ADD EXCLUDE (title WITH =) WHERE (title = 'Odd')",
+        ODD,
+    ),
     "an index": ("CREATE INDEX ON notifications (title)", LONG),
     "a trigger": (trigger("P0001"), ODD),
 }
@@ -56,7 +60,10 @@ def old_database(empty_database_url: str) -> Any:
 
 def event(title: str, event_id: str | None = None) -> dict[str, object]:
     return {
-        "type": "new-manga", "manga_id": 1, "title": title, "event_id": event_id or title[:200],
+        "type": "new-manga",
+        "manga_id": 1,
+        "title": title,
+        "event_id": event_id or title[:200],
     }
 
 
@@ -91,11 +98,14 @@ def test_an_event_that_the_database_refuses_costs_its_neighbours_nothing(
 def test_a_column_that_nobody_fills_is_told_for_each_event_that_needs_it(
     old_database: Any, start_server: Any
 ) -> None:
-    url = old_database("ALTER TABLE notifications ADD topic text NOT NULL DEFAULT '';"
-                       " ALTER TABLE notifications ALTER topic DROP DEFAULT")
+    url = old_database(
+        "ALTER TABLE notifications ADD topic text NOT NULL DEFAULT '';"
+        " ALTER TABLE notifications ALTER topic DROP DEFAULT"
+    )
     unread = {"type": "new-chapter", "manga_id": 3, "title": "T", "chapter": 1, "event_id": "none"}
     answer = start_server({"DATABASE_URL": url}).post(
-        "batch", {"events": [event("One"), unread, event("Two")]})
+        "batch", {"events": [event("One"), unread, event("Two")]}
+    )
     assert answer.status_code == 207
     results = answer.json()["results"]
     assert [r["status"] for r in results] == [400, 202, 400]

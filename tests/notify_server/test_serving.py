@@ -7,7 +7,11 @@ from typing import Any
 
 
 def test_a_posted_event_is_stored_pushed_and_marked_when_acknowledged(
-    server: Any, make_client: Any, make_user: Any, make_manga: Any, connection: Any,
+    server: Any,
+    make_client: Any,
+    make_user: Any,
+    make_manga: Any,
+    connection: Any,
     eventually: Callable[..., None],
 ) -> None:
     user = make_user()

@@ -43,9 +43,7 @@ def test_what_another_server_marked_is_pushed_all_the_same(
     assert [b["title"] for b in other.read(20)] == [f"{n}" for n in range(20)]
 
 
-def test_they_take_each_others_cookies(
-    start_server: Any, make_client: Any, make_user: Any
-) -> None:
+def test_they_take_each_others_cookies(start_server: Any, make_client: Any, make_user: Any) -> None:
     one, two = start_server(), start_server()
     client = make_client(one, make_user())
     request = client.request(client.cookie())
@@ -64,7 +62,8 @@ def test_after_an_interruption_they_catch_up(
     for n in range(10):
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND query ILIKE 'LISTEN%'")
+            "WHERE datname = current_database() AND query ILIKE 'LISTEN%'"
+        )
         answer = one.post("new-manga", {"manga_id": manga, "title": f"{n}", "event_id": f"{n}"})
         if answer.status_code == 503:
             one.post("new-manga", {"manga_id": manga, "title": f"{n}", "event_id": f"{n}"})
@@ -74,7 +73,11 @@ def test_after_an_interruption_they_catch_up(
 
 
 def test_an_interruption_of_the_catching_up_loses_nothing(
-    start_server: Any, make_client: Any, make_user: Any, make_manga: Any, connection: Any,
+    start_server: Any,
+    make_client: Any,
+    make_user: Any,
+    make_manga: Any,
+    connection: Any,
     monkeypatch: Any,
 ) -> None:
     one, two = start_server(), start_server()
@@ -92,7 +95,8 @@ def test_an_interruption_of_the_catching_up_loses_nothing(
     monkeypatch.setattr(unread, "load_event", load)
     connection.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-        "WHERE datname = current_database() AND query ILIKE 'LISTEN%'")
+        "WHERE datname = current_database() AND query ILIKE 'LISTEN%'"
+    )
     for n in range(3):
         body = {"manga_id": manga, "title": f"{n}", "event_id": f"{n}"}
         while one.post("new-manga", body).status_code == 503:
@@ -119,13 +123,28 @@ def test_a_check_and_a_wake_up_for_the_same_event_push_it_once(
         assert client.is_silent(0.2)
 
 
-@pytest.mark.parametrize("payload", [
-    "", "x", "[]", "{}", "null", '{"event_id": null}', '{"event_id": "unknown"}',
-    '{"rotated": "x"}', '{"rotated": 5, "generation": []}', "[" * 5000,
-])
+@pytest.mark.parametrize(
+    "payload",
+    [
+        "",
+        "x",
+        "[]",
+        "{}",
+        "null",
+        '{"event_id": null}',
+        '{"event_id": "unknown"}',
+        '{"rotated": "x"}',
+        '{"rotated": 5, "generation": []}',
+        "[" * 5000,
+    ],
+)
 def test_nonsense_on_the_channel_does_no_harm(
-    server: Any, make_client: Any, make_user: Any, make_manga: Any,
-    connection: psycopg.Connection[Any], payload: str,
+    server: Any,
+    make_client: Any,
+    make_user: Any,
+    make_manga: Any,
+    connection: psycopg.Connection[Any],
+    payload: str,
 ) -> None:
     client = make_client(server, make_user())
     client.subscribe()

@@ -15,8 +15,9 @@ def test_the_first_answer_is_a_challenge_no_longer_than_the_question(
     server: Any, make_client: Any, make_user: Any
 ) -> None:
     client = make_client(server, make_user())
-    question = json.dumps({"type": "SUBSCRIBE", "user_id": client.user_id},
-                          separators=(",", ":")).encode()
+    question = json.dumps(
+        {"type": "SUBSCRIBE", "user_id": client.user_id}, separators=(",", ":")
+    ).encode()
     client.send(question)
     answer = client.socket.recv(2000)
     assert len(answer) <= len(question)
@@ -35,16 +36,28 @@ def test_a_confirmation_tells_session_and_ttl(
 ) -> None:
     confirmation = make_client(server, make_user()).subscribe()
     assert set(confirmation) == {
-        "type", "manga_id", "title", "message", "timestamp", "session", "ttl"
+        "type",
+        "manga_id",
+        "title",
+        "message",
+        "timestamp",
+        "session",
+        "ttl",
     }
     assert confirmation["ttl"] == 300
     assert len(bytes.fromhex(confirmation["session"])) == 16
 
 
-@pytest.mark.parametrize("change", [
-    {"proof": "0" * 64}, {"proof": ""}, {"user_id": UNKNOWN}, {"ack": False},
-    {"user_id": "no uuid"},
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"proof": "0" * 64},
+        {"proof": ""},
+        {"user_id": UNKNOWN},
+        {"ack": False},
+        {"user_id": "no uuid"},
+    ],
+)
 def test_a_proof_that_does_not_fit_is_answered_with_an_error_only(
     server: Any, make_client: Any, make_user: Any, change: dict[str, object]
 ) -> None:
@@ -68,7 +81,11 @@ def test_another_addresss_cookie_is_challenged_again(
 
 
 def test_a_key_is_rotated_away_with_its_clients(
-    server: Any, make_client: Any, make_user: Any, run_program: Any, settings: dict[str, str],
+    server: Any,
+    make_client: Any,
+    make_user: Any,
+    run_program: Any,
+    settings: dict[str, str],
     eventually: Any,
 ) -> None:
     client = make_client(server, make_user())
@@ -133,9 +150,15 @@ def test_unsubscribing_is_confirmed_and_ends_the_notifications(
     assert client.is_silent()
 
 
-@pytest.mark.parametrize("change", [
-    {"session": "0" * 32}, {"user_id": UNKNOWN}, {"session": None}, {"user_id": None},
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"session": "0" * 32},
+        {"user_id": UNKNOWN},
+        {"session": None},
+        {"user_id": None},
+    ],
+)
 def test_another_users_unsubscribe_changes_nothing(
     server: Any, make_client: Any, make_user: Any, change: dict[str, object]
 ) -> None:
@@ -218,7 +241,11 @@ def test_nonsense_gets_no_answer_and_does_no_harm(
     client = make_client(server, make_user())
     client.subscribe()
     nonsense = [
-        b"\x00" * 100, b"\xff\xfe", b"[" * 65000, b'{"a":' * 10000, b"x" * 65507,
+        b"\x00" * 100,
+        b"\xff\xfe",
+        b"[" * 65000,
+        b'{"a":' * 10000,
+        b"x" * 65507,
         b'{"type":"ACK","session":"%b","ids":[%b]}' % (client.session.encode(), b"9" * 900),
         b'{"type":"ACK","session":"%b","ids":[NaN,1e999,-1,true]}' % client.session.encode(),
         b'{"type":"PING","session":{"$gt":""},"user_id":[]}',

@@ -42,7 +42,9 @@ def test_content_that_cannot_be_read_is_left_out(
     user, manga = make_user(), make_manga()
     connection.execute(
         "INSERT INTO notifications (user_id, type, title, message, data) "
-        f"VALUES (%s, 'X', 'T', 'odd', ({content})::jsonb)", (user,))
+        f"VALUES (%s, 'X', 'T', 'odd', ({content})::jsonb)",
+        (user,),
+    )
     found = listed(server, user)[0]
     assert (found["message"], found["data"], found["changes"]) == ("odd", {}, [])
     client = make_client(server, user)
@@ -55,13 +57,20 @@ def test_content_that_cannot_be_read_is_left_out(
 
 @pytest.mark.parametrize(("moment", "shown"), MOMENTS)
 def test_a_moment_that_is_no_date_is_the_nearest_one(
-    server: Any, make_client: Any, make_user: Any, make_manga: Any, connection: Any,
-    moment: str | None, shown: str,
+    server: Any,
+    make_client: Any,
+    make_user: Any,
+    make_manga: Any,
+    connection: Any,
+    moment: str | None,
+    shown: str,
 ) -> None:
     user, manga = make_user(), make_manga()
     connection.execute(
         "INSERT INTO notifications (user_id, type, message, created_at, delivered_at) "
-        "VALUES (%s, 'X', 'odd', %s, %s)", (user, moment, moment))
+        "VALUES (%s, 'X', 'odd', %s, %s)",
+        (user, moment, moment),
+    )
     found = listed(server, user)[0]
     assert (found["created_at"], found["delivered_at"]) == (shown or None, shown or None)
     client = make_client(server, user)
@@ -75,7 +84,11 @@ def test_a_moment_that_is_no_date_is_the_nearest_one(
     "error", [RuntimeError("odd"), psycopg.DataError("odd"), psycopg.errors.OutOfMemory("odd")]
 )
 def test_a_row_that_cannot_be_loaded_is_skipped(
-    server: Any, make_client: Any, make_user: Any, connection: Any, monkeypatch: Any,
+    server: Any,
+    make_client: Any,
+    make_user: Any,
+    connection: Any,
+    monkeypatch: Any,
     error: Exception,
 ) -> None:
     load = unread.NoticeLoader.load
@@ -88,7 +101,9 @@ def test_a_row_that_cannot_be_loaded_is_skipped(
     user = make_user()
     rows = connection.execute(
         "INSERT INTO notifications (user_id, message) "
-        "SELECT %s, n::text FROM generate_series(1, 100) n RETURNING id", (user,)).fetchall()
+        "SELECT %s, n::text FROM generate_series(1, 100) n RETURNING id",
+        (user,),
+    ).fetchall()
     bad = rows[4][0]
     monkeypatch.setattr(unread.NoticeLoader, "load", fail)
     client = make_client(server, user)
@@ -98,7 +113,11 @@ def test_a_row_that_cannot_be_loaded_is_skipped(
 
 
 def test_no_failure_of_one_request_ends_a_thread(
-    server: Any, make_client: Any, make_user: Any, make_manga: Any, monkeypatch: Any,
+    server: Any,
+    make_client: Any,
+    make_user: Any,
+    make_manga: Any,
+    monkeypatch: Any,
     eventually: Any,
 ) -> None:
     calls: list[str] = []
@@ -128,7 +147,11 @@ def test_no_failure_of_one_request_ends_a_thread(
 
 
 def test_another_servers_event_that_cannot_be_read_does_not_end_the_listener(
-    start_server: Any, make_client: Any, make_user: Any, make_manga: Any, monkeypatch: Any,
+    start_server: Any,
+    make_client: Any,
+    make_user: Any,
+    make_manga: Any,
+    monkeypatch: Any,
     eventually: Any,
 ) -> None:
     load, failed = unread.load_event, []
@@ -153,10 +176,15 @@ def test_another_servers_event_that_cannot_be_read_does_not_end_the_listener(
 @pytest.mark.parametrize(
     ("text", "data", "changes"),
     [
-        (None, {}, []), ("", {}, []), ("no JSON", {}, []), ("5", {}, []), ("[1]", {}, []),
+        (None, {}, []),
+        ("", {}, []),
+        ("no JSON", {}, []),
+        ("5", {}, []),
+        ("[1]", {}, []),
         ('{"data": 5, "changes": {}}', {}, []),
         ('{"data": {"a": 1.5}, "changes": [null]}', {"a": 1.5}, [None]),
-        ('{"data": {"a": NaN}}', {}, []), ('{"data": {"a": 1e999}}', {}, []),
+        ('{"data": {"a": NaN}}', {}, []),
+        ('{"data": {"a": 1e999}}', {}, []),
         (json.dumps({"data": {"a": [[[[[[[[1]]]]]]]]}}), {"a": [[[[[[[[1]]]]]]]]}, []),
     ],
 )

@@ -75,12 +75,16 @@ def error(kind: str, body: object) -> str:
         ("manga-update", {**UPDATE, "detailed_changes": {}}, "detailed_changes"),
         ("manga-update", {**UPDATE, "detailed_changes": ["x"]}, "detailed_changes[0]"),
         ("manga-update", {**UPDATE, "detailed_changes": [{}]}, "detailed_changes[0].field"),
-        ("manga-update",
-         {**UPDATE, "detailed_changes": [{"field": "status", "old_value": "\0"}]},
-         "detailed_changes[0].old_value"),
-        ("manga-update",
-         {**UPDATE, "detailed_changes": [{"field": "status", "new_value": 10**400}]},
-         "detailed_changes[0].new_value"),
+        (
+            "manga-update",
+            {**UPDATE, "detailed_changes": [{"field": "status", "old_value": "\0"}]},
+            "detailed_changes[0].old_value",
+        ),
+        (
+            "manga-update",
+            {**UPDATE, "detailed_changes": [{"field": "status", "new_value": 10**400}]},
+            "detailed_changes[0].new_value",
+        ),
     ],
 )
 def test_an_error_names_the_field(kind: str, body: object, field: str) -> None:
@@ -114,9 +118,17 @@ def test_what_is_no_json_is_refused(raw: bytes, words: str) -> None:
 @pytest.mark.parametrize(
     ("text", "number"),
     [
-        ("181", "181"), ("181.0", "181"), ("10.5", "10.5"), ("10.50", "10.5"), ("0", "0"),
-        ("1e1", "10"), ("1E-2", "0.01"), ("99999999.99", "99999999.99"), ("0.1", "0.1"),
-        ("-0", "0"), ("0.30", "0.3"),
+        ("181", "181"),
+        ("181.0", "181"),
+        ("10.5", "10.5"),
+        ("10.50", "10.5"),
+        ("0", "0"),
+        ("1e1", "10"),
+        ("1E-2", "0.01"),
+        ("99999999.99", "99999999.99"),
+        ("0.1", "0.1"),
+        ("-0", "0"),
+        ("0.30", "0.3"),
     ],
 )
 def test_numbers_are_shown_without_trailing_zeros(text: str, number: str) -> None:
@@ -154,8 +166,9 @@ def test_unknown_fields_are_ignored() -> None:
 
 def test_old_and_new_values_are_kept_and_names_without_them_get_null() -> None:
     detail = {"field": "status", "old_value": "ongoing", "new_value": "completed"}
-    event = parse("manga-update", {**MANGA, "changes": ["title", "status"],
-                                   "detailed_changes": [detail]})
+    event = parse(
+        "manga-update", {**MANGA, "changes": ["title", "status"], "detailed_changes": [detail]}
+    )
     assert event.changes == [{"field": "title", "old_value": None, "new_value": None}, detail]
     assert event.data == {"updated_fields": ["title", "status"]}
 
@@ -187,17 +200,33 @@ json_values = st.recursive(
 
 
 @settings(max_examples=50)
-@given(st.sampled_from(["new-manga", "new-chapter", "manga-update"]), st.fixed_dictionaries(
-    {}, optional={name: json_values for name in (
-        "event_id", "manga_id", "title", "chapter", "old_chapter", "chapters", "changes",
-        "detailed_changes")}))
+@given(
+    st.sampled_from(["new-manga", "new-chapter", "manga-update"]),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            name: json_values
+            for name in (
+                "event_id",
+                "manga_id",
+                "title",
+                "chapter",
+                "old_chapter",
+                "chapters",
+                "changes",
+                "detailed_changes",
+            )
+        },
+    ),
+)
 def test_any_body_is_an_event_or_an_error(kind: str, body: dict[str, Any]) -> None:
     try:
         event = parse(kind, body)
     except Invalid:
         return
-    json.dumps([event.title, event.message, event.data, event.changes],
-               ensure_ascii=False, allow_nan=False).encode()
+    json.dumps(
+        [event.title, event.message, event.data, event.changes], ensure_ascii=False, allow_nan=False
+    ).encode()
 
 
 @given(st.binary())

@@ -65,8 +65,14 @@ def test_a_dry_run_on_the_host_shows_user_package_and_services(tmp_path: Path) -
     before = sorted(Path("/etc/systemd/system").iterdir())
     done = run_script("install.sh", "--dry-run", "--prefix", f"/opt/{tmp_path.name}")
     assert done.returncode == 0, done.stderr
-    for command in ("-m venv", "-m pip", "install -D", "systemctl daemon-reload",
-                    "systemctl enable mangahub.target", "systemctl start mangahub.target"):
+    for command in (
+        "-m venv",
+        "-m pip",
+        "install -D",
+        "systemctl daemon-reload",
+        "systemctl enable mangahub.target",
+        "systemctl start mangahub.target",
+    ):
         assert command in done.stdout
     assert sorted(Path("/etc/systemd/system").iterdir()) == before
     assert not Path(f"/opt/{tmp_path.name}").exists()
@@ -196,12 +202,15 @@ def test_a_command_sees_the_settings_of_the_units_and_no_others(tmp_path: Path) 
     )
     program = tmp_path / "srv/mh/venv/bin/mangahub-batch"
     program.parent.mkdir(parents=True)
-    program.write_text("#!/bin/sh\necho \"$*\"; env\n")
+    program.write_text('#!/bin/sh\necho "$*"; env\n')
     program.chmod(0o755)
     script = (tmp_path / "srv/mh/as-mangahub").read_text()
     # Below `tmp_path`, and as ourselves: there is no user mangahub here.
-    for text, other in (("=/etc/", f"={tmp_path}/etc/"), ("=/srv/", f"={tmp_path}/srv/"),
-                        ("setpriv --reuid=mangahub --regid=mangahub --init-groups", "setpriv")):
+    for text, other in (
+        ("=/etc/", f"={tmp_path}/etc/"),
+        ("=/srv/", f"={tmp_path}/srv/"),
+        ("setpriv --reuid=mangahub --regid=mangahub --init-groups", "setpriv"),
+    ):
         assert text in script
         script = script.replace(text, other)
     command = tmp_path / "mangahub-batch"
