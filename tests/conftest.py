@@ -29,9 +29,7 @@ import pytest
 import sql
 from mangahub.env import Env
 from sql import embedded
-
-ROOT = Path(__file__).resolve().parent.parent
-
+from tests.support.paths import ROOT
 
 # --- directories -------------------------------------------------------------------------------
 

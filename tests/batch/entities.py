@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-ANSWERS = Path(__file__).resolve().parents[3] / "shared/mangadex/answers"
+from tests.support.paths import SHARED
+
+ANSWERS = SHARED / "answers"
 TITLE_ID = "0d1e2f30-4152-4364-9586-a7b8c9dae0f1"
 CHAPTER_ID = "5a6b7c8d-9e0f-4a1b-8c2d-3e4f50617283"
 GROUP_ID = "11111111-2222-4333-8444-555555555555"

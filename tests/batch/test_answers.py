@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from batch.answers import Answer, body_of, entity_of, http_date, page_of, retry_after
 from batch.errors import Banned, BatchError, RateLimited, RequestRefused, SourceDown, SourceTrouble
 from batch.models import Page
+from tests.support.paths import SHARED
 
-ANSWERS = Path(__file__).resolve().parents[3] / "shared/mangadex/answers"
+ANSWERS = SHARED / "answers"
 JSON = "application/json"
 HTML = "text/html; charset=utf-8"
 OVERLOAD = b"<html><p>Your browser sent an invalid request.</p></html>"

@@ -25,12 +25,12 @@ from batch.host_budget import EVENNESS
 from mangadex_sim import Simulator
 from mangahub import __version__
 from mangahub.env import Env, SettingError
+from tests.support.paths import ROOT
 
 needs_dask = pytest.mark.skipif(
     importlib.util.find_spec("distributed") is None,
     reason="Dask is not installed: pip install '.[dask]'",
 )
-ROOT = Path(__file__).resolve().parents[2]
 
 Batch = Callable[..., Any]
 Simulators = Callable[..., Simulator]

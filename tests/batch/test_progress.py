@@ -17,8 +17,7 @@ import pytest
 
 from batch.progress import Progress
 from mangadex_sim import Simulator
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
 
 
 def test_away_from_a_terminal_every_page_is_a_line(caplog: pytest.LogCaptureFixture) -> None:

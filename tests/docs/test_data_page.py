@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+from tests.support.paths import ROOT
+
+PAGE = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
 # Tables whose columns other programs use: the page has them one by one.
 SHARED = ("users", "manga", "genres", "user_library", "chapters", "notifications", "sync_state")
 

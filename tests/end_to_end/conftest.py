@@ -23,8 +23,8 @@ from sql import embedded, processes
 from tests.batch.waiting import wait_for
 from tests.budget import forget_budget
 from tests.end_to_end.readers import Readers
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 20
 
 

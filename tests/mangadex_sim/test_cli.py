@@ -17,8 +17,8 @@ import pytest
 import requests
 
 from mangadex_sim import SimControl
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 Start = Callable[..., subprocess.Popen[str]]
 
 

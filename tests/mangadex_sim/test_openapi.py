@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,11 +25,12 @@ from mangadex_sim.endpoints import (
 from mangadex_sim.query import Rule
 from tests.mangadex_sim.conftest import Asker
 from tests.mangadex_sim.test_manga import ALL
+from tests.support.paths import SHARED
 
 Make = Callable[..., Asker]
 Json = dict[str, Any]
 
-DESCRIPTION = Path(__file__).resolve().parents[3] / "shared" / "mangadex" / "openapi.yaml"
+DESCRIPTION = SHARED / "openapi.yaml"
 
 pytestmark = pytest.mark.skipif(
     not DESCRIPTION.is_file(), reason="the official description does not lie beside the project"

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 BAD = {
     "batch": ["chapter-check", "--limit", "many"],
     "notify_server": ["user", "add", ""],

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 # Stands in for a library whose import takes long.
 SLOW = "import pathlib, time; pathlib.Path({begun!r}).touch(); time.sleep(30)"
 

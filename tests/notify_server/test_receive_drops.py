@@ -7,11 +7,10 @@ import shutil
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
 
 # Fills the small buffer of a socket that nobody reads from.
 _OVERFLOW = """

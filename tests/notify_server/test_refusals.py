@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import sql
+from tests.support.paths import OLD_DATABASES
 
-OLD_DATABASE = Path(__file__).parent.parent / "sql" / "old_databases" / "usual.sql"
+OLD_DATABASE = OLD_DATABASES / "usual.sql"
 USER = "6f1c1d8e-0000-4000-8000-000000000001"
 ODD = "Odd"
 LONG = "".join(f"{n * 7919 % 10007:x}" for n in range(6_000))

@@ -16,8 +16,9 @@ import sql
 from mangadex_sim import Simulator
 from mangahub.env import Env
 from sql import binaries
+from tests.support.paths import ROOT
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
+PAGE = ROOT / "docs" / "operations.md"
 Run = Callable[..., Any]
 pytestmark = pytest.mark.skipif(not PAGE.exists(), reason="the documentation is not here")
 

@@ -20,8 +20,9 @@ import sql
 from batch.alerts import CADENCE
 from batch.config import VARIABLES
 from mangadex_sim import Simulator
+from tests.support.paths import ROOT
 
-FOLDER = Path(__file__).resolve().parents[2] / "monitoring"
+FOLDER = ROOT / "monitoring"
 WORKFLOWS = ("initial-sync", "new-manga-poll", "chapter-feed", "chapter-check", "metadata-refresh")
 # What Prometheus and node_exporter themselves know.
 FOREIGN = {"up", "node_textfile_scrape_error"}

@@ -12,13 +12,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import pytest
 
-LISTENER = Path(__file__).resolve().parents[2] / "scripts" / "udp_listener.py"
+from tests.support.paths import ROOT
+
+LISTENER = ROOT / "scripts" / "udp_listener.py"
 USER = "5f1d2c3b-0000-4000-8000-00000000cafe"
 KEY = "0123456789abcdef" * 4
 

@@ -15,8 +15,8 @@ import pytest
 from mangadex_sim import Simulator
 from mangahub.env import Env
 from sql import embedded
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 NOBODY = "http://127.0.0.1:9"
 
 

@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 
-LISTENER = Path(__file__).resolve().parents[2] / "scripts" / "udp_listener.py"
+from tests.support.paths import ROOT
+
+LISTENER = ROOT / "scripts" / "udp_listener.py"
 USER = "5f1d2c3b-0000-4000-8000-00000000cafe"
 Listen = Callable[..., Any]
 

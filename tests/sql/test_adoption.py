@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
 import sql
+from tests.support.paths import OLD_DATABASES
 
-FOLDER = Path(__file__).parent / "old_databases"
+FOLDER = OLD_DATABASES
 VARIANTS = sorted(path.stem for path in FOLDER.glob("*.sql"))
 ADDED = "0a000000-0000-4000-8000-0000000000ff"
 

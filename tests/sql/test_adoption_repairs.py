@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +10,9 @@ import pytest
 import sql
 from notify_server import admin
 from notify_server.errors import NotFound
+from tests.support.paths import OLD_DATABASES
 
-USUAL = (Path(__file__).parent / "old_databases" / "usual.sql").read_text()
+USUAL = (OLD_DATABASES / "usual.sql").read_text()
 CHAPTER = "0b000000-0000-4000-8000-0000000000aa"
 
 

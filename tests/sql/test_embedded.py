@@ -19,8 +19,8 @@ import pytest
 import sql
 from mangahub.env import Env, SettingError
 from sql import binaries, embedded, owner, processes
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 ENV = Env({})
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import sql
 from batch.database_checks import check_columns
+from tests.support.paths import OLD_DATABASES
 
-USUAL = (Path(__file__).parent / "old_databases" / "usual.sql").read_text()
+USUAL = (OLD_DATABASES / "usual.sql").read_text()
 Run = Callable[..., Any]
 
 
@@ -114,7 +114,7 @@ def test_once_the_column_is_altered_by_hand_the_warning_is_gone(empty_database_u
 
 @pytest.mark.parametrize("variant", ["usual", "before_sync"])
 def test_usual_databases_give_no_warnings(empty_database_url: str, variant: str) -> None:
-    path = Path(__file__).parent / "old_databases" / f"{variant}.sql"
+    path = OLD_DATABASES / f"{variant}.sql"
     execute(empty_database_url, path.read_text())
     applied = sql.migrate(empty_database_url)
     assert sql.look_back(empty_database_url, applied).warnings == []

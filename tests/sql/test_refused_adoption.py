@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import sql
+from tests.support.paths import OLD_DATABASES
 
-USUAL = (Path(__file__).parent / "old_databases" / "usual.sql").read_text()
+USUAL = (OLD_DATABASES / "usual.sql").read_text()
 TEXT_NUMBERS = (
     "ALTER TABLE chapters ALTER COLUMN chapter_number TYPE text USING chapter_number::text"
 )

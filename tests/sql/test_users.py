@@ -16,8 +16,8 @@ import pytest
 
 from mangahub.env import Env
 from sql import EmbeddedUnavailable, embedded, owner
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 NOBODY = pwd.getpwnam("nobody").pw_uid
 
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")

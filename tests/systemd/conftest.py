@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 # What the units run; systemd-analyze wants to find it.
 PROGRAMS = (
     "opt/mangahub/venv/bin/python",
