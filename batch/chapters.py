@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from batch.decide import Baseline, Claim, Plan, Slot, StoredChapter, Title
 from batch.models import Chapter
+from batch.rules.chapters import Baseline, Claim, Plan, Slot, StoredChapter, Title
 from batch.storage import take_turn
 from sql import Connection
 

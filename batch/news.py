@@ -16,11 +16,13 @@ from uuid import UUID
 
 import psycopg
 
-from batch import chapters, decide, events, outbox, state
+from batch import chapters, outbox, state
 from batch.config import Config
-from batch.decide import Claim, Plan, Rules, Title
 from batch.errors import BatchError
 from batch.models import Chapter, Event, Rejected
+from batch.rules import chapters as chapter_rules
+from batch.rules import events
+from batch.rules.chapters import Claim, Plan, Rules, Title
 from batch.storage import REFUSALS, take_turn
 from sql import Connection
 
@@ -137,9 +139,9 @@ def _store_set(
 ) -> News:
     take_turn(connection)
     plans = [
-        (title, decide.plan(title, readable, gone))
+        (title, chapter_rules.plan(title, readable, gone))
         for title in chapters.read_titles(connection, uploads)
-        if (readable := decide.select_readable(uploads[title.mangadex_id], rules, now))
+        if (readable := chapter_rules.select_readable(uploads[title.mangadex_id], rules, now))
     ]
     chapters.apply_plans(connection, plans)
     chapters.raise_totals(connection, _highest_numbers(plans))
@@ -159,7 +161,7 @@ def _announce(connection: Connection, plans: Sequence[tuple[Title, Plan]]) -> li
 
 
 def _winners(
-    title: Title, claims: Iterable[Claim], won: set[tuple[int, decide.Slot]]
+    title: Title, claims: Iterable[Claim], won: set[tuple[int, chapter_rules.Slot]]
 ) -> list[Claim]:
     return [claim for claim in claims if (title.id, claim.slot) in won]
 

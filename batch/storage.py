@@ -13,9 +13,9 @@ from uuid import UUID
 
 import psycopg
 
-from batch import slugs
 from batch.errors import BatchError
 from batch.models import Manga, Rejected
+from batch.rules import slugs
 from sql import Connection
 
 # Writers of titles take turns: a page takes some 20 ms, and two that choose slugs or upsert the

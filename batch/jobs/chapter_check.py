@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from batch import chapters, decide, news
+from batch import chapters, news
 from batch.config import Config
-from batch.decide import Title
 from batch.errors import BatchError, RequestRefused
 from batch.feed import Feed, read_feed
 from batch.models import Rejected
 from batch.news import News
+from batch.rules import chapters as chapter_rules
+from batch.rules.chapters import Title
 from batch.run import Run
 from batch.tasks import run_tasks
 from batch.worker import WorkerSettings, this_worker
@@ -148,9 +149,9 @@ def _prepare(
     if not titles:
         return frozenset()
     title, rules = titles[0], news.rules_of(config)
-    readable = decide.select_readable(feed.chapters, rules, now)
-    if decide.needs_baseline(title, readable) and news.are_known(connection, feed.rejected):
-        baselines = decide.find_baselines(title, feed.chapters, config.languages)
+    readable = chapter_rules.select_readable(feed.chapters, rules, now)
+    if chapter_rules.needs_baseline(title, readable) and news.are_known(connection, feed.rejected):
+        baselines = chapter_rules.find_baselines(title, feed.chapters, config.languages)
         chapters.save_baselines(connection, title.id, baselines)
     return find_gone(title, feed)
 

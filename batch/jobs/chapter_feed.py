@@ -16,12 +16,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from batch import chapters, decide, extract, news, state
+from batch import chapters, extract, news, state
 from batch.cursors import believe, read_cursor, write_cursor
-from batch.decide import Plan, Rules, Title
 from batch.errors import Banned, RequestRefused, SourceDown
 from batch.feed import read_history
 from batch.models import Chapter, Rejected
+from batch.rules import chapters as chapter_rules
+from batch.rules.chapters import Plan, Rules, Title
 from batch.run import Run
 
 CHAPTER_FEED = "chapter_feed"
@@ -154,10 +155,10 @@ def _store(run: Run, walk: Walk, trouble: Trouble) -> None:
     titles = chapters.read_titles(run.connection, walk.uploads)
     for title in titles:
         uploads = walk.uploads[title.mangadex_id]
-        readable = decide.select_readable(uploads, rules, _now(run))
-        if decide.needs_baseline(title, readable):
+        readable = chapter_rules.select_readable(uploads, rules, _now(run))
+        if chapter_rules.needs_baseline(title, readable):
             needing.append(title)
-        elif decide.plan(title, readable) != Plan():
+        elif chapter_rules.plan(title, readable) != Plan():
             ready[title.mangadex_id] = uploads
     run.summary.manga_seen = len(titles)
     run.progress.start("Titles with news", len(ready) + len(needing))
@@ -206,7 +207,7 @@ def _find_baseline(run: Run, title: Title, trouble: Trouble) -> bool:
         trouble.entries += history.rejected
         trouble.rejected.append(Rejected(str(title.mangadex_id), "its feed cannot be read in full"))
         return False
-    baselines = decide.find_baselines(title, history.chapters, run.config.languages)
+    baselines = chapter_rules.find_baselines(title, history.chapters, run.config.languages)
     chapters.save_baselines(run.connection, title.id, baselines)
     return True
 

@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from batch import coverage, extract, pages, state
-from batch.coverage import Coverage
+from batch import extract, pages, state
 from batch.errors import Banned, SourceDown
 from batch.models import Manga, Page, Rejected
 from batch.pages import INITIAL_SYNC
 from batch.plan import PAGE, AllPlan, CountPlan, PageOutcome, PageRequest, Plan
+from batch.rules import coverage
+from batch.rules.coverage import Coverage
 from batch.run import Crew, Run
 from batch.storage import StoreResult, store_manga
 from batch.worker import WorkerSettings, this_worker

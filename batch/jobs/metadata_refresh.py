@@ -17,10 +17,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
-from batch import events, extract, outbox, state
+from batch import extract, outbox, state
 from batch.errors import RequestRefused
 from batch.mangadex import MangaDex
 from batch.models import Event, Manga, Rejected
+from batch.rules import events
 from batch.run import Run
 from batch.storage import StoredManga, StoreResult, read_manga, store_manga, take_turn
 from batch.tasks import run_tasks

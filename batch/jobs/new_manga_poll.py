@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from batch import events, extract, outbox, state
+from batch import extract, outbox, state
 from batch.cursors import believe, read_cursor, write_cursor
 from batch.errors import SourceDown
 from batch.models import Manga, Page, Rejected, Summary
+from batch.rules import events
 from batch.run import Run
 from batch.storage import read_manga, store_manga, take_turn
 

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 import sql
-from batch import events, outbox, retention
+from batch import outbox, retention
 from batch.errors import LockHeld, Stopped
 from batch.models import Event
+from batch.rules import events
 from batch.stop import SignalStop
 from notify_server import inbox
 from notify_server.events import new_manga

@@ -11,9 +11,9 @@ from uuid import UUID
 
 import pytest
 
-from batch import decide, events
-from batch.decide import Baseline, Claim, Position, Slot, StoredChapter, Title
 from batch.models import JsonObject, Manga
+from batch.rules import chapters, events
+from batch.rules.chapters import Baseline, Claim, Position, Slot, StoredChapter, Title
 from notify_server import validation
 
 MANGA = UUID(int=0xA)
@@ -23,11 +23,11 @@ TITLE = Title(7, MANGA, "A Title", SYNCED, False, (), {"en": Baseline("en", Deci
 
 def claim(number: str, language: str = "en", *, told: bool = True) -> Claim:
     value = Decimal(number).quantize(Decimal("0.01"))
-    return Claim(Slot(language, "", value), Position(decide.ZERO, value), value, told)
+    return Claim(Slot(language, "", value), Position(chapters.ZERO, value), value, told)
 
 
 def nameless(upload_id: int) -> Claim:
-    return Claim(Slot("en", f"chapter:{UUID(int=upload_id)}", decide.ZERO), None, None)
+    return Claim(Slot("en", f"chapter:{UUID(int=upload_id)}", chapters.ZERO), None, None)
 
 
 def row(number: str, language: str = "en") -> StoredChapter:

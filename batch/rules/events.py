@@ -10,8 +10,8 @@ from hashlib import sha256
 from typing import Protocol
 from uuid import UUID
 
-from batch.decide import Claim, Position, Title, baseline_of, shown, stored_position
 from batch.models import Event, Manga
+from batch.rules.chapters import Claim, Position, Title, baseline_of, shown, stored_position
 
 MAX_SINGLE = 5  # more new chapters of a title than this in one run make one event
 TOLD_FIELDS = ("title", "status", "cover_url")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from batch.coverage import Coverage, extended, is_covered, read
 from batch.jobs import initial_sync
+from batch.rules.coverage import Coverage, extended, is_covered, read
 
 SAFE = frozenset({"safe"})
 BOTH = frozenset({"safe", "erotica"})

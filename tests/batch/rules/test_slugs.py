@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch import slugs
+from batch.rules import slugs
 
 ONE = UUID("0d1e2f30-4152-4364-9586-a7b8c9dae0f1")
 OTHER = UUID("0d1e2f30-0000-4000-8000-000000000000")  # the same first eight digits

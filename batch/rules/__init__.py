@@ -1,0 +1,1 @@
+"""What is new and what changed, decided purely: values in, values out."""
