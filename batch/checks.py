@@ -20,13 +20,13 @@ from urllib.parse import urlsplit
 import requests
 
 from batch import alerts
-from batch.answers import Answer, http_date
 from batch.calls import Calls
 from batch.config import Config
 from batch.errors import BatchError, PauseAsked, Stopped
 from batch.gate import Gate
 from batch.host_budget import HostBudget
-from batch.session import Session
+from batch.mangadex.http import Session
+from batch.mangadex.responses import Answer, http_date
 from batch.source_health import Health
 from batch.stop import SignalStop
 

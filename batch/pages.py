@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from batch.plan import PageOutcome, PageRequest
+from batch.mangadex.import_plan import PageOutcome, PageRequest
 from batch.state import move_cursor
 from sql import Connection
 

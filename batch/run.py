@@ -9,7 +9,7 @@ from datetime import datetime
 
 from batch.config import LOCAL, Config
 from batch.gate import Gate, GateServer
-from batch.mangadex import MangaDex
+from batch.mangadex.client import MangaDex
 from batch.models import Summary
 from batch.pool import LocalPool, Pool
 from batch.progress import Progress

@@ -15,8 +15,8 @@ from batch.config import Config
 from batch.errors import BatchError
 from batch.gate import GateAddress, Turns
 from batch.host_budget import HostBudget
-from batch.mangadex import MangaDex
-from batch.session import Session
+from batch.mangadex.client import MangaDex
+from batch.mangadex.http import Session
 from batch.stop import Stop
 
 

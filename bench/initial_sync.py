@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 import requests
 
 import sql
-from batch import extract
+from batch.mangadex import extract
 from batch.storage import store_manga
 from bench.harness import (
     ROOT,

@@ -18,7 +18,7 @@ from uuid import UUID
 from batch import chapters, news
 from batch.config import Config
 from batch.errors import BatchError, RequestRefused
-from batch.feed import Feed, read_feed
+from batch.mangadex.feed import Feed, read_feed
 from batch.models import Rejected
 from batch.news import News
 from batch.rules import chapters as chapter_rules

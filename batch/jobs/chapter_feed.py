@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from batch import chapters, extract, news, state
+from batch import chapters, news, state
 from batch.cursors import believe, read_cursor, write_cursor
 from batch.errors import Banned, RequestRefused, SourceDown
-from batch.feed import read_history
+from batch.mangadex import extract
+from batch.mangadex.feed import read_history
 from batch.models import Chapter, Rejected
 from batch.rules import chapters as chapter_rules
 from batch.rules.chapters import Plan, Rules, Title

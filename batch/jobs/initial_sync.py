@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from batch import extract, pages, state
+from batch import pages, state
 from batch.errors import Banned, SourceDown
+from batch.mangadex import extract
+from batch.mangadex.import_plan import PAGE, AllPlan, CountPlan, PageOutcome, PageRequest, Plan
 from batch.models import Manga, Page, Rejected
 from batch.pages import INITIAL_SYNC
-from batch.plan import PAGE, AllPlan, CountPlan, PageOutcome, PageRequest, Plan
 from batch.rules import coverage
 from batch.rules.coverage import Coverage
 from batch.run import Crew, Run

@@ -17,9 +17,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
-from batch import extract, outbox, state
+from batch import outbox, state
 from batch.errors import RequestRefused
-from batch.mangadex import MangaDex
+from batch.mangadex import extract
+from batch.mangadex.client import MangaDex
 from batch.models import Event, Manga, Rejected
 from batch.rules import events
 from batch.run import Run

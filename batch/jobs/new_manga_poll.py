@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from batch import extract, outbox, state
+from batch import outbox, state
 from batch.cursors import believe, read_cursor, write_cursor
 from batch.errors import SourceDown
+from batch.mangadex import extract
 from batch.models import Manga, Page, Rejected, Summary
 from batch.rules import events
 from batch.run import Run

@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
-from batch.extract import plain_decimal
+from batch.mangadex.extract import plain_decimal
 from batch.models import Chapter
 
 ALL_LANGUAGES = "*"  # the baseline of a title that another program had tracked before

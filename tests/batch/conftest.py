@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from batch.session import Session
+from batch.mangadex.http import Session
 from mangadex_sim import Simulator
 from tests.batch.raw_server import Departures, Handler, RawServer
 from tests.budget import forget_budget

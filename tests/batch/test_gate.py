@@ -16,7 +16,7 @@ import pytest
 from batch import gate as gate_module
 from batch.gate import MAX_FAILURES, Gate, GateAddress, GateServer
 from batch.host_budget import EVENNESS, MAX_PATIENCE_S
-from batch.session import CONNECT_TIMEOUT_S, TIMEOUT_S
+from batch.mangadex.http import CONNECT_TIMEOUT_S, TIMEOUT_S
 
 
 def test_no_more_callers_are_inside_than_allowed() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 import sql
 from batch import pages, state
-from batch.plan import PageOutcome, PageRequest
+from batch.mangadex.import_plan import PageOutcome, PageRequest
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)

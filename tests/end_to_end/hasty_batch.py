@@ -8,13 +8,14 @@ from __future__ import annotations
 import sys
 from datetime import timedelta
 
-from batch import cli, mangadex, session
+from batch import cli
+from batch.mangadex import client, http
 
-mangadex.FIRST_WAIT_S = 0.02
-mangadex.LONGEST_WAIT_S = 0.1
-mangadex.UNSAID_PAUSE = timedelta(seconds=0.1)
-session.CONNECT_TIMEOUT_S = 0.5
-session.TIMEOUT_S = 0.5
+client.FIRST_WAIT_S = 0.02
+client.LONGEST_WAIT_S = 0.1
+client.UNSAID_PAUSE = timedelta(seconds=0.1)
+http.CONNECT_TIMEOUT_S = 0.5
+http.TIMEOUT_S = 0.5
 
 if __name__ == "__main__":
     sys.exit(cli.main())

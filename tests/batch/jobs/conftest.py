@@ -11,8 +11,8 @@ import psycopg
 import pytest
 import requests
 
-from batch import extract, mangadex
 from batch.config import load
+from batch.mangadex import client, extract
 from batch.models import Summary
 from batch.runner import Workflow, run_workflow
 from batch.stop import SignalStop
@@ -39,7 +39,7 @@ def stop() -> Iterator[SignalStop]:
 
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mangadex, "FIRST_WAIT_S", 0.001)
+    monkeypatch.setattr(client, "FIRST_WAIT_S", 0.001)
 
 
 @pytest.fixture

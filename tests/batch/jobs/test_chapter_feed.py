@@ -12,9 +12,10 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from batch import chapters, feed, mangadex, news, outbox, state
+from batch import chapters, news, outbox, state
 from batch.errors import SourceDown
 from batch.jobs import chapter_feed
+from batch.mangadex import client, feed
 from batch.models import Chapter, Page, Summary
 from mangadex_sim import Simulator
 
@@ -94,7 +95,7 @@ def test_a_chapter_that_changes_places_with_another_between_two_pages_is_found_b
     for n in range(120):
         sim.publish(title, number=str(n), readableAt=long_ago(minutes=5))
     pages: list[Page] = []
-    list_chapters = mangadex.MangaDex.list_chapters
+    list_chapters = client.MangaDex.list_chapters
 
     def swap(*args: Any, **options: Any) -> Page:
         page = list_chapters(*args, **options)
@@ -103,7 +104,7 @@ def test_a_chapter_that_changes_places_with_another_between_two_pages_is_found_b
             return replace(page, entities=[pages[0].entities[-1], *page.entities[1:]])
         return page
 
-    monkeypatch.setattr(mangadex.MangaDex, "list_chapters", swap)
+    monkeypatch.setattr(client.MangaDex, "list_chapters", swap)
     assert [run_job("chapter_feed").chapters_new for _ in range(3)] == [119, 1, 0]
     assert len(numbers()) == 120
 
@@ -578,7 +579,7 @@ def test_a_run_killed_before_any_commit_ends_like_an_undisturbed_one(
 
 
 def test_the_client_is_told_not_to_ask_for_more_than_the_api_shows() -> None:
-    assert chapter_feed.LAST_OFFSET + chapter_feed.PAGE == mangadex.MAX_WINDOW
+    assert chapter_feed.LAST_OFFSET + chapter_feed.PAGE == client.MAX_WINDOW
 
 
 def test_a_chapter_of_the_second_in_which_its_title_was_synced_is_news(

@@ -10,9 +10,10 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from batch import mangadex, runner, state
+from batch import runner, state
 from batch.cursors import read_cursor
 from batch.jobs import initial_sync, metadata_refresh, new_manga_poll
+from batch.mangadex import client
 from batch.models import Summary
 from mangadex_sim import Simulator
 
@@ -50,7 +51,7 @@ def set_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
             def now(cls, tz: Any = None) -> datetime:
                 return datetime.now(tz) + timedelta(hours=hours)
 
-        for module in (runner, mangadex, initial_sync, metadata_refresh, new_manga_poll):
+        for module in (runner, client, initial_sync, metadata_refresh, new_manga_poll):
             monkeypatch.setattr(module, "datetime", Wrong)
 
     return set_to

@@ -12,7 +12,7 @@ import pytest
 from batch import outbox, state
 from batch.errors import SourceDown
 from batch.jobs import metadata_refresh
-from batch.mangadex import MangaDex
+from batch.mangadex.client import MangaDex
 from batch.models import Page, Summary
 from mangadex_sim import Simulator
 

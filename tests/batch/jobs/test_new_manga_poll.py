@@ -14,7 +14,7 @@ import pytest
 from batch import outbox, state
 from batch.errors import SourceDown
 from batch.jobs import new_manga_poll
-from batch.mangadex import MangaDex
+from batch.mangadex.client import MangaDex
 from batch.models import Page, Summary
 from mangadex_sim import Simulator
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from batch.extract import plain_decimal
+from batch.mangadex.extract import plain_decimal
 from batch.models import Chapter
 from batch.rules import chapters
 from batch.rules.chapters import ALL_LANGUAGES, Baseline, Plan, Rules, Slot, StoredChapter, Title

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch import extract
 from batch.errors import ExtractionError
+from batch.mangadex import extract
 from tests.batch.entities import (
     ANSWERS,
     chapter_entity,

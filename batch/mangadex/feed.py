@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from batch import extract
 from batch.config import CONTENT_RATINGS
 from batch.errors import SourceDown
-from batch.mangadex import MangaDex
+from batch.mangadex import extract
+from batch.mangadex.client import MangaDex
 from batch.models import Chapter, Page, Rejected
 
 PAGE = 500

@@ -9,8 +9,8 @@ from uuid import UUID
 
 import pytest
 
-from batch import extract
 from batch.errors import ExtractionError
+from batch.mangadex import extract
 from batch.models import Chapter
 from tests.batch.entities import (
     CHAPTER_ID,

@@ -8,8 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from batch import extract
 from batch.errors import ExtractionError
+from batch.mangadex import extract
 from batch.models import Manga
 from tests.batch.entities import (
     TITLE_ID,

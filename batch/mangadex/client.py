@@ -16,12 +16,12 @@ from uuid import UUID
 
 import backoff
 
-from batch.answers import Answer, body_of, entity_of, http_date, page_of
 from batch.calls import Calls
 from batch.config import CONTENT_RATINGS
 from batch.errors import Banned, RateLimited, RequestRefused, SourceDown, SourceTrouble
+from batch.mangadex.http import Parameters, Session
+from batch.mangadex.responses import Answer, body_of, entity_of, http_date, page_of
 from batch.models import JsonObject, Page
-from batch.session import Parameters, Session
 
 MAX_WINDOW = 10_000  # offset + limit, on every list
 MAX_TRIES = 5

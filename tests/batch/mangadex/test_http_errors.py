@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import pytest
 
-from batch import session as module
 from batch.errors import SourceTrouble
-from batch.session import Session
+from batch.mangadex import http as module
+from batch.mangadex.http import Session
 from mangadex_sim import Simulator
 from tests.batch.raw_server import (
     BODY,

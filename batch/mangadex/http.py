@@ -16,8 +16,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from batch.answers import Answer
 from batch.errors import SourceTrouble
+from batch.mangadex.responses import Answer
 from mangahub import __version__
 
 USER_AGENT = f"mangahub-sync/{__version__}"  # must be true, and must not look like a browser

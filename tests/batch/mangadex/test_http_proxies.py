@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from batch import session as module
 from batch.errors import SourceTrouble
-from batch.session import Session
+from batch.mangadex import http as module
+from batch.mangadex.http import Session
 from tests.batch.raw_server import (
     BODY,
     HEAD,

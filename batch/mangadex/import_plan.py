@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from batch.errors import SourceDown
-from batch.mangadex import MAX_WINDOW, Order
+from batch.mangadex.client import MAX_WINDOW, Order
 
 PAGE = 100  # the most that /manga gives at once
 MAX_REREADS = 3  # of a list that changes while it is read, or whose order does

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch.answers import Answer, body_of, entity_of, http_date, page_of, retry_after
 from batch.errors import Banned, BatchError, RateLimited, RequestRefused, SourceDown, SourceTrouble
+from batch.mangadex.responses import Answer, body_of, entity_of, http_date, page_of, retry_after
 from batch.models import Page
 from tests.support.paths import SHARED
 

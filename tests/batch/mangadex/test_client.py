@@ -14,14 +14,14 @@ from uuid import UUID, uuid4
 import pytest
 import requests
 
-from batch import mangadex as module
 from batch.calls import Calls
 from batch.config import CONTENT_RATINGS, ORDER_KEYS
 from batch.errors import Banned, RequestRefused, SourceDown, Stopped
 from batch.gate import MAX_FAILURES, Gate
 from batch.host_budget import HostBudget
-from batch.mangadex import MangaDex
-from batch.session import Session
+from batch.mangadex import client as module
+from batch.mangadex.client import MangaDex
+from batch.mangadex.http import Session
 from mangadex_sim import Simulator
 from tests.batch.raw_server import RawServer, answering
 

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch import plan
 from batch.errors import SourceDown
-from batch.plan import AllPlan, CountPlan, PageOutcome, PageRequest, Plan
+from batch.mangadex import import_plan
+from batch.mangadex.import_plan import AllPlan, CountPlan, PageOutcome, PageRequest, Plan
 
 BEGINNING = datetime(2018, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -31,8 +31,8 @@ class Shelf:
 
     def read(self, request: PageRequest) -> PageOutcome:
         self.requests.append(request)
-        assert 0 < request.limit <= plan.PAGE
-        assert request.offset + request.limit <= plan.MAX_WINDOW
+        assert 0 < request.limit <= import_plan.PAGE
+        assert request.offset + request.limit <= import_plan.MAX_WINDOW
         found = [title for title in self.titles if self._is_later(title[0], request.since)]
         if request.order != ("createdAt", "asc"):
             found.reverse()
@@ -100,8 +100,8 @@ def ids_in(pages: Pages) -> set[str]:
 def small_pages() -> Iterator[None]:
     """Four titles a page and twenty a window, so that many windows are soon read."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan, "PAGE", 4)
-        patch.setattr(plan, "MAX_WINDOW", 20)
+        patch.setattr(import_plan, "PAGE", 4)
+        patch.setattr(import_plan, "MAX_WINDOW", 20)
         yield
 
 
@@ -337,7 +337,7 @@ def test_a_window_whose_order_changes_with_every_page_is_read_again() -> None:
     wanted = AllPlan()
     found = follow(wanted, shuffled(source, Random(1)), Random(1))
     assert len(ids_in(found)) > 950
-    assert max(request.reread for request in source.requests) <= plan.MAX_REREADS
+    assert max(request.reread for request in source.requests) <= import_plan.MAX_REREADS
 
 
 def test_a_window_that_changes_with_every_page_is_read_four_times_at_most() -> None:

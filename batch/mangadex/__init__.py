@@ -1,0 +1,1 @@
+"""All that knows the MangaDex API: requests, responses, and reading its lists."""
