@@ -20,14 +20,14 @@ from urllib.parse import urlsplit
 import requests
 
 from batch import alerts
-from batch.calls import Calls
 from batch.config import Config
 from batch.errors import BatchError, PauseAsked, Stopped
-from batch.gate import Gate
-from batch.host_budget import HostBudget
+from batch.limits.circuit import Health
+from batch.limits.gate import Gate
+from batch.limits.host_budget import HostBudget
+from batch.limits.permit import Calls
 from batch.mangadex.http import Session
 from batch.mangadex.responses import Answer, http_date
-from batch.source_health import Health
 from batch.stop import SignalStop
 
 MAX_CLOCK_ERROR_S = 60

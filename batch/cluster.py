@@ -30,7 +30,7 @@ from batch.cluster_gate import ClusterGate, ClusterTurns
 from batch.cluster_worker import Job, Outcome, perform
 from batch.config import Config
 from batch.errors import BatchError, ClusterDown
-from batch.gate import GateServer, Turns
+from batch.limits.gate import GateServer, Turns
 from batch.pool import Pool, WorkerDied
 from batch.stop import SignalStop
 from batch.worker import WorkerSettings

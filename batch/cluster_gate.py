@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from batch.calls import gate_errors
-from batch.gate import Gate, Turns
-from batch.host_budget import MAX_PAUSE_S, HostBudget, Pace, Spent, wait_a_little
+from batch.limits.gate import Gate, Turns
+from batch.limits.host_budget import MAX_PAUSE_S, HostBudget, Pace, Spent, wait_a_little
+from batch.limits.permit import gate_errors
 from batch.stop import Stop
 
 CLUSTER_SPACING = 1.06  # more than on one host: the ways to the source differ from host to host

@@ -23,8 +23,8 @@ from typing import Any, cast
 
 from batch.cluster_gate import ClusterBudget, ClusterTurns
 from batch.errors import BatchError, Stopped
-from batch.gate import GateAddress
-from batch.host_budget import HostBudget
+from batch.limits.gate import GateAddress
+from batch.limits.host_budget import HostBudget
 from batch.pool import outcome_of
 from batch.worker import Worker, WorkerSettings, employ, open_api
 from mangahub import __version__

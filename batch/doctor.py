@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import psycopg
 
 import sql
-from batch import checks, database_checks, source_health
+from batch import checks, database_checks
 from batch import config as settings
 from batch.checks import Check
 from batch.config import Config
-from batch.source_health import Health
+from batch.limits import circuit
+from batch.limits.circuit import Health
 from batch.stop import SignalStop
 from mangahub.env import Env, SettingError
 from sql import embedded
@@ -62,7 +63,7 @@ def _examine_database(url: str, config: Config, found: list[Check]) -> Health:
             return Health()
         found.append(database_checks.check_rights(connection))
         found += database_checks.check_work(connection, config.alert_after)
-        return source_health.read(connection)
+        return circuit.read(connection)
 
 
 def _rooms(env: Env, config: Config) -> Iterator[Check]:

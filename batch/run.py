@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from batch.config import LOCAL, Config
-from batch.gate import Gate, GateServer
+from batch.limits.gate import Gate, GateServer
 from batch.mangadex.client import MangaDex
 from batch.models import Summary
 from batch.pool import LocalPool, Pool

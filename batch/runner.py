@@ -14,10 +14,11 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 import sql
-from batch import notifier, source_health, state
+from batch import notifier, state
 from batch.config import Config
 from batch.courier import Courier
 from batch.errors import BatchError, SourceDown, Stopped
+from batch.limits import circuit
 from batch.locks import take_lock
 from batch.models import Summary
 from batch.progress import Progress
@@ -147,7 +148,7 @@ def _ask_for_admission(run: Run) -> None:
     """Probes a source that was in trouble; a run that asks nothing need not know."""
     if run.summary.sync_type == "initial_sync" and not run.config.initial_enabled:
         return
-    source_health.admit(run.connection, lambda: run.api.probe(), run.started_at)
+    circuit.admit(run.connection, lambda: run.api.probe(), run.started_at)
 
 
 @contextmanager
@@ -171,7 +172,7 @@ def _wind_up(run: Run, exc: Exception) -> None:
     _record_end(run, "error", str(exc) if is_foreseen else f"{type(exc).__name__}: {exc}")
     with suppress(Exception):
         if isinstance(exc, SourceDown):
-            source_health.note_trouble(run.connection, exc, datetime.now(UTC))
+            circuit.note_trouble(run.connection, exc, datetime.now(UTC))
         _deliver(run)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from batch import source_health
+from batch.limits import circuit
+from batch.limits.circuit import Health
 from batch.locks import is_running
 from batch.outbox import count_owed
-from batch.source_health import Health
 from batch.state import SyncState, read_all, rejected_in
 from sql import Connection
 
@@ -39,7 +39,7 @@ def read_status(connection: Connection) -> Status:
     """Reads it all; on big tables the counts are the planner's estimates."""
     workflows = [Workflow(row, _true_status(connection, row)) for row in read_all(connection)]
     counts = {table: _count(connection, table) for table in _TABLES}
-    health = source_health.read(connection)
+    health = circuit.read(connection)
     return Status(workflows, health, counts, count_owed(connection), datetime.now(UTC))
 
 
@@ -64,7 +64,7 @@ def as_json(status: Status) -> dict[str, object]:
     return {
         "status": "completed",
         "workflows": {w.state.sync_type: _workflow_json(w) for w in status.workflows},
-        "source": source_health.as_json(status.source),
+        "source": circuit.as_json(status.source),
         "counts": status.counts,
         "events_owed": status.events_owed,
     }

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import sql
 from batch import pool
-from batch.calls import Budget, Calls
 from batch.config import Config
 from batch.errors import BatchError
-from batch.gate import GateAddress, Turns
-from batch.host_budget import HostBudget
+from batch.limits.gate import GateAddress, Turns
+from batch.limits.host_budget import HostBudget
+from batch.limits.permit import Budget, Calls
 from batch.mangadex.client import MangaDex
 from batch.mangadex.http import Session
 from batch.stop import Stop

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from batch import host_budget
+from batch.limits import host_budget
 from mangadex_sim import Simulator
 
 

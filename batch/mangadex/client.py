@@ -16,9 +16,9 @@ from uuid import UUID
 
 import backoff
 
-from batch.calls import Calls
 from batch.config import CONTENT_RATINGS
 from batch.errors import Banned, RateLimited, RequestRefused, SourceDown, SourceTrouble
+from batch.limits.permit import Calls
 from batch.mangadex.http import Parameters, Session
 from batch.mangadex.responses import Answer, body_of, entity_of, http_date, page_of
 from batch.models import JsonObject, Page

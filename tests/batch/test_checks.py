@@ -12,13 +12,14 @@ from uuid import uuid4
 import pytest
 
 import sql
-from batch import alerts, checks, database_checks, doctor, host_budget, source_health, state
+from batch import alerts, checks, database_checks, doctor, state
 from batch.checks import Check
 from batch.config import Config, load
 from batch.errors import Banned
-from batch.host_budget import HostBudget
+from batch.limits import circuit, host_budget
+from batch.limits.circuit import Health
+from batch.limits.host_budget import HostBudget
 from batch.models import Rejected
-from batch.source_health import Health
 from batch.state import SyncState
 from batch.stop import SignalStop
 from mangadex_sim import Simulator
@@ -152,7 +153,7 @@ def test_during_a_ban_the_source_is_left_alone(
     home: Path,
     stop: SignalStop,
 ) -> None:
-    source_health.note_trouble(connection, Banned("answered 403"), datetime.now(UTC))
+    circuit.note_trouble(connection, Banned("answered 403"), datetime.now(UTC))
     variables = {"DATABASE_URL": database_url, "MANGAHUB_DATA": str(home)}
     env = Env(variables | {"MANGADEX_API_URL": sim.url})
     found = {c.name: c for c in doctor.examine(env, load(env), stop).checks}["source"]

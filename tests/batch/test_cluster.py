@@ -20,8 +20,8 @@ import sql
 from batch import cluster as cluster_module
 from batch import cluster_gate, config
 from batch.cluster_gate import ClusterGate, Slots
-from batch.gate import GateAddress, GateServer
-from batch.host_budget import EVENNESS
+from batch.limits.gate import GateAddress, GateServer
+from batch.limits.host_budget import EVENNESS
 from mangadex_sim import Simulator
 from mangahub import __version__
 from mangahub.env import Env, SettingError

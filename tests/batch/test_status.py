@@ -10,9 +10,9 @@ import pytest
 
 import sql
 from batch import state, status
+from batch.limits.circuit import Health
 from batch.locks import take_lock
 from batch.models import Rejected
-from batch.source_health import Health
 from mangadex_sim import Simulator
 
 NOW = datetime.now(UTC)

@@ -14,11 +14,11 @@ from uuid import UUID, uuid4
 import pytest
 import requests
 
-from batch.calls import Calls
 from batch.config import CONTENT_RATINGS, ORDER_KEYS
 from batch.errors import Banned, RequestRefused, SourceDown, Stopped
-from batch.gate import MAX_FAILURES, Gate
-from batch.host_budget import HostBudget
+from batch.limits.gate import MAX_FAILURES, Gate
+from batch.limits.host_budget import HostBudget
+from batch.limits.permit import Calls
 from batch.mangadex import client as module
 from batch.mangadex.client import MangaDex
 from batch.mangadex.http import Session

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from batch import host_budget
 from batch.errors import BatchError, SourceDown, Stopped
-from batch.host_budget import EVENNESS, SPACING, HostBudget, Pace, Spent
+from batch.limits import host_budget
+from batch.limits.host_budget import EVENNESS, SPACING, HostBudget, Pace, Spent
 
 URL = "http://127.0.0.1:1"
 

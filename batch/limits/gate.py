@@ -21,7 +21,7 @@ from typing import Protocol, cast
 
 from ratelimit import RateLimitException, limits
 
-from batch.host_budget import EVENNESS, MAX_PATIENCE_S
+from batch.limits.host_budget import EVENNESS, MAX_PATIENCE_S
 from batch.lineage import die_with
 
 # Longer than any turn, which may have to sit out a pause, connect and wait for an answer; then a

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from batch import gate as gate_module
-from batch.gate import MAX_FAILURES, Gate, GateAddress, GateServer
-from batch.host_budget import EVENNESS, MAX_PATIENCE_S
+from batch.limits import gate as gate_module
+from batch.limits.gate import MAX_FAILURES, Gate, GateAddress, GateServer
+from batch.limits.host_budget import EVENNESS, MAX_PATIENCE_S
 from batch.mangadex.http import CONNECT_TIMEOUT_S, TIMEOUT_S
 
 

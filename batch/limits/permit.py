@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from batch.errors import BatchError, SourceDown
-from batch.gate import MAX_FAILURES, Turns
+from batch.limits.gate import MAX_FAILURES, Turns
 from batch.stop import Stop
 
 
