@@ -28,12 +28,12 @@ from pathlib import Path
 
 import psycopg
 
-from batch import state
 from batch.config import Config
 from batch.cursors import read_cursor
 from batch.lineage import die_with
 from batch.models import JsonObject
 from batch.stop import SignalStop
+from batch.store import sync_state
 from sql import Connection
 
 PATIENCE_S = 10.0
@@ -177,7 +177,7 @@ class Memory:
         filed = _trouble(self._entries().get(self._sync_type))
         if self._connection is not None:
             try:
-                row = state.read(self._connection, self._sync_type)
+                row = sync_state.read(self._connection, self._sync_type)
                 return _joined(_trouble(row.metadata.get(_KEY)), filed), row.last_success_at
             except psycopg.Error:  # as where the schema is an old one
                 self._connection = None
@@ -191,7 +191,7 @@ class Memory:
         """
         if self._connection is not None:
             try:
-                state.note(self._connection, self._sync_type, **{_KEY: _plain(trouble)})
+                sync_state.note(self._connection, self._sync_type, **{_KEY: _plain(trouble)})
                 trouble = Trouble()
             except psycopg.Error:  # as on a full disk
                 self._connection = None

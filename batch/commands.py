@@ -92,7 +92,8 @@ def sync(context: Context) -> Report:
 
 def relay(context: Context) -> Report:
     """Delivers everything that is owed, whatever its next attempt's time."""
-    from batch import aftercare, notifier, outbox, runner
+    from batch import aftercare, notifier, runner
+    from batch.store import outbox
 
     with runner.open_database(sql.database_url(context.env)) as connection, sql.translated():
         try:
@@ -114,7 +115,8 @@ def relay(context: Context) -> Report:
 
 def retention(context: Context) -> Report:
     """Deletes what is old and needed by nobody; nothing where no number of days is given."""
-    from batch import locks, retention, runner
+    from batch import runner
+    from batch.store import locks, retention
 
     arguments = context.arguments
     days = arguments.days or context.config.retention_days

@@ -23,7 +23,7 @@ from batch import notifier
 from batch.config import Config
 from batch.errors import BatchError
 from batch.lineage import die_with
-from batch.outbox import CHANNEL
+from batch.store.outbox import CHANNEL
 
 FINISH_S = 5.0  # for a delivery under way when the run ends; what is left stays owed
 

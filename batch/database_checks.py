@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import sql
-from batch import outbox, state
 from batch.alerts import CADENCE
 from batch.checks import Check
-from batch.state import SyncState
+from batch.store import outbox, sync_state
+from batch.store.sync_state import SyncState
 
 MIN_VERSION = 13
 LONG_OWED = timedelta(hours=1)
@@ -68,7 +68,7 @@ def check_work(connection: sql.Connection, patience: timedelta) -> Iterator[Chec
         patience: how long a success that was due may be late.
     """
     now = datetime.now(UTC)
-    rows = state.read_all(connection)
+    rows = sync_state.read_all(connection)
     yield check_columns(connection)
     yield _titles(connection)
     yield from _refused(rows)
@@ -87,7 +87,7 @@ def _titles(connection: sql.Connection) -> Check:
 
 def _refused(rows: list[SyncState]) -> Iterator[Check]:
     """What could not be stored; each run tries again."""
-    counts = {row.sync_type: len(state.rejected_in(row.metadata)) for row in rows}
+    counts = {row.sync_type: len(sync_state.rejected_in(row.metadata)) for row in rows}
     if total := sum(counts.values()):
         where = ", ".join(f"{n:,} in {name.replace('_', '-')}" for name, n in counts.items() if n)
         cure = "read why: mangahub-batch status"

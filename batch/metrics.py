@@ -22,13 +22,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from batch import outbox, state
 from batch.cursors import read_cursor
 from batch.limits import circuit
 from batch.limits.circuit import Health
 from batch.models import Summary
-from batch.outbox import Backlog
-from batch.state import SyncState, rejected_in
+from batch.store import outbox, sync_state
+from batch.store.outbox import Backlog
+from batch.store.sync_state import SyncState, rejected_in
 from sql import Connection
 
 PREFIX = "mangahub_batch"
@@ -78,7 +78,7 @@ class StateFigures:
 
 def read_state(connection: Connection) -> StateFigures:
     return StateFigures(
-        state.read_all(connection), circuit.read(connection), outbox.read_backlog(connection)
+        sync_state.read_all(connection), circuit.read(connection), outbox.read_backlog(connection)
     )
 
 

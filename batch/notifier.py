@@ -18,11 +18,11 @@ from time import monotonic
 
 import requests
 
-from batch import outbox
 from batch.config import Config
 from batch.errors import BatchError
-from batch.outbox import Owed, Postponed
 from batch.stop import Stop
+from batch.store import outbox
+from batch.store.outbox import Owed, Postponed
 from mangahub import __version__
 from sql import Connection
 

@@ -14,16 +14,17 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 import sql
-from batch import notifier, state
+from batch import notifier
 from batch.config import Config
 from batch.courier import Courier
 from batch.errors import BatchError, SourceDown, Stopped
 from batch.limits import circuit
-from batch.locks import take_lock
 from batch.models import Summary
 from batch.progress import Progress
 from batch.run import Run
 from batch.stop import LAST_S, SignalStop
+from batch.store import sync_state
+from batch.store.locks import take_lock
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ def _prepare(
     stop: SignalStop,
     summary: Summary,
 ) -> Run:
-    before = state.read(connection, workflow.sync_type)
+    before = sync_state.read(connection, workflow.sync_type)
     if before.status == "running":
         log.warning(
             "The run before did not end by itself started=%s; going on from its cursor",
@@ -101,7 +102,7 @@ def _prepare(
         )
     now = datetime.now(UTC)
     summary.status = "completed"
-    state.begin(connection, workflow.sync_type, now)
+    sync_state.begin(connection, workflow.sync_type, now)
     return Run(
         config=config,
         connection=connection,
@@ -134,7 +135,7 @@ def _run_job(run: Run) -> None:
     run.summary.stop_clock()
     did_nothing = run.summary.status == "skipped" and run.status_before == "idle"
     ending = "idle" if did_nothing else "completed"
-    state.finish(run.connection, name, ending, None, last_run=run.summary.as_json())
+    sync_state.finish(run.connection, name, ending, None, last_run=run.summary.as_json())
     log.info(
         "Run ended sync_type=%s status=%s requests=%d seconds=%.1f",
         name,
@@ -181,7 +182,7 @@ def _record_end(run: Run, status: str, error: str) -> None:
     run.summary.status = "stopped" if status == "idle" else "error"
     run.summary.stop_clock()
     with suppress(Exception):
-        state.finish(
+        sync_state.finish(
             run.connection, run.summary.sync_type, status, error, last_run=run.summary.as_json()
         )
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 from batch.limits import circuit
 from batch.limits.circuit import Health
-from batch.locks import is_running
-from batch.outbox import count_owed
-from batch.state import SyncState, read_all, rejected_in
+from batch.store.locks import is_running
+from batch.store.outbox import count_owed
+from batch.store.sync_state import SyncState, read_all, rejected_in
 from sql import Connection
 
 MAX_LISTED = 20  # failures of a workflow; --json has all of them

@@ -16,7 +16,7 @@ from time import perf_counter
 from batch import config
 from batch.courier import Courier
 from batch.models import Event
-from batch.outbox import add_events
+from batch.store.outbox import add_events
 from bench.harness import new_database, print_table, server
 from bench.notify_clients import Crowd
 from bench.notify_push import Bench

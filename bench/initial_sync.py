@@ -20,7 +20,7 @@ import requests
 
 import sql
 from batch.mangadex import extract
-from batch.storage import store_manga
+from batch.store.titles import store_manga
 from bench.harness import (
     ROOT,
     Measured,

@@ -15,15 +15,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from batch import chapters, news
 from batch.config import Config
 from batch.errors import BatchError, RequestRefused
 from batch.mangadex.feed import Feed, read_feed
 from batch.models import Rejected
-from batch.news import News
 from batch.rules import chapters as chapter_rules
 from batch.rules.chapters import Title
 from batch.run import Run
+from batch.store import chapters, news
+from batch.store.news import News
 from batch.tasks import run_tasks
 from batch.worker import WorkerSettings, this_worker
 from sql import Connection

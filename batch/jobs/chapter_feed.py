@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from batch import chapters, news, state
 from batch.cursors import believe, read_cursor, write_cursor
 from batch.errors import Banned, RequestRefused, SourceDown
 from batch.mangadex import extract
@@ -25,6 +24,7 @@ from batch.models import Chapter, Rejected
 from batch.rules import chapters as chapter_rules
 from batch.rules.chapters import Plan, Rules, Title
 from batch.run import Run
+from batch.store import chapters, news, sync_state
 
 CHAPTER_FEED = "chapter_feed"
 PAGE = 100
@@ -80,7 +80,7 @@ def run(run: Run) -> None:
     Raises:
         SourceDown, BatchError, SqlError, Stopped: the cursor stays, and nothing is lost.
     """
-    before = state.read(run.connection, CHAPTER_FEED)
+    before = sync_state.read(run.connection, CHAPTER_FEED)
     cursor = believe(read_cursor(before.last_cursor), run.started_at)
     since = cursor - OVERLAP if cursor else chapters.first_sync(run.connection)
     if since is None:
@@ -230,7 +230,7 @@ def _finish(run: Run, walk: Walk, cursor: datetime | None, trouble: Trouble) -> 
             cursor_text = write_cursor(newest)
             # Without a total the next run reads the overlap in full.
             total = None if walk.came_twice else walk.total
-            state.move_cursor(run.connection, CHAPTER_FEED, cursor_text, total=total)
+            sync_state.move_cursor(run.connection, CHAPTER_FEED, cursor_text, total=total)
     run.summary.failed += len(refused)
 
 

@@ -16,16 +16,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from batch import pages, state
 from batch.errors import Banned, SourceDown
 from batch.mangadex import extract
 from batch.mangadex.import_plan import PAGE, AllPlan, CountPlan, PageOutcome, PageRequest, Plan
 from batch.models import Manga, Page, Rejected
-from batch.pages import INITIAL_SYNC
 from batch.rules import coverage
 from batch.rules.coverage import Coverage
 from batch.run import Crew, Run
-from batch.storage import StoreResult, store_manga
+from batch.store import import_pages, sync_state
+from batch.store.import_pages import INITIAL_SYNC
+from batch.store.titles import StoreResult, store_manga
 from batch.worker import WorkerSettings, this_worker
 from sql import Connection
 
@@ -55,8 +55,8 @@ def run(run: Run) -> None:
         log.info("Skipped: MANGA_SYNC_INITIAL is false")
         return
     wanted = _wanted(run)
-    before = state.read(run.connection, INITIAL_SYNC)
-    due = state.due_rejected(run.connection, INITIAL_SYNC, run.started_at)
+    before = sync_state.read(run.connection, INITIAL_SYNC)
+    due = sync_state.due_rejected(run.connection, INITIAL_SYNC, run.started_at)
     refused = [text for text in due if extract.is_id(text)]
     known = coverage.read(before.metadata.get("covered"), wanted)
     if run.force or not coverage.is_covered(known, wanted):
@@ -77,7 +77,7 @@ def _wanted(run: Run) -> Coverage:
 
 
 def _remember(run: Run, covered: Sequence[Coverage]) -> None:
-    state.note(run.connection, INITIAL_SYNC, covered=[each.as_json() for each in covered])
+    sync_state.note(run.connection, INITIAL_SYNC, covered=[each.as_json() for each in covered])
 
 
 def _import(run: Run, wanted: Coverage, covered: list[Coverage], refused: list[str]) -> None:
@@ -85,8 +85,8 @@ def _import(run: Run, wanted: Coverage, covered: list[Coverage], refused: list[s
     plan = AllPlan() if count is None else CountPlan(count, run.config.initial_order)
     scope = scope_of(wanted)
     if run.force:
-        pages.forget(run.connection)
-    known = pages.load(run.connection, scope)
+        import_pages.forget(run.connection)
+    known = import_pages.load(run.connection, scope)
     if known:
         log.info("Going on where an earlier run stopped pages=%d", len(known))
     else:
@@ -103,9 +103,9 @@ def _import(run: Run, wanted: Coverage, covered: list[Coverage], refused: list[s
     else:
         covered = coverage.extended(covered, wanted)
     with run.connection.transaction():
-        pages.forget(run.connection)
+        import_pages.forget(run.connection)
         # Nothing is left to go on from.
-        state.move_cursor(run.connection, INITIAL_SYNC, None)
+        sync_state.move_cursor(run.connection, INITIAL_SYNC, None)
         _remember(run, covered)
 
 
@@ -120,9 +120,9 @@ def _missing(run: Run, plan: Plan) -> int:
 
     Entities without an id are counted there, and are among the rejected ones here.
     """
-    rejected = state.rejected_ids(run.connection, INITIAL_SYNC)
+    rejected = sync_state.rejected_ids(run.connection, INITIAL_SYNC)
     nameless = sum(not extract.is_id(text) for text in rejected)
-    seen = pages.count_titles(run.connection)
+    seen = import_pages.count_titles(run.connection)
     if not seen and not nameless:
         return max(plan.expected(), 1)
     return max(plan.expected() - seen - nameless, 0)
@@ -139,11 +139,11 @@ def _begin_anew(run: Run) -> None:
 
     Entities without an id cannot be asked for again; those still there will be met again.
     """
-    before = state.read(run.connection, INITIAL_SYNC)
+    before = sync_state.read(run.connection, INITIAL_SYNC)
     started_at = before.metadata.get("started_at") or run.started_at.isoformat()
-    state.move_cursor(run.connection, INITIAL_SYNC, None, started_at=started_at)
-    nameless = [text for text in state.rejected_in(before.metadata) if not extract.is_id(text)]
-    state.clear_rejected(run.connection, INITIAL_SYNC, nameless)
+    sync_state.move_cursor(run.connection, INITIAL_SYNC, None, started_at=started_at)
+    nameless = [text for text in sync_state.rejected_in(before.metadata) if not extract.is_id(text)]
+    sync_state.clear_rejected(run.connection, INITIAL_SYNC, nameless)
 
 
 def _tasks(count: int | None) -> int:
@@ -237,7 +237,7 @@ def store_page(settings: WorkerSettings, scope: str, request: PageRequest) -> Pa
     with worker.transaction() as connection:
         result = _store(connection, mangas, rejected, worker.api.not_ahead(datetime.now(UTC)))
         outcome = _outcome(page, mangas, result)
-        pages.complete(connection, scope, request, outcome)
+        import_pages.complete(connection, scope, request, outcome)
     return _report(outcome, result)
 
 
@@ -248,7 +248,7 @@ def store_ids(settings: WorkerSettings, ids: tuple[UUID, ...]) -> PageReport:
     mangas, rejected = extract.each(extract.manga, page.entities)
     with worker.transaction() as connection:
         result = _store(connection, mangas, rejected, worker.api.not_ahead(datetime.now(UTC)))
-        state.clear_rejected(connection, INITIAL_SYNC, _stored_ids(result))
+        sync_state.clear_rejected(connection, INITIAL_SYNC, _stored_ids(result))
     return _report(_outcome(page, mangas, result), result)
 
 
@@ -259,7 +259,7 @@ def _store(
     result.rejected.extend(rejected)
     for item in result.rejected:
         log.warning("A title cannot be stored id=%s reason=%s", item.mangadex_id, item.reason)
-    state.record_rejected(connection, INITIAL_SYNC, result.rejected, now)
+    sync_state.record_rejected(connection, INITIAL_SYNC, result.rejected, now)
     return result
 
 

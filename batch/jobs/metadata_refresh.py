@@ -17,14 +17,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
-from batch import outbox, state
 from batch.errors import RequestRefused
 from batch.mangadex import extract
 from batch.mangadex.client import MangaDex
 from batch.models import Event, Manga, Rejected
 from batch.rules import events
 from batch.run import Run
-from batch.storage import StoredManga, StoreResult, read_manga, store_manga, take_turn
+from batch.store import outbox, sync_state
+from batch.store.titles import StoredManga, StoreResult, read_manga, store_manga, take_turn
 from batch.tasks import run_tasks
 from batch.worker import WorkerSettings, this_worker
 from sql import Connection
@@ -233,5 +233,5 @@ def _note_refused(
         log.warning("A title cannot be stored id=%s reason=%s", item.mangadex_id, item.reason)
     kept = {item.mangadex_id for item in refused}
     stored = [str(m.mangadex_id) for m in mangas if str(m.mangadex_id) not in kept]
-    state.clear_rejected(connection, METADATA_REFRESH, stored)
-    state.record_rejected(connection, METADATA_REFRESH, refused, now)
+    sync_state.clear_rejected(connection, METADATA_REFRESH, stored)
+    sync_state.record_rejected(connection, METADATA_REFRESH, refused, now)

@@ -15,14 +15,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from batch import outbox, state
 from batch.cursors import believe, read_cursor, write_cursor
 from batch.errors import SourceDown
 from batch.mangadex import extract
 from batch.models import Manga, Page, Rejected, Summary
 from batch.rules import events
 from batch.run import Run
-from batch.storage import read_manga, store_manga, take_turn
+from batch.store import outbox, sync_state
+from batch.store.titles import read_manga, store_manga, take_turn
 
 NEW_MANGA_POLL = "new_manga_poll"
 PAGE = 100
@@ -176,7 +176,7 @@ def _is_read(place: Place, reading: Reading, newest: datetime) -> bool:
 
 def find_place(run: Run) -> Place:
     """Where the last poll ended; for the first one the moment of the initial sync."""
-    before = state.read(run.connection, NEW_MANGA_POLL)
+    before = sync_state.read(run.connection, NEW_MANGA_POLL)
     told = read_cursor(before.last_cursor)
     cursor = believe(told, run.started_at)
     floor = read_cursor(before.metadata.get("floor"))
@@ -195,7 +195,7 @@ def find_place(run: Run) -> Place:
 
 
 def _first_moment(run: Run) -> datetime:
-    initial = state.read(run.connection, "initial_sync")
+    initial = sync_state.read(run.connection, "initial_sync")
     started_at = read_cursor(initial.metadata.get("started_at"))
     adopted = run.connection.execute(
         "SELECT value ->> 'adopted_at' FROM mangahub_meta WHERE key = 'adoption'"
@@ -226,7 +226,7 @@ def _take_in(run: Run, place: Place, page: Page) -> datetime:
     place.see([*moments, *(item.mangadex_id for item in rejected)])
     with run.connection.transaction():
         _store_unknown(run, wanted, rejected, len(page.entities))
-        state.move_cursor(
+        sync_state.move_cursor(
             run.connection,
             NEW_MANGA_POLL,
             write_cursor(place.cursor),
@@ -239,7 +239,7 @@ def _take_in(run: Run, place: Place, page: Page) -> datetime:
 
 def _retry_refused(run: Run) -> None:
     """Asks once more for titles that could not be stored: the cursor has passed them."""
-    due = state.due_rejected(run.connection, NEW_MANGA_POLL, run.started_at)
+    due = sync_state.due_rejected(run.connection, NEW_MANGA_POLL, run.started_at)
     refused = [UUID(text) for text in due if extract.is_id(text)]
     for start in range(0, len(refused), PAGE):
         ids = refused[start : start + PAGE]
@@ -247,7 +247,7 @@ def _retry_refused(run: Run) -> None:
         mangas, rejected = extract.each(extract.manga, page.entities)
         with run.connection.transaction():
             done = _store_unknown(run, mangas, rejected, len(page.entities))
-            state.clear_rejected(run.connection, NEW_MANGA_POLL, [str(key) for key in done])
+            sync_state.clear_rejected(run.connection, NEW_MANGA_POLL, [str(key) for key in done])
 
 
 def _store_unknown(
@@ -266,7 +266,7 @@ def _store_unknown(
     refused = [*rejected, *result.rejected]
     for item in refused:
         log.warning("A title cannot be stored id=%s reason=%s", item.mangadex_id, item.reason)
-    state.record_rejected(run.connection, NEW_MANGA_POLL, refused, now)
+    sync_state.record_rejected(run.connection, NEW_MANGA_POLL, refused, now)
     _account(run.summary, seen, len(result.inserted), told, len(refused))
     run.progress.advance(seen, new=len(result.inserted), failed=len(refused))
     return known | set(result.inserted)

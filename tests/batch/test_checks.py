@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 
 import sql
-from batch import alerts, checks, database_checks, doctor, state
+from batch import alerts, checks, database_checks, doctor
 from batch.checks import Check
 from batch.config import Config, load
 from batch.errors import Banned
@@ -20,8 +20,9 @@ from batch.limits import circuit, host_budget
 from batch.limits.circuit import Health
 from batch.limits.host_budget import HostBudget
 from batch.models import Rejected
-from batch.state import SyncState
 from batch.stop import SignalStop
+from batch.store import sync_state
+from batch.store.sync_state import SyncState
 from mangadex_sim import Simulator
 from mangahub.env import Env
 from tests.batch.raw_server import OK, RawServer
@@ -115,7 +116,7 @@ def test_entities_that_could_not_be_stored_are_counted_by_workflow(
     connection: sql.Connection,
 ) -> None:
     rejected = [Rejected("a", "too long"), Rejected("b", "no title")]
-    state.record_rejected(connection, "initial_sync", rejected, datetime.now(UTC))
+    sync_state.record_rejected(connection, "initial_sync", rejected, datetime.now(UTC))
     found = work(connection, "refused")
     assert found.fact == "2 entities could not be stored: 2 in initial-sync"
     assert (found.severity, "mangahub-batch status" in found.cure) == ("warn", True)

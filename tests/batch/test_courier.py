@@ -14,7 +14,7 @@ import sql
 from batch.config import load
 from batch.courier import Courier
 from batch.models import Event
-from batch.outbox import add_events, count_owed
+from batch.store.outbox import add_events, count_owed
 from mangahub.env import Env
 from tests.batch.waiting import wait_for
 

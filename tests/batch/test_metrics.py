@@ -16,11 +16,11 @@ from prometheus_client.parser import text_string_to_metric_families
 import sql
 from batch import metrics
 from batch.limits.circuit import Health
-from batch.locks import take_lock
 from batch.metrics import RunFigures, StateFigures
 from batch.models import Summary
-from batch.outbox import Backlog
-from batch.state import SyncState
+from batch.store.locks import take_lock
+from batch.store.outbox import Backlog
+from batch.store.sync_state import SyncState
 from mangadex_sim import Simulator
 
 Simulators = Callable[..., Simulator]

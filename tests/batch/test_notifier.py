@@ -14,11 +14,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from batch import notifier, outbox
+from batch import notifier
 from batch.errors import Stopped
 from batch.models import Event
 from batch.notifier import Delivery, Notifier
 from batch.stop import SignalStop
+from batch.store import outbox
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 Json = Any

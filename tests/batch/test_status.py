@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 import sql
-from batch import state, status
+from batch import status
 from batch.limits.circuit import Health
-from batch.locks import take_lock
 from batch.models import Rejected
+from batch.store import sync_state
+from batch.store.locks import take_lock
 from mangadex_sim import Simulator
 
 NOW = datetime.now(UTC)
@@ -47,7 +48,7 @@ def test_a_fresh_database_has_workflows_that_never_ran(connection: sql.Connectio
 def test_a_run_that_holds_no_lock_was_killed(
     connection: sql.Connection, database_url: str, is_alive: bool
 ) -> None:
-    state.begin(connection, "chapter_feed", NOW)
+    sync_state.begin(connection, "chapter_feed", NOW)
     with sql.connect(database_url) as run:
         if is_alive:
             take_lock(run, "chapter_feed")
@@ -58,9 +59,11 @@ def test_a_run_that_holds_no_lock_was_killed(
 
 
 def test_a_run_that_failed_tells_why_on_one_line(connection: sql.Connection) -> None:
-    state.begin(connection, "chapter_check", NOW - timedelta(hours=3))
-    state.move_cursor(connection, "chapter_check", "page 7")
-    state.finish(connection, "chapter_check", "error", "it broke\nbadly", last_run={"requests": 5})
+    sync_state.begin(connection, "chapter_check", NOW - timedelta(hours=3))
+    sync_state.move_cursor(connection, "chapter_check", "page 7")
+    sync_state.finish(
+        connection, "chapter_check", "error", "it broke\nbadly", last_run={"requests": 5}
+    )
     data, lines = show(connection)
     workflow = data["workflows"]["chapter_check"]
     assert (workflow["error"], workflow["cursor"]) == ("it broke\nbadly", "page 7")
@@ -72,8 +75,8 @@ def test_a_run_that_failed_tells_why_on_one_line(connection: sql.Connection) -> 
 
 def test_what_could_not_be_stored_is_listed_up_to_a_number(connection: sql.Connection) -> None:
     refused = [Rejected(f"title {number:02}", "too long") for number in range(25)]
-    state.record_rejected(connection, "initial_sync", refused, NOW)
-    state.record_rejected(connection, "initial_sync", refused[:1], NOW)
+    sync_state.record_rejected(connection, "initial_sync", refused, NOW)
+    sync_state.record_rejected(connection, "initial_sync", refused[:1], NOW)
     data, lines = show(connection)
     assert len(data["workflows"]["initial_sync"]["rejected"]) == 25
     listed = [line for line in lines if line.startswith("initial-sync: cannot store ")]
@@ -126,7 +129,7 @@ def test_a_big_table_is_not_counted_row_by_row(connection: sql.Connection) -> No
     ],
 )
 def test_moments_are_told_by_how_long_ago_they_were(ago: timedelta, text: str) -> None:
-    idle = state.SyncState("a_b", NOW - ago, None, None, "idle", None, {})
+    idle = sync_state.SyncState("a_b", NOW - ago, None, None, "idle", None, {})
     facts = status.Status(
         workflows=[status.Workflow(idle, "idle")],
         source=Health(),

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import sql
 from batch.models import Manga
-from batch.storage import StoreResult, read_manga, store_manga
+from batch.store.titles import StoreResult, read_manga, store_manga
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(hours=5)

@@ -16,7 +16,7 @@ from batch.mangadex import client, extract
 from batch.models import Summary
 from batch.runner import Workflow, run_workflow
 from batch.stop import SignalStop
-from batch.storage import store_manga
+from batch.store.titles import store_manga
 from mangadex_sim import Simulator
 from mangahub.env import Env
 

@@ -10,12 +10,12 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from batch import state
 from batch.errors import BatchError, SourceDown
 from batch.jobs import chapter_check
 from batch.jobs.chapter_check import Checked
 from batch.models import Summary
-from batch.news import News
+from batch.store import sync_state
+from batch.store.news import News
 from mangadex_sim import Simulator
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -310,11 +310,11 @@ def test_a_feed_that_is_refused_is_recorded_and_not_asked_again_at_once(
     ids = track(2)
     sim.fail("400_json", paths=f"/manga/{ids[0]}/feed")
     assert run_job("chapter_check").failed == 1
-    assert state.rejected_ids(connection, "chapter_check") == [ids[0]]
+    assert sync_state.rejected_ids(connection, "chapter_check") == [ids[0]]
     assert run_job("chapter_check").manga_seen == 0
     make_due(connection)
     assert run_job("chapter_check").failed == 0
-    assert state.rejected_ids(connection, "chapter_check") == []
+    assert sync_state.rejected_ids(connection, "chapter_check") == []
 
 
 @pytest.mark.parametrize(("kind", "most"), [("400_json", 3 + 20), ("404_json", 10 + 20)])
@@ -350,5 +350,5 @@ def test_a_title_that_the_database_refuses_takes_no_other_along(
     sim.publish(ids[1], number="666")
     summary = run_job("chapter_check")
     assert (summary.chapters_new, summary.failed) == (2, 1)
-    assert state.rejected_ids(connection, "chapter_check") == [ids[1]]
+    assert sync_state.rejected_ids(connection, "chapter_check") == [ids[1]]
     assert len(numbers()) == 2

@@ -12,11 +12,11 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from batch import chapters, news, outbox, state
 from batch.errors import SourceDown
 from batch.jobs import chapter_feed
 from batch.mangadex import client, feed
 from batch.models import Chapter, Page, Summary
+from batch.store import chapters, news, outbox, sync_state
 from mangadex_sim import Simulator
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -33,7 +33,7 @@ def paths(sim: Simulator) -> dict[str, int]:
 
 
 def cursor_of(connection: Connection) -> str | None:
-    return state.read(connection, "chapter_feed").last_cursor
+    return sync_state.read(connection, "chapter_feed").last_cursor
 
 
 def test_new_chapters_of_tracked_titles_are_stored_and_announced(
@@ -431,11 +431,11 @@ def test_a_title_whose_feed_fails_stops_no_other_and_is_left_to_the_check(
     assert (summary.chapters_new, summary.failed) == (2, 1)
     due = "SELECT mangadex_id::text FROM manga WHERE last_chapter_check IS NULL"
     assert connection.execute(due.encode()).fetchall() == [(ids[1],)]
-    assert state.rejected_ids(connection, "chapter_feed") == [ids[1]]
+    assert sync_state.rejected_ids(connection, "chapter_feed") == [ids[1]]
     sim.heal()
     assert run_job("chapter_check").chapters_new == 1
     assert len(numbers()) == 3
-    assert state.rejected_ids(connection, "chapter_feed") == []
+    assert sync_state.rejected_ids(connection, "chapter_feed") == []
 
 
 def test_when_all_feeds_fail_the_source_is_down_and_the_cursor_stays(
@@ -460,9 +460,9 @@ def test_a_chapter_that_cannot_be_read_is_recorded_and_hides_no_other(
     sim.fail("chapter_bad_date", paths="/chapter", position=1)
     summary = run_job("chapter_feed")
     assert (summary.chapters_new, summary.failed) == (2, 1)
-    assert len(state.rejected_ids(connection, "chapter_feed")) == 1
+    assert len(sync_state.rejected_ids(connection, "chapter_feed")) == 1
     assert run_job("chapter_feed").chapters_new == 1  # it lies within the overlap
-    assert state.rejected_ids(connection, "chapter_feed") == []
+    assert sync_state.rejected_ids(connection, "chapter_feed") == []
     assert sorted(numbers()) == [("en", 5.0), ("en", 6.0), ("en", 7.0)]
 
 
@@ -513,7 +513,7 @@ COMMIT_POINTS = [
     (chapters, "apply_plans"),
     (chapters, "announce"),
     (outbox, "add_events"),
-    (state, "move_cursor"),
+    (sync_state, "move_cursor"),
 ]
 
 

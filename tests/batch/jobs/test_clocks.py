@@ -10,11 +10,12 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from batch import runner, state
+from batch import runner
 from batch.cursors import read_cursor
 from batch.jobs import initial_sync, metadata_refresh, new_manga_poll
 from batch.mangadex import client
 from batch.models import Summary
+from batch.store import sync_state
 from mangadex_sim import Simulator
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -63,7 +64,7 @@ def told(payloads: Payloads) -> list[object]:
 
 
 def cursor_of(connection: Connection, name: str) -> datetime:
-    cursor = read_cursor(state.read(connection, name).last_cursor)
+    cursor = read_cursor(sync_state.read(connection, name).last_cursor)
     assert cursor is not None
     return cursor
 

@@ -9,11 +9,11 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from batch import outbox, state
 from batch.errors import SourceDown
 from batch.jobs import metadata_refresh
 from batch.mangadex.client import MangaDex
 from batch.models import Page, Summary
+from batch.store import outbox, sync_state
 from mangadex_sim import Simulator
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -118,7 +118,7 @@ def test_a_title_that_nobody_asked_for_does_not_come_in_by_the_back_door(
     monkeypatch.setattr(MangaDex, "get_manga", lambda self, _: get_manga(self, UUID(stranger)))
     summary = refresh()
     assert (summary.manga_seen, summary.failed) == (1, 1)
-    assert state.rejected_ids(connection, "metadata_refresh") == [merged]
+    assert sync_state.rejected_ids(connection, "metadata_refresh") == [merged]
     assert one(connection, "id", stranger) is None
 
 
@@ -225,7 +225,7 @@ def test_a_title_that_is_refused_singly_is_recorded_and_keeps_no_other_waiting(
     sim.fail("403_json", paths=f"/manga/{ids[0]}")
     summary = refresh()
     assert (summary.manga_seen, summary.failed, summary.as_json()["missing"]) == (2, 1, 0)
-    assert state.rejected_ids(connection, "metadata_refresh") == [ids[0]]
+    assert sync_state.rejected_ids(connection, "metadata_refresh") == [ids[0]]
     assert one(connection, "status", ids[2]) == ("hiatus",)
 
 
@@ -236,9 +236,9 @@ def test_a_title_that_cannot_be_read_is_recorded_and_not_missing(
     sim.fail("title_number_where_text", paths="/manga", position=1)
     summary = refresh()
     assert (summary.manga_seen, summary.failed, summary.as_json()["missing"]) == (2, 1, 0)
-    assert len(state.rejected_ids(connection, "metadata_refresh")) == 1
+    assert len(sync_state.rejected_ids(connection, "metadata_refresh")) == 1
     assert refresh().failed == 0
-    assert state.rejected_ids(connection, "metadata_refresh") == []
+    assert sync_state.rejected_ids(connection, "metadata_refresh") == []
 
 
 def test_a_title_that_the_database_refuses_takes_no_other_along(

@@ -11,11 +11,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from batch import outbox, state
 from batch.errors import SourceDown
 from batch.jobs import new_manga_poll
 from batch.mangadex.client import MangaDex
 from batch.models import Page, Summary
+from batch.store import outbox, sync_state
 from mangadex_sim import Simulator
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -47,7 +47,7 @@ def told(connection: Connection) -> list[str]:
 
 
 def cursor_of(connection: Connection) -> str | None:
-    return state.read(connection, "new_manga_poll").last_cursor
+    return sync_state.read(connection, "new_manga_poll").last_cursor
 
 
 def add(sim: Simulator, moment: datetime, name: str, **attributes: object) -> str:
@@ -280,12 +280,12 @@ def test_a_title_that_the_database_refuses_is_tried_again_and_told_then(
     add(sim, synced + timedelta(hours=30), "Good")
     summary = run_job("new_manga_poll")
     assert (summary.manga_new, summary.failed) == (1, 1)
-    assert state.rejected_ids(connection, "new_manga_poll") == [refused]
+    assert sync_state.rejected_ids(connection, "new_manga_poll") == [refused]
     assert run_job("new_manga_poll").failed == 1
     connection.execute("ALTER TABLE manga DROP CONSTRAINT bad")
     assert run_job("new_manga_poll").manga_new == 1
     assert titles(connection) == told(connection) == ["Good", "Bad"]
-    assert state.rejected_ids(connection, "new_manga_poll") == []
+    assert sync_state.rejected_ids(connection, "new_manga_poll") == []
 
 
 def test_a_title_that_cannot_be_read_is_recorded_and_hides_no_other(
@@ -297,7 +297,7 @@ def test_a_title_that_cannot_be_read_is_recorded_and_hides_no_other(
     assert titles(connection) == ["Title 0", "Title 2"]
     run_job("new_manga_poll")
     assert titles(connection) == ["Title 0", "Title 2", "Title 1"]
-    assert state.rejected_ids(connection, "new_manga_poll") == []
+    assert sync_state.rejected_ids(connection, "new_manga_poll") == []
 
 
 def test_a_source_that_goes_down_at_the_third_page_loses_nothing(
@@ -363,7 +363,7 @@ class Killed(Exception):
     [
         pytest.param(new_manga_poll, "store_manga", id="after the rows"),
         pytest.param(outbox, "add_events", id="after the events"),
-        pytest.param(state, "move_cursor", id="after the cursor"),
+        pytest.param(sync_state, "move_cursor", id="after the cursor"),
     ],
 )
 def test_a_poll_killed_before_any_commit_ends_like_an_undisturbed_one(

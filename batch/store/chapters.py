@@ -8,7 +8,7 @@ from uuid import UUID
 
 from batch.models import Chapter
 from batch.rules.chapters import Baseline, Claim, Plan, Slot, StoredChapter, Title
-from batch.storage import take_turn
+from batch.store.titles import take_turn
 from sql import Connection
 
 _NO_CHAPTER = UUID(int=0)

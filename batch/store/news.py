@@ -16,14 +16,14 @@ from uuid import UUID
 
 import psycopg
 
-from batch import chapters, outbox, state
 from batch.config import Config
 from batch.errors import BatchError
 from batch.models import Chapter, Event, Rejected
 from batch.rules import chapters as chapter_rules
 from batch.rules import events
 from batch.rules.chapters import Claim, Plan, Rules, Title
-from batch.storage import REFUSALS, take_turn
+from batch.store import chapters, outbox, sync_state
+from batch.store.titles import REFUSALS, take_turn
 from sql import Connection
 
 MAX_TITLES = 100  # in one transaction
@@ -60,11 +60,11 @@ def record_refused(
     """Notes for `status` what could not be read or stored, within bounds."""
     for item in rejected:
         log.warning("Cannot be used id=%s reason=%s", item.mangadex_id, item.reason)
-    known = set(state.rejected_ids(connection, sync_type)) if rejected else set()
+    known = set(sync_state.rejected_ids(connection, sync_type)) if rejected else set()
     room = MAX_REFUSED - len(known)
     old = [item for item in rejected if item.mangadex_id in known]
     new = [item for item in rejected if item.mangadex_id not in known]
-    state.record_rejected(connection, sync_type, [*old, *new[: max(room, 0)]], now)
+    sync_state.record_rejected(connection, sync_type, [*old, *new[: max(room, 0)]], now)
 
 
 def are_known(connection: Connection, rejected: Sequence[Rejected]) -> bool:
@@ -75,14 +75,14 @@ def are_known(connection: Connection, rejected: Sequence[Rejected]) -> bool:
     """
     if not rejected:
         return True
-    known = {key for name in _REFUSING for key in state.rejected_ids(connection, name)}
+    known = {key for name in _REFUSING for key in sync_state.rejected_ids(connection, name)}
     return len(known) >= MAX_REFUSED or all(item.mangadex_id in known for item in rejected)
 
 
 def forget_refused(connection: Connection, ids: Sequence[str]) -> None:
     """What could not be read or stored before can be now, whichever workflow finds it so."""
     for sync_type in _REFUSING:
-        state.clear_rejected(connection, sync_type, ids)
+        sync_state.clear_rejected(connection, sync_type, ids)
 
 
 def store_news(

@@ -7,8 +7,8 @@ from time import monotonic
 import pytest
 
 import sql
-from batch import locks
 from batch.errors import LockHeld
+from batch.store import locks
 from tests.batch.waiting import wait_for
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 import sql
-from batch import outbox, retention
 from batch.errors import LockHeld, Stopped
 from batch.models import Event
 from batch.rules import events
 from batch.stop import SignalStop
+from batch.store import outbox, retention
 from notify_server import inbox
 from notify_server.events import new_manga
 
@@ -248,7 +248,7 @@ def test_the_days_come_from_the_environment_and_the_option_wins(
 
 
 def test_two_at_once_are_one(run_batch: Run, connection: sql.Connection, database_url: str) -> None:
-    from batch.locks import take_lock
+    from batch.store.locks import take_lock
 
     take_lock(connection, "retention")
     done = run_batch("retention", "--days", "1", "--json", env={"DATABASE_URL": database_url})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from batch.mangadex.import_plan import PageOutcome, PageRequest
-from batch.state import move_cursor
+from batch.store.sync_state import move_cursor
 from sql import Connection
 
 INITIAL_SYNC = "initial_sync"

@@ -9,9 +9,9 @@ import psycopg
 import pytest
 
 import sql
-from batch import chapters
 from batch.errors import BatchError
-from batch.storage import StoreResult, read_manga, store_manga, take_turn
+from batch.store import chapters
+from batch.store.titles import StoreResult, read_manga, store_manga, take_turn
 from tests.batch.titles import LATER, NOW, a_title, an_id, genres_of, outcome, row, store
 from tests.batch.waiting import wait_for
 

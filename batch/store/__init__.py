@@ -1,0 +1,1 @@
+"""SQL and its row mapping: what is kept in the database."""
