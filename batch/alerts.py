@@ -30,8 +30,8 @@ import psycopg
 
 from batch.config import Config
 from batch.cursors import read_cursor
-from batch.lineage import die_with
 from batch.models import JsonObject
+from batch.process import die_with
 from batch.stop import SignalStop
 from batch.store import sync_state
 from sql import Connection

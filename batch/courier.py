@@ -22,7 +22,7 @@ import sql
 from batch import notifier
 from batch.config import Config
 from batch.errors import BatchError
-from batch.lineage import die_with
+from batch.process import die_with
 from batch.store.outbox import CHANNEL
 
 FINISH_S = 5.0  # for a delivery under way when the run ends; what is left stays owed

@@ -11,10 +11,10 @@ from batch.config import LOCAL, Config
 from batch.limits.gate import Gate, GateServer
 from batch.mangadex.client import MangaDex
 from batch.models import Summary
-from batch.pool import LocalPool, Pool
 from batch.progress import Progress
 from batch.stop import SignalStop
-from batch.worker import WorkerSettings, open_api
+from batch.workers.pool import LocalPool, Pool
+from batch.workers.worker import WorkerSettings, open_api
 from sql import Connection
 
 
@@ -75,16 +75,16 @@ class Run:
     def _serve_gate(self) -> GateServer:
         if self.config.executor == LOCAL:
             return GateServer(new_gate(self.config))
-        from batch import cluster
+        from batch.workers.dask import executor
 
-        return cluster.serve_gate(self.config, self.database_url)
+        return executor.serve_gate(self.config, self.database_url)
 
     def _hire(self, server: GateServer, tasks: int) -> Pool:
         if self.config.executor == LOCAL:
             return LocalPool(min(self.config.workers, tasks), self.stop, server.forget)
-        from batch import cluster
+        from batch.workers.dask import executor
 
-        return cluster.ClusterPool(self.config.executor, tasks, self.stop, server.gate)
+        return executor.ClusterPool(self.config.executor, tasks, self.stop, server.gate)
 
     def close(self) -> None:
         """Counts the requests of this process and closes its session."""

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from batch.errors import Banned, SourceDown
 from batch.run import Crew, Run
-from batch.worker import WorkerSettings
+from batch.workers.worker import WorkerSettings
 
 MAX_FAILED = 3  # tasks; then it is not one of them that is in trouble
 

@@ -25,7 +25,7 @@ from batch.run import Run
 from batch.store import chapters, news
 from batch.store.news import News
 from batch.tasks import run_tasks
-from batch.worker import WorkerSettings, this_worker
+from batch.workers.worker import WorkerSettings, this_worker
 from sql import Connection
 
 CHAPTER_CHECK = "chapter_check"

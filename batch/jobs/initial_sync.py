@@ -26,7 +26,7 @@ from batch.run import Crew, Run
 from batch.store import import_pages, sync_state
 from batch.store.import_pages import INITIAL_SYNC
 from batch.store.titles import StoreResult, store_manga
-from batch.worker import WorkerSettings, this_worker
+from batch.workers.worker import WorkerSettings, this_worker
 from sql import Connection
 
 MAX_FAILED_PAGES = 3  # then it is not one page that is in trouble

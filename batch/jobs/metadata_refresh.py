@@ -26,7 +26,7 @@ from batch.run import Run
 from batch.store import outbox, sync_state
 from batch.store.titles import StoredManga, StoreResult, read_manga, store_manga, take_turn
 from batch.tasks import run_tasks
-from batch.worker import WorkerSettings, this_worker
+from batch.workers.worker import WorkerSettings, this_worker
 from sql import Connection
 
 METADATA_REFRESH = "metadata_refresh"

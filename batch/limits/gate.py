@@ -22,7 +22,7 @@ from typing import Protocol, cast
 from ratelimit import RateLimitException, limits
 
 from batch.limits.host_budget import EVENNESS, MAX_PATIENCE_S
-from batch.lineage import die_with
+from batch.process import die_with
 
 # Longer than any turn, which may have to sit out a pause, connect and wait for an answer; then a
 # turn that a dead caller took comes back.

@@ -26,7 +26,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, ParamSpec, TypeVar
 
 from batch.errors import BatchError
-from batch.lineage import die_with
+from batch.process import die_with
 from batch.stop import PipeStop, SignalStop
 from sql import SqlError
 

@@ -17,11 +17,12 @@ from typing import Any
 import pytest
 
 import sql
-from batch import cluster as cluster_module
-from batch import cluster_gate, config
-from batch.cluster_gate import ClusterGate, Slots
+from batch import config
 from batch.limits.gate import GateAddress, GateServer
 from batch.limits.host_budget import EVENNESS
+from batch.workers.dask import executor as cluster_module
+from batch.workers.dask import gate
+from batch.workers.dask.gate import ClusterGate, Slots
 from mangadex_sim import Simulator
 from mangahub import __version__
 from mangahub.env import Env, SettingError
@@ -329,7 +330,7 @@ def test_slots_are_not_given_during_a_pause() -> None:
 
 
 def test_a_slot_whose_holder_hangs_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster_gate, "SLOT_LEASE_S", 0.0)
+    monkeypatch.setattr(gate, "SLOT_LEASE_S", 0.0)
     slots = Slots(per_second=1000, burst=1)
     assert slots.enter("hangs", 1)
     assert slots.enter("next", 1)

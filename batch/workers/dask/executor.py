@@ -26,14 +26,14 @@ from urllib.parse import urlsplit
 from psycopg.conninfo import conninfo_to_dict
 
 import sql
-from batch.cluster_gate import ClusterGate, ClusterTurns
-from batch.cluster_worker import Job, Outcome, perform
 from batch.config import Config
 from batch.errors import BatchError, ClusterDown
 from batch.limits.gate import GateServer, Turns
-from batch.pool import Pool, WorkerDied
 from batch.stop import SignalStop
-from batch.worker import WorkerSettings
+from batch.workers.dask.gate import ClusterGate, ClusterTurns
+from batch.workers.dask.remote import Job, Outcome, perform
+from batch.workers.pool import Pool, WorkerDied
+from batch.workers.worker import WorkerSettings
 from mangahub import __version__
 from mangahub.env import SettingError
 

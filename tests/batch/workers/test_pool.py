@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from batch import pool as pool_module
 from batch.errors import BatchError, RequestRefused, Stopped
-from batch.pool import LocalPool, WorkerDied
 from batch.stop import SignalStop, listening
+from batch.workers import pool as pool_module
+from batch.workers.pool import LocalPool, WorkerDied
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import sql
-from batch import pool
 from batch.config import Config
 from batch.errors import BatchError
 from batch.limits.gate import GateAddress, Turns
@@ -18,6 +17,7 @@ from batch.limits.permit import Budget, Calls
 from batch.mangadex.client import MangaDex
 from batch.mangadex.http import Session
 from batch.stop import Stop
+from batch.workers import pool
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,12 +21,12 @@ from dataclasses import dataclass, field
 from logging.handlers import QueueHandler
 from typing import Any, cast
 
-from batch.cluster_gate import ClusterBudget, ClusterTurns
 from batch.errors import BatchError, Stopped
 from batch.limits.gate import GateAddress
 from batch.limits.host_budget import HostBudget
-from batch.pool import outcome_of
-from batch.worker import Worker, WorkerSettings, employ, open_api
+from batch.workers.dask.gate import ClusterBudget, ClusterTurns
+from batch.workers.pool import outcome_of
+from batch.workers.worker import Worker, WorkerSettings, employ, open_api
 from mangahub import __version__
 
 MAX_THREADS = 64  # as many as MANGA_SYNC_WORKERS may be

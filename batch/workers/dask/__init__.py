@@ -1,0 +1,1 @@
+"""Workers of a Dask cluster in place of processes of this host."""
