@@ -92,12 +92,13 @@ def sync(context: Context) -> Report:
 
 def relay(context: Context) -> Report:
     """Delivers everything that is owed, whatever its next attempt's time."""
-    from batch import aftercare, notifier, runner
+    from batch import aftercare, runner
+    from batch.delivery import relay
     from batch.store import outbox
 
     with runner.open_database(sql.database_url(context.env)) as connection, sql.translated():
         try:
-            done = notifier.relay(connection, context.config, context.stop, everything=True)
+            done = relay.relay(connection, context.config, context.stop, everything=True)
         except Stopped as exc:
             owed = outbox.count_owed(connection)
             stopped = {"sync_type": "relay", "status": "stopped", "owed": owed}

@@ -14,9 +14,9 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 import sql
-from batch import notifier
 from batch.config import Config
-from batch.courier import Courier
+from batch.delivery import relay
+from batch.delivery.background import Courier
 from batch.errors import BatchError, SourceDown, Stopped
 from batch.limits import circuit
 from batch.models import Summary
@@ -189,4 +189,4 @@ def _record_end(run: Run, status: str, error: str) -> None:
 
 def _deliver(run: Run) -> None:
     """What cannot be delivered stays owed; a run does not fail by it."""
-    notifier.relay(run.connection, run.config, run.stop, everything=False)
+    relay.relay(run.connection, run.config, run.stop, everything=False)

@@ -14,7 +14,7 @@ from statistics import quantiles
 from time import perf_counter
 
 from batch import config
-from batch.courier import Courier
+from batch.delivery.background import Courier
 from batch.models import Event
 from batch.store.outbox import add_events
 from bench.harness import new_database, print_table, server

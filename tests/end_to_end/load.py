@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import pytest
 
 import sql
-from batch import notifier
 from batch.config import load
+from batch.delivery import relay
 from mangahub.env import Env
 from tests.batch.waiting import wait_for
 from tests.end_to_end.conftest import Hub, rows
@@ -30,9 +30,9 @@ class _NoStop:
 @contextmanager
 def delivering(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What timers do, without their pauses: delivers what is owed, one event a POST."""
-    monkeypatch.setattr(notifier, "MAX_EVENTS", 1)
+    monkeypatch.setattr(relay, "MAX_EVENTS", 1)
     # Records that pytest keeps would keep broken connections, with their sockets.
-    monkeypatch.setattr(notifier.log, "disabled", True)
+    monkeypatch.setattr(relay.log, "disabled", True)
     stop = threading.Event()
     config, url = load(Env(hub.env)), hub.env["DATABASE_URL"]
 
@@ -40,7 +40,7 @@ def delivering(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         while not stop.wait(0.05):
             try:
                 with sql.connect(url) as connection, sql.translated():
-                    notifier.relay(connection, config, _NoStop(), everything=True)
+                    relay.relay(connection, config, _NoStop(), everything=True)
             except sql.DatabaseDown:
                 continue
 

@@ -19,8 +19,8 @@ from multiprocessing.connection import Connection as Pipe
 import psycopg
 
 import sql
-from batch import notifier
 from batch.config import Config
+from batch.delivery import relay
 from batch.errors import BatchError
 from batch.process import die_with
 from batch.store.outbox import CHANNEL
@@ -92,7 +92,7 @@ def _deliver_until_told(pipe: Pipe, connection: sql.Connection, config: Config) 
     connection.add_notify_handler(wake_ups.append)
     while wake_ups or not _told_to_end(pipe, connection):
         wake_ups.clear()
-        if notifier.relay(connection, config, _NoStop(), everything=False).is_down:
+        if relay.relay(connection, config, _NoStop(), everything=False).is_down:
             return
 
 

@@ -14,10 +14,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from batch import notifier
+from batch.delivery import relay
+from batch.delivery.relay import Delivery, Notifier
 from batch.errors import Stopped
 from batch.models import Event
-from batch.notifier import Delivery, Notifier
 from batch.stop import SignalStop
 from batch.store import outbox
 
@@ -307,13 +307,13 @@ def test_attempts_grow_apart_from_a_minute_to_an_hour(
 
 
 def test_the_wait_does_not_overflow_after_years() -> None:
-    assert notifier.delay_after(1_000_000) <= timedelta(hours=1.2)
+    assert relay.delay_after(1_000_000) <= timedelta(hours=1.2)
 
 
 def test_an_answer_that_never_comes_ends_by_itself(
     owe: Any, deliver: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notifier, "ONE_EVENT_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(relay, "ONE_EVENT_TIMEOUT_S", 0.2)
     owe()
     receiver.hold.clear()
     assert deliver() == Delivery(postponed=1, is_down=True)

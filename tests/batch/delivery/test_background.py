@@ -12,7 +12,7 @@ import pytest
 
 import sql
 from batch.config import load
-from batch.courier import Courier
+from batch.delivery.background import Courier
 from batch.models import Event
 from batch.store.outbox import add_events, count_owed
 from mangahub.env import Env
