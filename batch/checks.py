@@ -19,7 +19,6 @@ from urllib.parse import urlsplit
 
 import requests
 
-from batch import alerts
 from batch.config import Config
 from batch.errors import BatchError, PauseAsked, Stopped
 from batch.limits.circuit import Health
@@ -28,6 +27,7 @@ from batch.limits.host_budget import HostBudget
 from batch.limits.permit import Calls
 from batch.mangadex.http import Session
 from batch.mangadex.responses import Answer, http_date
+from batch.reporting import alerts
 from batch.stop import SignalStop
 
 MAX_CLOCK_ERROR_S = 60

@@ -69,7 +69,8 @@ def _sync_type(arguments: argparse.Namespace) -> str:
 
 def sync(context: Context) -> Report:
     """Runs one workflow."""
-    from batch import aftercare, runner
+    from batch import runner
+    from batch.reporting import after_run
 
     arguments = context.arguments
     workflow = runner.Workflow(
@@ -80,7 +81,7 @@ def sync(context: Context) -> Report:
     )
     summary = Summary(workflow.sync_type, status="error")
     try:
-        with aftercare.following(context.config, context.stop, summary) as ending:
+        with after_run.following(context.config, context.stop, summary) as ending:
             ending.database_url = url = sql.database_url(context.env)
             runner.run_workflow(workflow, context.config, url, context.stop, summary)
     except Exception as exc:
@@ -92,8 +93,9 @@ def sync(context: Context) -> Report:
 
 def relay(context: Context) -> Report:
     """Delivers everything that is owed, whatever its next attempt's time."""
-    from batch import aftercare, runner
+    from batch import runner
     from batch.delivery import relay
+    from batch.reporting import after_run
     from batch.store import outbox
 
     with runner.open_database(sql.database_url(context.env)) as connection, sql.translated():
@@ -104,7 +106,7 @@ def relay(context: Context) -> Report:
             stopped = {"sync_type": "relay", "status": "stopped", "owed": owed}
             raise Failed(exc, stopped) from exc
         owed = outbox.count_owed(connection)
-        aftercare.note_state(context.config, connection)
+        after_run.note_state(context.config, connection)
     data: dict[str, object] = {
         "sync_type": "relay",
         "status": "completed" if owed == 0 else "owed",

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import sql
-from batch.alerts import CADENCE
 from batch.checks import Check
+from batch.reporting.alerts import CADENCE
 from batch.store import outbox, sync_state
 from batch.store.sync_state import SyncState
 

@@ -11,7 +11,7 @@ from batch.config import LOCAL, Config
 from batch.limits.gate import Gate, GateServer
 from batch.mangadex.client import MangaDex
 from batch.models import Summary
-from batch.progress import Progress
+from batch.reporting.progress import Progress
 from batch.stop import SignalStop
 from batch.workers.pool import LocalPool, Pool
 from batch.workers.worker import WorkerSettings, open_api

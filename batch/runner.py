@@ -20,7 +20,7 @@ from batch.delivery.background import Courier
 from batch.errors import BatchError, SourceDown, Stopped
 from batch.limits import circuit
 from batch.models import Summary
-from batch.progress import Progress
+from batch.reporting.progress import Progress
 from batch.run import Run
 from batch.stop import LAST_S, SignalStop
 from batch.store import sync_state

@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 
 import sql
-from batch import alerts, checks, database_checks, doctor
+from batch import checks, database_checks, doctor
 from batch.checks import Check
 from batch.config import Config, load
 from batch.errors import Banned
@@ -20,6 +20,7 @@ from batch.limits import circuit, host_budget
 from batch.limits.circuit import Health
 from batch.limits.host_budget import HostBudget
 from batch.models import Rejected
+from batch.reporting import alerts
 from batch.stop import SignalStop
 from batch.store import sync_state
 from batch.store.sync_state import SyncState

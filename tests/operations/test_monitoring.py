@@ -17,8 +17,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 import sql
-from batch.alerts import CADENCE
 from batch.config import VARIABLES
+from batch.reporting.alerts import CADENCE
 from mangadex_sim import Simulator
 from tests.support.paths import ROOT
 

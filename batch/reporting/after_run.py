@@ -60,7 +60,7 @@ def note_state(config: Config, connection: sql.Connection) -> None:
     """Writes what the database tells, for commands that are no runs of a workflow."""
     if config.metrics_dir is None:
         return
-    from batch import metrics
+    from batch.reporting import metrics
 
     with _figures_are_optional(config.metrics_dir):
         metrics.write_state(config.metrics_dir, metrics.read_state(connection))
@@ -79,7 +79,7 @@ def _follow(ending: Ending, config: Config, stop: SignalStop) -> None:
 def _write_figures(
     folder: Path, ending: Ending, per_second: float, connection: sql.Connection | None
 ) -> None:
-    from batch import metrics
+    from batch.reporting import metrics
 
     run = metrics.RunFigures(
         summary=ending.summary,
@@ -108,7 +108,7 @@ def _figures_are_optional(folder: Path) -> Iterator[None]:
 def _tell(
     ending: Ending, config: Config, stop: SignalStop, connection: sql.Connection | None
 ) -> None:
-    from batch import alerts
+    from batch.reporting import alerts
 
     error = None if ending.error is None else _line(ending.error)
     outcome = alerts.Outcome(ending.summary.sync_type, ending.ended_at, error)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
-log = logging.getLogger("batch.progress")
+log = logging.getLogger("batch.reporting.progress")
 
 
 class Progress:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from batch.progress import Progress
+from batch.reporting.progress import Progress
 from mangadex_sim import Simulator
 from tests.support.paths import ROOT
 

@@ -14,10 +14,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 import sql
-from batch import metrics
 from batch.limits.circuit import Health
-from batch.metrics import RunFigures, StateFigures
 from batch.models import Summary
+from batch.reporting import metrics
+from batch.reporting.metrics import RunFigures, StateFigures
 from batch.store.locks import take_lock
 from batch.store.outbox import Backlog
 from batch.store.sync_state import SyncState

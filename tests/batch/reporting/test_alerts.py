@@ -21,8 +21,8 @@ from typing import Any
 import pytest
 
 import sql
-from batch import alerts
-from batch.alerts import Memory, Outcome, Trouble, Word, decide
+from batch.reporting import alerts
+from batch.reporting.alerts import Memory, Outcome, Trouble, Word, decide
 from batch.stop import SignalStop
 from mangadex_sim import Simulator
 
