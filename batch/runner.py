@@ -18,10 +18,10 @@ from batch.config import Config
 from batch.delivery import relay
 from batch.delivery.background import Courier
 from batch.errors import BatchError, SourceDown, Stopped
+from batch.jobs.context import Run
 from batch.limits import circuit
 from batch.models import Summary
 from batch.reporting.progress import Progress
-from batch.run import Run
 from batch.stop import LAST_S, SignalStop
 from batch.store import sync_state
 from batch.store.locks import take_lock

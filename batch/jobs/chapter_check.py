@@ -17,14 +17,14 @@ from uuid import UUID
 
 from batch.config import Config
 from batch.errors import BatchError, RequestRefused
+from batch.jobs.context import Run
+from batch.jobs.tasks import run_tasks
 from batch.mangadex.feed import Feed, read_feed
 from batch.models import Rejected
 from batch.rules import chapters as chapter_rules
 from batch.rules.chapters import Title
-from batch.run import Run
 from batch.store import chapters, news
 from batch.store.news import News
-from batch.tasks import run_tasks
 from batch.workers.worker import WorkerSettings, this_worker
 from sql import Connection
 

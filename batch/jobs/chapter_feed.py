@@ -18,12 +18,12 @@ from uuid import UUID
 
 from batch.cursors import believe, read_cursor, write_cursor
 from batch.errors import Banned, RequestRefused, SourceDown
+from batch.jobs.context import Run
 from batch.mangadex import extract
 from batch.mangadex.feed import read_history
 from batch.models import Chapter, Rejected
 from batch.rules import chapters as chapter_rules
 from batch.rules.chapters import Plan, Rules, Title
-from batch.run import Run
 from batch.store import chapters, news, sync_state
 
 CHAPTER_FEED = "chapter_feed"

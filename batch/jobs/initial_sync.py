@@ -17,12 +17,12 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from batch.errors import Banned, SourceDown
+from batch.jobs.context import Crew, Run
 from batch.mangadex import extract
 from batch.mangadex.import_plan import PAGE, AllPlan, CountPlan, PageOutcome, PageRequest, Plan
 from batch.models import Manga, Page, Rejected
 from batch.rules import coverage
 from batch.rules.coverage import Coverage
-from batch.run import Crew, Run
 from batch.store import import_pages, sync_state
 from batch.store.import_pages import INITIAL_SYNC
 from batch.store.titles import StoreResult, store_manga

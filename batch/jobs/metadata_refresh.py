@@ -18,14 +18,14 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from batch.errors import RequestRefused
+from batch.jobs.context import Run
+from batch.jobs.tasks import run_tasks
 from batch.mangadex import extract
 from batch.mangadex.client import MangaDex
 from batch.models import Event, Manga, Rejected
 from batch.rules import events
-from batch.run import Run
 from batch.store import outbox, sync_state
 from batch.store.titles import StoredManga, StoreResult, read_manga, store_manga, take_turn
-from batch.tasks import run_tasks
 from batch.workers.worker import WorkerSettings, this_worker
 from sql import Connection
 

@@ -17,10 +17,10 @@ from uuid import UUID
 
 from batch.cursors import believe, read_cursor, write_cursor
 from batch.errors import SourceDown
+from batch.jobs.context import Run
 from batch.mangadex import extract
 from batch.models import Manga, Page, Rejected, Summary
 from batch.rules import events
-from batch.run import Run
 from batch.store import outbox, sync_state
 from batch.store.titles import read_manga, store_manga, take_turn
 

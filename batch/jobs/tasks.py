@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import TypeVar
 
 from batch.errors import Banned, SourceDown
-from batch.run import Crew, Run
+from batch.jobs.context import Crew, Run
 from batch.workers.worker import WorkerSettings
 
 MAX_FAILED = 3  # tasks; then it is not one of them that is in trouble
