@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from batch import commands
+from batch.commands import context
 from batch.config import MAX_COUNT, MAX_DAYS, load
 from batch.errors import BatchError
 from batch.exits import exit_code
@@ -28,7 +28,7 @@ from sql import SqlError
 logger = logging.getLogger("batch")
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-Command = Callable[[commands.Context], commands.Report]
+Command = Callable[[context.Context], context.Report]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         log.configure(config.log_format, config.log_level)
         with listening() as stop:
             command: Command = arguments.function
-            report = command(commands.Context(arguments, env, config, stop))
+            report = command(context.Context(arguments, env, config, stop))
     except Exception as exc:
         report = _failure(exc, arguments)
     code = _say(report, arguments.json)
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _say(report: commands.Report, as_json: bool) -> int:
+def _say(report: context.Report, as_json: bool) -> int:
     """With --json the last line of stdout is one object; without, the text for people.
 
     Returns:
@@ -66,13 +66,13 @@ def _say(report: commands.Report, as_json: bool) -> int:
     return report.code
 
 
-def _failure(exc: Exception, arguments: argparse.Namespace) -> commands.Report:
+def _failure(exc: Exception, arguments: argparse.Namespace) -> context.Report:
     """One line in the log, and the same for --json beside what was done until then.
 
     What nobody foresaw is logged with its traceback: someone has to look.
     """
-    done = exc.done if isinstance(exc, commands.Failed) else commands.nothing_done(arguments)
-    cause = exc.cause if isinstance(exc, commands.Failed) else exc
+    done = exc.done if isinstance(exc, context.Failed) else context.nothing_done(arguments)
+    cause = exc.cause if isinstance(exc, context.Failed) else exc
     line = " ".join(str(cause).split())
     if isinstance(cause, SettingError | BatchError | SqlError):
         logger.error("%s", line)
@@ -80,7 +80,7 @@ def _failure(exc: Exception, arguments: argparse.Namespace) -> commands.Report:
         line = f"{type(cause).__name__}: {line}"
         logger.error("Nobody foresaw this", exc_info=cause)
     code = exit_code(cause)
-    return commands.Report(done | {"error": line, "exit_code": code}, code=code)
+    return context.Report(done | {"error": line, "exit_code": code}, code=code)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -95,17 +95,17 @@ def _parser() -> argparse.ArgumentParser:
     _add_sync_commands(subparsers)
     _add_retention(subparsers)
     for name, function, text in (
-        ("relay", commands.relay, "deliver events that are still owed"),
-        ("status", commands.status, "what ran when, how it ended, and what failed"),
-        ("migrate", commands.migrate, "bring the database to the current schema"),
-        ("doctor", commands.doctor, "look for the usual mistakes and name the cure"),
+        ("relay", context.relay, "deliver events that are still owed"),
+        ("status", context.status, "what ran when, how it ended, and what failed"),
+        ("migrate", context.migrate, "bring the database to the current schema"),
+        ("doctor", context.doctor, "look for the usual mistakes and name the cure"),
     ):
         _add(subparsers, name, function, text)
     return parser
 
 
 def _add_sync_commands(subparsers: Subparsers) -> None:
-    initial = _add(subparsers, "initial-sync", commands.sync, "import the first titles, or all")
+    initial = _add(subparsers, "initial-sync", context.sync, "import the first titles, or all")
     which = initial.add_mutually_exclusive_group()
     which.add_argument(
         "--count", type=_count, metavar="N", help="titles to import (MANGA_SYNC_INITIAL_COUNT)"
@@ -114,20 +114,20 @@ def _add_sync_commands(subparsers: Subparsers) -> None:
     initial.add_argument(
         "--force", action="store_true", help="also where a completed run has covered as much"
     )
-    _add(subparsers, "new-manga-poll", commands.sync, "import titles created since the last run")
-    _add(subparsers, "chapter-feed", commands.sync, "find new chapters of all tracked titles")
-    check = _add(subparsers, "chapter-check", commands.sync, "audit titles one by one, due first")
+    _add(subparsers, "new-manga-poll", context.sync, "import titles created since the last run")
+    _add(subparsers, "chapter-feed", context.sync, "find new chapters of all tracked titles")
+    check = _add(subparsers, "chapter-check", context.sync, "audit titles one by one, due first")
     how_many = check.add_mutually_exclusive_group()
     how_many.add_argument(
         "--limit", type=_limit, metavar="N", help="titles to check (MANGA_SYNC_CHAPTER_BATCH)"
     )
     how_many.add_argument("--all", action="store_true", help="all titles that are due")
-    _add(subparsers, "metadata-refresh", commands.sync, "store what changed of known titles")
+    _add(subparsers, "metadata-refresh", context.sync, "store what changed of known titles")
 
 
 def _add_retention(subparsers: Subparsers) -> None:
     retention = _add(
-        subparsers, "retention", commands.retention, "delete old read notifications and events"
+        subparsers, "retention", context.retention, "delete old read notifications and events"
     )
     retention.add_argument(
         "--days", type=_days, metavar="N", help="how old at least (MANGAHUB_RETENTION_DAYS)"

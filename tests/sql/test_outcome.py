@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import sql
-from batch.database_checks import check_columns
+from batch.commands.doctor.database_checks import check_columns
 from tests.support.paths import OLD_DATABASES
 
 USUAL = (OLD_DATABASES / "usual.sql").read_text()

@@ -11,10 +11,10 @@ import psycopg
 import pytest
 import requests
 
+from batch.commands.sync import Workflow, run_workflow
 from batch.config import load
 from batch.mangadex import client, extract
 from batch.models import Summary
-from batch.runner import Workflow, run_workflow
 from batch.stop import SignalStop
 from batch.store.titles import store_manga
 from mangadex_sim import Simulator

@@ -10,7 +10,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from batch import runner
+from batch.commands import sync
 from batch.cursors import read_cursor
 from batch.jobs import initial_sync, metadata_refresh, new_manga_poll
 from batch.mangadex import client
@@ -52,7 +52,7 @@ def set_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
             def now(cls, tz: Any = None) -> datetime:
                 return datetime.now(tz) + timedelta(hours=hours)
 
-        for module in (runner, client, initial_sync, metadata_refresh, new_manga_poll):
+        for module in (sync, client, initial_sync, metadata_refresh, new_manga_poll):
             monkeypatch.setattr(module, "datetime", Wrong)
 
     return set_to

@@ -69,11 +69,11 @@ def _sync_type(arguments: argparse.Namespace) -> str:
 
 def sync(context: Context) -> Report:
     """Runs one workflow."""
-    from batch import runner
+    from batch.commands import sync
     from batch.reporting import after_run
 
     arguments = context.arguments
-    workflow = runner.Workflow(
+    workflow = sync.Workflow(
         sync_type=_sync_type(arguments),
         full=getattr(arguments, "all", False),
         force=getattr(arguments, "force", False),
@@ -83,7 +83,7 @@ def sync(context: Context) -> Report:
     try:
         with after_run.following(context.config, context.stop, summary) as ending:
             ending.database_url = url = sql.database_url(context.env)
-            runner.run_workflow(workflow, context.config, url, context.stop, summary)
+            sync.run_workflow(workflow, context.config, url, context.stop, summary)
     except Exception as exc:
         if summary.status == "completed":  # its very end could not be recorded
             summary.status = "error"
@@ -93,12 +93,12 @@ def sync(context: Context) -> Report:
 
 def relay(context: Context) -> Report:
     """Delivers everything that is owed, whatever its next attempt's time."""
-    from batch import runner
+    from batch.commands import sync
     from batch.delivery import relay
     from batch.reporting import after_run
     from batch.store import outbox
 
-    with runner.open_database(sql.database_url(context.env)) as connection, sql.translated():
+    with sync.open_database(sql.database_url(context.env)) as connection, sql.translated():
         try:
             done = relay.relay(connection, context.config, context.stop, everything=True)
         except Stopped as exc:
@@ -118,7 +118,7 @@ def relay(context: Context) -> Report:
 
 def retention(context: Context) -> Report:
     """Deletes what is old and needed by nobody; nothing where no number of days is given."""
-    from batch import runner
+    from batch.commands import sync
     from batch.store import locks, retention
 
     arguments = context.arguments
@@ -133,7 +133,7 @@ def retention(context: Context) -> Report:
         text = "retention is off: set MANGAHUB_RETENTION_DAYS, or give --days"
         return Report(data | dict.fromkeys(retention.NAMES, 0), text)
     done: dict[str, int] = {}
-    with runner.open_database(sql.database_url(context.env)) as connection, sql.translated():
+    with sync.open_database(sql.database_url(context.env)) as connection, sql.translated():
         if arguments.dry_run:
             done |= retention.count_old(connection, days)
         else:
@@ -149,9 +149,9 @@ def retention(context: Context) -> Report:
 
 def status(context: Context) -> Report:
     """What ran when, how it ended, cursors, failures, counts."""
-    from batch import runner, status
+    from batch.commands import status, sync
 
-    with runner.open_database(sql.database_url(context.env)) as connection, sql.translated():
+    with sync.open_database(sql.database_url(context.env)) as connection, sql.translated():
         facts = status.read_status(connection)
     return Report(status.as_json(facts), status.as_text(facts))
 
@@ -175,7 +175,11 @@ def migrate(context: Context) -> Report:
 
 def doctor(context: Context) -> Report:
     """Looks for the usual mistakes."""
-    from batch import doctor
+    from batch.commands.doctor import examination
 
-    findings = doctor.examine(context.env, context.config, context.stop)
-    return Report(doctor.as_json(findings), doctor.as_text(findings), doctor.exit_code(findings))
+    findings = examination.examine(context.env, context.config, context.stop)
+    return Report(
+        examination.as_json(findings),
+        examination.as_text(findings),
+        examination.exit_code(findings),
+    )

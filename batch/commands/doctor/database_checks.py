@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import sql
-from batch.checks import Check
+from batch.commands.doctor.checks import Check
 from batch.reporting.alerts import CADENCE
 from batch.store import outbox, sync_state
 from batch.store.sync_state import SyncState

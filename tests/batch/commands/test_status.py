@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import sql
-from batch import status
+from batch.commands import status
 from batch.limits.circuit import Health
 from batch.models import Rejected
 from batch.store import sync_state

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import psycopg
 
 import sql
-from batch import checks, database_checks
 from batch import config as settings
-from batch.checks import Check
+from batch.commands.doctor import checks, database_checks
+from batch.commands.doctor.checks import Check
 from batch.config import Config
 from batch.limits import circuit
 from batch.limits.circuit import Health

@@ -12,8 +12,8 @@ from uuid import uuid4
 import pytest
 
 import sql
-from batch import checks, database_checks, doctor
-from batch.checks import Check
+from batch.commands.doctor import checks, database_checks, examination
+from batch.commands.doctor.checks import Check
 from batch.config import Config, load
 from batch.errors import Banned
 from batch.limits import circuit, host_budget
@@ -158,7 +158,7 @@ def test_during_a_ban_the_source_is_left_alone(
     circuit.note_trouble(connection, Banned("answered 403"), datetime.now(UTC))
     variables = {"DATABASE_URL": database_url, "MANGAHUB_DATA": str(home)}
     env = Env(variables | {"MANGADEX_API_URL": sim.url})
-    found = {c.name: c for c in doctor.examine(env, load(env), stop).checks}["source"]
+    found = {c.name: c for c in examination.examine(env, load(env), stop).checks}["source"]
     assert (found.severity, "answered 403" in found.fact) == ("bad", True)
     assert "wait until" in found.cure
     assert sim.stats()["total"] == 0
@@ -298,9 +298,9 @@ def test_a_disk_that_is_nearly_full_is_bad(home: Path, monkeypatch: pytest.Monke
 )
 def test_a_warning_does_not_change_how_the_doctor_ends(severities: list[Any], code: int) -> None:
     found = [Check(f"check {n}", severity, "a fact") for n, severity in enumerate(severities)]
-    findings = doctor.Findings(found, None, {})
-    assert doctor.exit_code(findings) == code
+    findings = examination.Findings(found, None, {})
+    assert examination.exit_code(findings) == code
     assert all(
         each["ok"] == (each["severity"] == "ok")
-        for each in doctor.as_json(findings)["checks"].values()  # type: ignore[attr-defined]
+        for each in examination.as_json(findings)["checks"].values()  # type: ignore[attr-defined]
     )

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import sql
-from batch import doctor
+from batch.commands.doctor import examination
 from batch.config import VARIABLES, load
 from batch.errors import Stopped
 from batch.stop import SignalStop
@@ -23,7 +23,7 @@ from mangadex_sim import Simulator
 from mangahub.env import Env
 from tests.batch.raw_server import OK, RawServer, answering
 
-Examine = Callable[..., doctor.Findings]
+Examine = Callable[..., examination.Findings]
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def stop() -> Iterator[SignalStop]:
 def examine(database_url: str, home: Path, stop: SignalStop) -> Examine:
     """`examine(url, NAME="value")`: a healthy environment but for what is said."""
 
-    def run(api_url: str, **variables: str) -> doctor.Findings:
+    def run(api_url: str, **variables: str) -> examination.Findings:
         usual = {
             "DATABASE_URL": database_url,
             "MANGADEX_API_URL": api_url,
@@ -45,14 +45,14 @@ def examine(database_url: str, home: Path, stop: SignalStop) -> Examine:
             "MANGA_SYNC_RATE_PER_SECOND": "500",
         }
         env = Env(usual | variables)
-        return doctor.examine(env, load(env), stop)
+        return examination.examine(env, load(env), stop)
 
     return run
 
 
-def check(findings: doctor.Findings, name: str) -> dict[str, Any]:
+def check(findings: examination.Findings, name: str) -> dict[str, Any]:
     """What is said of one thing, by the names of --json."""
-    found: dict[str, Any] = json.loads(json.dumps(doctor.as_json(findings)))["checks"][name]
+    found: dict[str, Any] = json.loads(json.dumps(examination.as_json(findings)))["checks"][name]
     return found
 
 
@@ -73,8 +73,8 @@ def test_where_all_is_well_nothing_is_to_be_cured(
     for name in ("database", "schema", "rights", "source", "clock", "data directory"):
         found = check(findings, name)
         assert (found["ok"], found["cure"]) == (True, None)
-    assert doctor.exit_code(findings) == 0
-    assert doctor.as_json(findings)["status"] == "completed"
+    assert examination.exit_code(findings) == 0
+    assert examination.as_json(findings)["status"] == "completed"
     assert len(server.requests) == 1
 
 
@@ -93,7 +93,7 @@ def test_a_source_that_tells_no_time_says_nothing_of_the_clock(
     serve: Callable[..., RawServer], examine: Examine, date: bytes
 ) -> None:
     server = serve(answering(OK.replace(b"OK\r\n", b"OK\r\nDate: " + date + b"\r\n")))
-    assert "clock" not in doctor.as_json(examine(server.url))["checks"]
+    assert "clock" not in examination.as_json(examine(server.url))["checks"]
 
 
 @pytest.mark.parametrize(
@@ -198,10 +198,10 @@ def test_settings_are_shown_by_the_variables_that_make_them(
     findings = examine(
         sim.url, MANGA_SYNC_WORKERS="3", MANGA_SYNC_INITIAL="off", NOTIFY_API_KEY="s3cret-key"
     )
-    data = json.loads(json.dumps(doctor.as_json(findings)))
+    data = json.loads(json.dumps(examination.as_json(findings)))
     assert set(data["configuration"]) == set(VARIABLES.values())
     assert (data["configuration"]["MANGA_SYNC_WORKERS"], data["database_url"]) == (3, database_url)
-    lines = doctor.as_text(findings).split("\n")
+    lines = examination.as_text(findings).split("\n")
     assert f"  DATABASE_URL = {database_url}" in lines
     assert {
         "  MANGA_SYNC_WORKERS = 3",

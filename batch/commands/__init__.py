@@ -1,0 +1,1 @@
+"""What a person or a timer can ask for, one command a module."""

@@ -1,0 +1,1 @@
+"""Looks for the usual mistakes and names the cure."""
