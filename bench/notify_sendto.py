@@ -20,9 +20,10 @@ from multiprocessing.synchronize import Event as EventType
 from pathlib import Path
 from time import monotonic, perf_counter
 
-from notify_server import events, udp
+from notify_server import udp
 from notify_server.auth import Cookies
 from notify_server.delivery import Fanout
+from notify_server.events import kinds
 from notify_server.notice import make_notice
 from notify_server.registry import Client
 from notify_server.stats import Stats
@@ -100,7 +101,7 @@ def send_with_server(port: int, ack: bool) -> float:
         server.registry.add_candidate(client)
         server.registry.admit(client)
         rows += struct.pack(">q16s", n + 1, client.user)
-    event = events.new_manga("e", 1, "A Title")
+    event = kinds.new_manga("e", 1, "A Title")
     notice = make_notice(
         event.datagram_type,
         1,

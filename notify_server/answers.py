@@ -13,9 +13,9 @@ from werkzeug.exceptions import HTTPException
 import sql
 from notify_server.database import Database
 from notify_server.errors import TooBusy, Unstorable
+from notify_server.events.validation import Invalid
 from notify_server.intake import Intake
 from notify_server.metrics import Metrics
-from notify_server.validation import Invalid
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 import sql
-from notify_server.events import Event
+from notify_server.events.kinds import Event
 from notify_server.stored import CONTENT, moment, read_content
 
 CHANNEL = "mangahub_notifications"

@@ -18,7 +18,7 @@ from notify_server import inbox, protocol
 from notify_server.database import Database
 from notify_server.delivery import Fanout
 from notify_server.errors import TooBusy, Unstorable
-from notify_server.events import Event
+from notify_server.events.kinds import Event
 from notify_server.inbox import Outcome, Stored
 from notify_server.notice import make_notice
 from notify_server.snapshot import Snapshot

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from notify_server.events import Json
+from notify_server.events.kinds import Json
 from notify_server.protocol import MAX_DATAGRAM, encode
 
 # What stands around the common part: the longest id, and `,"session":"<32 digits>"}`.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mangahub import __version__
-from notify_server.validation import MAX_BIGINT, MAX_EVENT_ID, MAX_EVENTS
+from notify_server.events.validation import MAX_BIGINT, MAX_EVENT_ID, MAX_EVENTS
 
 Schema = dict[str, Any]
 

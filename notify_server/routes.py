@@ -12,12 +12,13 @@ import psycopg
 from flask import Blueprint, Response, jsonify, request
 
 import sql
-from notify_server import inbox, validation
+from notify_server import inbox
 from notify_server.answers import failure, services, status_of
+from notify_server.events import validation
+from notify_server.events.validation import Invalid
 from notify_server.inbox import Outcome, Stored
 from notify_server.openapi import DESCRIPTION
 from notify_server.protocol import timestamp, user_bytes
-from notify_server.validation import Invalid
 
 log = logging.getLogger(__name__)
 

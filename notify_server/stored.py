@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import NoReturn
 
-from notify_server.events import Json
+from notify_server.events.kinds import Json
 
 # Deeper than anything that can be posted, and far from Python's own limit.
 _DEEPEST = 100

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from notify_server import events
+from notify_server.events import kinds
 from notify_server.notice import Notice, cut, make_notice, suffix
 
 SESSION = "0123456789abcdef" * 2
@@ -30,7 +30,7 @@ def whole(notice: Notice, id: int = 2**63 - 1) -> bytes:
     return b"%b%d%b%b" % (notice.head, id, notice.tail, suffix(SESSION))
 
 
-def notice_of(event: events.Event) -> Notice:
+def notice_of(event: kinds.Event) -> Notice:
     return make_notice(
         event.datagram_type,
         event.manga_id,
@@ -55,7 +55,7 @@ def is_cut_of(shown: str, text: str) -> bool:
 
 @given(texts)
 def test_any_title_fits_and_is_only_cut(title: str) -> None:
-    event = events.new_manga("e", 2**63 - 1, title)
+    event = kinds.new_manga("e", 2**63 - 1, title)
     body = decode(whole(notice_of(event)))
     assert is_cut_of(body["title"], title)
     assert is_cut_of(body["message"], f"New manga added: {title}")
@@ -67,7 +67,7 @@ def test_any_title_fits_and_is_only_cut(title: str) -> None:
 def test_any_list_of_chapters_fits_and_keeps_its_beginning(
     title: str, chapters: list[float]
 ) -> None:
-    event = events.new_chapter("e", 1, title, max(chapters), 0, chapters)
+    event = kinds.new_chapter("e", 1, title, max(chapters), 0, chapters)
     body = decode(whole(notice_of(event)))
     assert body["timestamp"] == TIMESTAMP
     shown = body["data"]["chapters"]
@@ -78,10 +78,10 @@ def test_any_list_of_chapters_fits_and_keeps_its_beginning(
 @settings(max_examples=60)
 @given(texts, st.lists(st.tuples(texts, values, values), max_size=30))
 def test_any_changes_fit(title: str, changed: list[tuple[str, Any, Any]]) -> None:
-    changes: list[events.Json] = [
+    changes: list[kinds.Json] = [
         {"field": name, "old_value": old, "new_value": new} for name, old, new in changed
     ]
-    event = events.manga_update("e", 1, title, [name for name, _, _ in changed], changes)
+    event = kinds.manga_update("e", 1, title, [name for name, _, _ in changed], changes)
     body = decode(whole(notice_of(event)))
     assert body["timestamp"] == TIMESTAMP
     for shown, (name, _, _) in zip(body["changes"], changed, strict=False):
@@ -107,7 +107,7 @@ def test_the_order_in_which_an_object_was_posted_does_not_matter(value: Any) -> 
 
 
 def test_what_fits_is_not_changed() -> None:
-    event = events.new_chapter("e", 7, "Title \U0001f4d6", 10.5, 10, [])
+    event = kinds.new_chapter("e", 7, "Title \U0001f4d6", 10.5, 10, [])
     assert decode(whole(notice_of(event), 12)) == {
         "type": "NEW_CHAPTER",
         "id": 12,
@@ -123,7 +123,7 @@ def test_what_fits_is_not_changed() -> None:
 
 @pytest.mark.parametrize("title", ["T", "\U0001f4d6" * 5000])
 def test_a_long_list_of_chapters_leaves_the_message_whole(title: str) -> None:
-    event = events.new_chapter("e", 1, title, 5000, 1000.5, list(range(1001, 5001)))
+    event = kinds.new_chapter("e", 1, title, 5000, 1000.5, list(range(1001, 5001)))
     body = decode(whole(notice_of(event)))
     assert body["message"] == "4000 new chapters available: 1001–5000 (was chapter 1000.5)"
     assert len(body["data"]["chapters"]) > 50
@@ -136,7 +136,7 @@ def test_a_list_of_any_length_leaves_all_but_texts_and_values_whole(
 ) -> None:
     for count in range(100, 420):
         chapters: list[float] = [1 + n * step for n in range(count)]
-        event = events.new_chapter("e", 7, title, chapters[-1], 0.5, chapters)
+        event = kinds.new_chapter("e", 7, title, chapters[-1], 0.5, chapters)
         body = decode(whole(notice_of(event), 12))
         assert body["timestamp"] == TIMESTAMP, count
         assert (body["type"], body["id"], body["manga_id"]) == ("NEW_CHAPTER", 12, 7)
@@ -150,10 +150,10 @@ def test_changes_of_any_number_leave_all_but_texts_and_values_whole(
     count: int, length: int
 ) -> None:
     names = [f"field_{n}" for n in range(count)]
-    changes: list[events.Json] = [
+    changes: list[kinds.Json] = [
         {"field": name, "old_value": "o" * length, "new_value": "n" * length} for name in names
     ]
-    event = events.manga_update("e", 7, "A title", names, changes)
+    event = kinds.manga_update("e", 7, "A title", names, changes)
     body = decode(whole(notice_of(event), 12))
     assert body["timestamp"] == TIMESTAMP
     assert (body["type"], body["id"], body["manga_id"]) == ("MANGA_UPDATE", 12, 7)
@@ -161,7 +161,7 @@ def test_changes_of_any_number_leave_all_but_texts_and_values_whole(
 
 def test_a_long_title_uses_the_room_there_is() -> None:
     for character in ("a", "ß", "漢", "\U0001f4d6", "\n", '"'):
-        datagram = whole(notice_of(events.new_manga("e", 1, character * 5000)))
+        datagram = whole(notice_of(kinds.new_manga("e", 1, character * 5000)))
         assert len(datagram) > 1200 - 60
 
 
@@ -173,6 +173,6 @@ def test_a_cut_ends_in_an_ellipsis(text: str, length: int, wanted: str) -> None:
 
 
 def test_a_client_without_session_gets_none() -> None:
-    notice = notice_of(events.new_manga("e", 1, "A"))
+    notice = notice_of(kinds.new_manga("e", 1, "A"))
     body = decode(b"%b%d%b%b" % (notice.head, 1, notice.tail, suffix(None)))
     assert "session" not in body

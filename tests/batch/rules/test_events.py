@@ -14,7 +14,7 @@ import pytest
 from batch.models import JsonObject, Manga
 from batch.rules import chapters, events
 from batch.rules.chapters import Baseline, Claim, Position, Slot, StoredChapter, Title
-from notify_server import validation
+from notify_server.events import validation
 
 MANGA = UUID(int=0xA)
 SYNCED = datetime(2026, 3, 1, tzinfo=UTC)

@@ -17,7 +17,7 @@ from batch.rules import events
 from batch.stop import SignalStop
 from batch.store import outbox, retention
 from notify_server import inbox
-from notify_server.events import new_manga
+from notify_server.events.kinds import new_manga
 
 Run = Callable[..., Any]
 TITLE = uuid.UUID("00000000-0000-4000-8000-000000000001")

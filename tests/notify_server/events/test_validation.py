@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from notify_server.events import Event
-from notify_server.validation import (
+from notify_server.events.kinds import Event
+from notify_server.events.validation import (
     Invalid,
     parse_event,
     parse_events,

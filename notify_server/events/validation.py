@@ -8,8 +8,8 @@ from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import NoReturn
 
-from notify_server import events
-from notify_server.events import DATAGRAM_TYPES, Event, Json, Number
+from notify_server.events import kinds
+from notify_server.events.kinds import DATAGRAM_TYPES, Event, Json, Number
 
 MAX_EVENTS = 500
 MAX_EVENT_ID = 200
@@ -87,7 +87,7 @@ def parse_event(kind: str, value: object) -> Event:
 
 
 def _new_manga(event_id: str, manga_id: int, title: str, fields: Fields) -> Event:
-    return events.new_manga(event_id, manga_id, title)
+    return kinds.new_manga(event_id, manga_id, title)
 
 
 def _new_chapter(event_id: str, manga_id: int, title: str, fields: Fields) -> Event:
@@ -97,7 +97,7 @@ def _new_chapter(event_id: str, manga_id: int, title: str, fields: Fields) -> Ev
     old_chapter = _optional_number(fields.get("old_chapter"), "old_chapter")
     chapters = _chapters(fields.get("chapters"))
     highest = max(chapters) if chapters else chapter
-    return events.new_chapter(event_id, manga_id, title, highest, old_chapter, chapters)
+    return kinds.new_chapter(event_id, manga_id, title, highest, old_chapter, chapters)
 
 
 def _manga_update(event_id: str, manga_id: int, title: str, fields: Fields) -> Event:
@@ -105,7 +105,7 @@ def _manga_update(event_id: str, manga_id: int, title: str, fields: Fields) -> E
     names = _names(fields.get("changes"), has_details=bool(details))
     listed = names + [name for name in details if name not in names]
     changes: list[Json] = [details.get(n) or _change(n, None, None) for n in listed]
-    return events.manga_update(event_id, manga_id, title, listed, changes)
+    return kinds.manga_update(event_id, manga_id, title, listed, changes)
 
 
 _PARSERS: dict[str, Callable[[str, int, str, Fields], Event]] = {

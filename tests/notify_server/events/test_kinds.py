@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from notify_server import events
-from notify_server.events import Json, Number
+from notify_server.events import kinds
+from notify_server.events.kinds import Json, Number
 
 
 @pytest.mark.parametrize(
@@ -27,13 +27,13 @@ from notify_server.events import Json, Number
 def test_chapters_are_announced_in_these_words(
     chapter: Number | None, old: Number | None, chapters: list[Number], message: str
 ) -> None:
-    event = events.new_chapter("e", 1, "T", chapter, old, chapters)
+    event = kinds.new_chapter("e", 1, "T", chapter, old, chapters)
     assert event.message == message
     assert event.changes == [{"field": "current_chapter", "old_value": old, "new_value": chapter}]
 
 
 def test_several_chapters_are_listed_in_the_data() -> None:
-    event = events.new_chapter("e", 1, "T", 190, 180, [189, 190])
+    event = kinds.new_chapter("e", 1, "T", 190, 180, [189, 190])
     assert event.data == {"chapter": 190, "chapters": [189, 190]}
 
 
@@ -48,6 +48,6 @@ def test_several_chapters_are_listed_in_the_data() -> None:
 )
 def test_updates_name_their_fields_like_this(fields: list[str], message: str) -> None:
     changes: list[Json] = []
-    event = events.manga_update("e", 1, "T", fields, changes)
+    event = kinds.manga_update("e", 1, "T", fields, changes)
     assert event.message == message
     assert event.data == {"updated_fields": fields}

@@ -1,0 +1,1 @@
+"""The kinds of events, and what a valid one looks like."""
