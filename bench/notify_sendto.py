@@ -21,12 +21,12 @@ from pathlib import Path
 from time import monotonic, perf_counter
 
 from notify_server import udp
-from notify_server.auth import Cookies
 from notify_server.delivery import Fanout
 from notify_server.events import kinds
-from notify_server.notice import make_notice
 from notify_server.registry import Client
 from notify_server.stats import Stats
+from notify_server.wire.auth import Cookies
+from notify_server.wire.datagram import make_notice
 
 CLIENTS = 10_000
 SOURCE = r"""

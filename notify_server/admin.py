@@ -10,9 +10,9 @@ from uuid import UUID
 import psycopg
 
 import sql
-from notify_server import auth
 from notify_server.errors import NotFound
 from notify_server.inbox import CHANNEL
+from notify_server.wire import auth
 
 _MAX_CANDIDATES = 10
 # No hash has this form, so nobody can log in with a password until one is set.

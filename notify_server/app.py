@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from flask import Flask, Response, request
 
-from notify_server import auth
 from notify_server.answers import EXTENSION, Services, answer_error, failure, services
 from notify_server.routes import routes
+from notify_server.wire import auth
 
 
 def create_app(parts: Services) -> Flask:

@@ -13,8 +13,8 @@ import select
 import socket
 import struct
 
-from notify_server.auth import Address
-from notify_server.protocol import MAX_DATAGRAM
+from notify_server.wire.auth import Address
+from notify_server.wire.protocol import MAX_DATAGRAM
 
 SLOTS = 64
 _NAME_BYTES = 28  # of sockaddr_in6, the longer one

@@ -14,16 +14,17 @@ from time import monotonic
 
 import psycopg
 
-from notify_server import inbox, protocol
+from notify_server import inbox
 from notify_server.database import Database
 from notify_server.delivery import Fanout
 from notify_server.errors import TooBusy, Unstorable
 from notify_server.events.kinds import Event
 from notify_server.inbox import Outcome, Stored
-from notify_server.notice import make_notice
 from notify_server.snapshot import Snapshot
 from notify_server.udp import UdpServer
 from notify_server.unread import EventRows
+from notify_server.wire import protocol
+from notify_server.wire.datagram import make_notice
 
 # Recipients that may wait to be sent to: 12 MB.
 _MAX_PENDING = 500_000

@@ -19,13 +19,14 @@ from uuid import UUID
 import psycopg
 
 import sql
-from notify_server import auth, inbox, unread
+from notify_server import inbox, unread
 from notify_server.database import Database
 from notify_server.delivery import Delivery
-from notify_server.notice import Notice
-from notify_server.protocol import Subscribe
 from notify_server.registry import Client
 from notify_server.subscriptions import JoinRequest, Subscriptions, Unread
+from notify_server.wire import auth
+from notify_server.wire.datagram import Notice
+from notify_server.wire.protocol import Subscribe
 
 log = logging.getLogger(__name__)
 

@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from notify_server.auth import Address
 from notify_server.burst import raw_address
-from notify_server.notice import Notice, suffix
 from notify_server.snapshot import Snapshot
+from notify_server.wire.auth import Address
+from notify_server.wire.datagram import Notice, suffix
 
 MAX_CLIENTS_PER_USER = 16
 MAX_CLIENTS = 100_000

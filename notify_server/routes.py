@@ -18,7 +18,7 @@ from notify_server.events import validation
 from notify_server.events.validation import Invalid
 from notify_server.inbox import Outcome, Stored
 from notify_server.openapi import DESCRIPTION
-from notify_server.protocol import timestamp, user_bytes
+from notify_server.wire.protocol import timestamp, user_bytes
 
 log = logging.getLogger(__name__)
 

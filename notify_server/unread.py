@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import sql
-from notify_server import protocol
-from notify_server.notice import Notice, make_notice
 from notify_server.snapshot import Snapshot, full_xid, parse_snapshot
 from notify_server.stored import CONTENT, moment, read_content
+from notify_server.wire import protocol
+from notify_server.wire.datagram import Notice, make_notice
 
 MAX_REPLAY = 1_000
 _CACHED_NOTICES = 256

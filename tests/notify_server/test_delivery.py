@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from notify_server.auth import Address
 from notify_server.burst import SLOTS, cooked_address
 from notify_server.delivery import WINDOW, Delivery, Fanout
-from notify_server.notice import make_notice
 from notify_server.registry import Client, Registry, Replay
 from notify_server.snapshot import Snapshot
 from notify_server.stats import Stats
+from notify_server.wire.auth import Address
+from notify_server.wire.datagram import make_notice
 
 NOTICE = make_notice("NEW_MANGA", 1, "T", "m", "", {}, [])
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notify_server import auth
-from notify_server.auth import Cookies
+from notify_server.wire import auth
+from notify_server.wire.auth import Cookies
 
 USER = "5f1d2c3b-0000-4000-8000-00000000cafe"
 HOME = ("192.0.2.7", 40000)

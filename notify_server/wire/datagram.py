@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from notify_server.events.kinds import Json
-from notify_server.protocol import MAX_DATAGRAM, encode
+from notify_server.wire.protocol import MAX_DATAGRAM, encode
 
 # What stands around the common part: the longest id, and `,"session":"<32 digits>"}`.
 _ID_DIGITS = 19

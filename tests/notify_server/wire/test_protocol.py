@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from notify_server import protocol
-from notify_server.auth import Cookies
-from notify_server.protocol import Ack, Ping, Subscribe, Unsubscribe, parse
+from notify_server.wire import protocol
+from notify_server.wire.auth import Cookies
+from notify_server.wire.protocol import Ack, Ping, Subscribe, Unsubscribe, parse
 
 USER = "5f1d2c3b-0000-4000-8000-00000000cafe"
 SESSION = "0" * 32

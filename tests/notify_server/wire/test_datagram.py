@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notify_server.events import kinds
-from notify_server.notice import Notice, cut, make_notice, suffix
+from notify_server.wire.datagram import Notice, cut, make_notice, suffix
 
 SESSION = "0123456789abcdef" * 2
 TIMESTAMP = "2026-01-31T12:00:00.123456Z"

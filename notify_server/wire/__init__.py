@@ -1,0 +1,1 @@
+"""What stands in datagrams, and who may send them: pure."""
