@@ -6,6 +6,7 @@ The embedded server's machinery is imported only where it is used.
 from __future__ import annotations
 
 from mangahub.env import Env, data_dir
+from sql.adoption.outcome import Outcome, find_narrow_columns, look_back
 from sql.connection import (
     Connection,
     connect,
@@ -26,7 +27,6 @@ from sql.errors import (
     SqlError,
     Unadoptable,
 )
-from sql.outcome import Outcome, find_narrow_columns, look_back
 from sql.schema import migrate, require_current
 from sql.urls import checked, masked
 

@@ -15,7 +15,7 @@ from importlib import resources
 
 import psycopg
 
-from sql.columns import refuse_unfit
+from sql.adoption.columns import refuse_unfit
 from sql.connection import Connection, connect, translated
 from sql.errors import (
     DatabaseDown,

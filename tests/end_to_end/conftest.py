@@ -19,7 +19,8 @@ import pytest
 import sql
 from mangadex_sim import Simulator
 from mangahub.env import Env
-from sql import embedded, processes
+from sql import embedded
+from sql.embedded import processes
 from tests.batch.waiting import wait_for
 from tests.budget import forget_budget
 from tests.end_to_end.readers import Readers

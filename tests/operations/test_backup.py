@@ -15,7 +15,7 @@ import pytest
 import sql
 from mangadex_sim import Simulator
 from mangahub.env import Env
-from sql import binaries
+from sql.embedded import binaries
 from tests.support.paths import ROOT
 
 PAGE = ROOT / "docs" / "operations.md"

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from mangahub.env import Env
-from sql import EmbeddedUnavailable, embedded, owner
+from sql import EmbeddedUnavailable, embedded
+from sql.embedded import owner
 from tests.support.paths import ROOT
 
 NOBODY = pwd.getpwnam("nobody").pw_uid

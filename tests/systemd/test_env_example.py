@@ -9,7 +9,7 @@ import batch.config
 import notify_server.config
 import sql
 from mangahub.env import Env
-from sql import binaries
+from sql.embedded import binaries
 from sql.errors import EmbeddedUnavailable
 from tests.systemd.conftest import ROOT
 

@@ -18,7 +18,8 @@ import pytest
 
 import sql
 from mangahub.env import Env, SettingError
-from sql import binaries, embedded, owner, processes
+from sql import embedded
+from sql.embedded import binaries, owner, processes
 from tests.support.paths import ROOT
 
 ENV = Env({})

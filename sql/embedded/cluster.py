@@ -13,11 +13,11 @@ from pathlib import Path
 from threading import Event
 from time import monotonic
 
-from sql import processes
-from sql.binaries import Binaries
+from sql.embedded import processes
+from sql.embedded.binaries import Binaries
+from sql.embedded.owner import Owner
+from sql.embedded.places import Places
 from sql.errors import EmbeddedUnavailable
-from sql.owner import Owner
-from sql.places import Places
 
 _STOP_TIMEOUT_S = 60.0
 # A server that was killed replays its log first.

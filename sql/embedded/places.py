@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from sql.embedded.owner import Owner, name_of
 from sql.errors import EmbeddedUnavailable
-from sql.owner import Owner, name_of
 
 # The kernel's limit for a socket's path is 108 bytes with the NUL at its end.
 _SOCKET_LIMIT = 107

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sql.columns import Column, read_known_columns
+from sql.adoption.columns import Column, read_known_columns
 from sql.connection import Connection, connect, translated
 
 _FIRST = "0001_remember_adoption"

