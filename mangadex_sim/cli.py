@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from threading import Event
 
-from mangadex_sim.clock import parse_instant
+from mangadex_sim.catalogue.clock import parse_instant
 from mangadex_sim.settings import MAX_TITLES, RETRY_HEADERS, Settings
 from mangadex_sim.simulator import Simulator
 

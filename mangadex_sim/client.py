@@ -6,9 +6,9 @@ import json
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
+from mangadex_sim.catalogue.shapes import Json
 from mangadex_sim.commands import Commands
-from mangadex_sim.control import PREFIX
-from mangadex_sim.shapes import Json
+from mangadex_sim.server.control import PREFIX
 
 _TIMEOUT_S = 60.0
 

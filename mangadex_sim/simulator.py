@@ -6,13 +6,13 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
+from mangadex_sim.catalogue.shapes import Json
 from mangadex_sim.commands import Commands
-from mangadex_sim.control import PREFIX, Control
-from mangadex_sim.server import Server
+from mangadex_sim.server.control import PREFIX, Control
+from mangadex_sim.server.server import Server
+from mangadex_sim.server.site import Site
+from mangadex_sim.server.wire import Reply, Request
 from mangadex_sim.settings import Settings
-from mangadex_sim.shapes import Json
-from mangadex_sim.site import Site
-from mangadex_sim.wire import Reply, Request
 
 
 class Simulator(Commands):

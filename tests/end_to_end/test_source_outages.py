@@ -14,7 +14,7 @@ import pytest
 
 import sql
 from mangadex_sim import Simulator
-from mangadex_sim.faults import MODES
+from mangadex_sim.server.faults import MODES
 from tests.budget import forget_budget
 from tests.end_to_end.conftest import Hub, rows
 from tests.end_to_end.test_kills import WHAT_COUNTS, libraries

@@ -116,7 +116,7 @@ def asked(sim: Simulator, open_client: Open) -> Callable[[Callable[[MangaDex], o
 def test_every_request_is_what_the_description_allows(
     asked: Callable[[Callable[[MangaDex], object]], str], request_of: Callable[[MangaDex], object]
 ) -> None:
-    described = pytest.importorskip("tests.mangadex_sim.test_openapi")
+    described = pytest.importorskip("tests.mangadex_sim.api.test_openapi")
     if not described.DESCRIPTION.is_file():
         pytest.skip("the official description does not lie beside the project")
     target = asked(request_of)

@@ -1,0 +1,1 @@
+"""The endpoints: queries, lists, and how entities are shown."""

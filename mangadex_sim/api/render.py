@@ -1,0 +1,81 @@
+"""Turns titles and chapters into the JSON of the API, references expanded as asked.
+
+An unexpandable or unasked reference keeps id and type and lacks the key `attributes` (recorded;
+the description would allow null).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from mangadex_sim.catalogue.clock import format_instant
+from mangadex_sim.catalogue.shapes import Chapter, Json, Reference, Title
+from mangadex_sim.catalogue.shelf import Shelf
+
+
+def render_title(shelf: Shelf, title: Title, includes: Collection[str], now: int) -> Json:
+    """Return a manga entity."""
+    references = title.references
+    if "manga" in includes:
+        references = [_expand_related(shelf, each, now) for each in references]
+    return {
+        "id": title.id,
+        "type": "manga",
+        "attributes": title.attributes,
+        "relationships": [_render_reference(each, includes) for each in references],
+    }
+
+
+def _expand_related(shelf: Shelf, reference: Reference, now: int) -> Reference:
+    if reference.type != "manga":
+        return reference
+    index = shelf.find_title(reference.id)
+    if index is None:
+        return reference
+    return reference._replace(attributes=shelf.title(index, now).attributes)
+
+
+def render_chapter(shelf: Shelf, chapter: Chapter, includes: Collection[str], now: int) -> Json:
+    """Return a chapter entity."""
+    return {
+        "id": shelf.ids.to_text(chapter.key),
+        "type": "chapter",
+        "attributes": {
+            "volume": chapter.volume,
+            "chapter": chapter.number,
+            "title": chapter.title,
+            "translatedLanguage": chapter.language,
+            "externalUrl": chapter.external_url,
+            "isUnavailable": chapter.unavailable,
+            "publishAt": format_instant(chapter.publish),
+            "readableAt": format_instant(chapter.readable),
+            "createdAt": format_instant(chapter.created),
+            "updatedAt": format_instant(chapter.updated),
+            "pages": chapter.pages,
+            "version": chapter.version,
+        },
+        "relationships": [
+            _render_reference(each, includes)
+            for each in _chapter_references(shelf, chapter, includes, now)
+        ],
+    }
+
+
+def _chapter_references(
+    shelf: Shelf, chapter: Chapter, includes: Collection[str], now: int
+) -> list[Reference]:
+    references = [shelf.people.group(each) for each in chapter.groups]
+    attributes = shelf.title(chapter.manga, now).attributes if "manga" in includes else None
+    references.append(Reference("manga", shelf.ids.title(chapter.manga), attributes))
+    if chapter.uploader:
+        references.append(shelf.people.user(chapter.uploader))
+    return references
+
+
+def _render_reference(reference: Reference, includes: Collection[str]) -> Json:
+    rendered: Json = {"id": reference.id, "type": reference.type}
+    if reference.related:
+        rendered["related"] = reference.related
+    if reference.attributes is not None and reference.type in includes:
+        rendered["attributes"] = reference.attributes
+    return rendered

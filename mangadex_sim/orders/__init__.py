@@ -1,0 +1,1 @@
+"""Changes that tests order: titles and chapters that come, change and go."""

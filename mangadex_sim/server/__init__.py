@@ -1,0 +1,1 @@
+"""HTTP, the rules of the site, and faults on order."""
