@@ -10,8 +10,8 @@ import pytest
 
 from batch.mangadex.http import Session
 from mangadex_sim import Simulator
-from tests.batch.raw_server import Departures, Handler, RawServer
-from tests.budget import forget_budget
+from tests.support.budget import forget_budget
+from tests.support.raw_server import Departures, Handler, RawServer
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ import sql
 from batch import stop as stop_module
 from batch.errors import Stopped
 from batch.stop import SignalStop, listening
-from tests.batch.raw_server import Handler, RawServer
-from tests.batch.waiting import wait_for
-from tests.budget import forget_budget
+from tests.support.budget import forget_budget
+from tests.support.raw_server import Handler, RawServer
+from tests.support.waiting import wait_for
 
 Start = Callable[..., subprocess.Popen[str]]
 PROMISED_S = 10

@@ -21,10 +21,10 @@ from mangadex_sim import Simulator
 from mangahub.env import Env
 from sql import embedded
 from sql.embedded import processes
-from tests.batch.waiting import wait_for
-from tests.budget import forget_budget
-from tests.end_to_end.readers import Readers
+from tests.support.budget import forget_budget
 from tests.support.paths import ROOT
+from tests.support.readers import Readers
+from tests.support.waiting import wait_for
 
 PATIENCE_S = 20
 

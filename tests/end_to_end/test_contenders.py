@@ -8,9 +8,9 @@ import subprocess
 from collections.abc import Callable
 
 from mangadex_sim import Simulator
-from tests.batch.waiting import wait_for
 from tests.end_to_end.conftest import Hub, rows
 from tests.end_to_end.test_kills import WHAT_COUNTS
+from tests.support.waiting import wait_for
 
 SEED = 20260311
 JOBS = (

@@ -17,9 +17,9 @@ import requests
 import sql
 from mangadex_sim import Simulator
 from sql import embedded
-from tests.batch.waiting import wait_for
 from tests.end_to_end.conftest import Hub, OwnDatabase, rows
-from tests.end_to_end.load import count
+from tests.support.load import count
+from tests.support.waiting import wait_for
 
 SIZE = "120m"
 LEFT_OVER = 128 * 1024

@@ -15,9 +15,9 @@ import pytest
 import requests
 
 from mangadex_sim import Simulator
-from tests.batch.waiting import wait_for
 from tests.end_to_end.conftest import Hub, OwnDatabase, rows
-from tests.end_to_end.load import (
+from tests.end_to_end.test_kills import WHAT_COUNTS, libraries
+from tests.support.load import (
     add_users,
     check_all_is_told,
     count,
@@ -25,8 +25,8 @@ from tests.end_to_end.load import (
     owe_events,
     wait_for_receipts,
 )
-from tests.end_to_end.readers import Readers
-from tests.end_to_end.test_kills import WHAT_COUNTS, libraries
+from tests.support.readers import Readers
+from tests.support.waiting import wait_for
 
 SEED = 20260219
 HOWS = ("stop", "crash")

@@ -15,9 +15,8 @@ import pytest
 import requests
 
 from mangadex_sim import Simulator
-from tests.batch.waiting import wait_for
 from tests.end_to_end.conftest import Hub
-from tests.end_to_end.load import (
+from tests.support.load import (
     add_users,
     check_all_is_read,
     check_all_is_told,
@@ -26,7 +25,8 @@ from tests.end_to_end.load import (
     owe_events,
     wait_for_receipts,
 )
-from tests.end_to_end.readers import Readers
+from tests.support.readers import Readers
+from tests.support.waiting import wait_for
 
 EVENTS = 300
 READERS = 50

@@ -15,9 +15,9 @@ import pytest
 import sql
 from mangadex_sim import Simulator
 from mangadex_sim.server.faults import MODES
-from tests.budget import forget_budget
 from tests.end_to_end.conftest import Hub, rows
 from tests.end_to_end.test_kills import WHAT_COUNTS, libraries
+from tests.support.budget import forget_budget
 
 SEED = 20260308
 IMPORT = ("initial-sync", "--count", "60")
@@ -38,7 +38,7 @@ Simulators = Callable[..., Simulator]
 
 def run_hastily(hub: Hub, *job: str) -> Any:
     """A run that is not patient; however it ends, it does so with one clear line at most."""
-    done = hub.run_program("tests.end_to_end.hasty_batch", *job, "--json", env=hub.env, timeout=60)
+    done = hub.run_program("tests.support.hasty_batch", *job, "--json", env=hub.env, timeout=60)
     assert done.code in (0, 1, 75), done.stderr
     assert "Traceback" not in done.stderr, done.stderr
     assert done.json.get("exit_code", 0) == done.code

@@ -16,7 +16,7 @@ from batch.delivery.background import Courier
 from batch.models import Event
 from batch.store.outbox import add_events, count_owed
 from mangahub.env import Env
-from tests.batch.waiting import wait_for
+from tests.support.waiting import wait_for
 
 
 class Receiver(HTTPServer):

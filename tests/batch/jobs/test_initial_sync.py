@@ -14,7 +14,7 @@ import pytest
 import sql
 from batch.stop import GRACE_S
 from mangadex_sim import Simulator
-from tests.budget import forget_budget
+from tests.support.budget import forget_budget
 
 Batch = Callable[..., Any]
 Simulators = Callable[..., Simulator]

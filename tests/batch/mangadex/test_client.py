@@ -23,7 +23,7 @@ from batch.mangadex import client as module
 from batch.mangadex.client import MangaDex
 from batch.mangadex.http import Session
 from mangadex_sim import Simulator
-from tests.batch.raw_server import RawServer, answering
+from tests.support.raw_server import RawServer, answering
 
 Open = Callable[..., MangaDex]
 

@@ -11,13 +11,7 @@ import pytest
 from batch.errors import ExtractionError
 from batch.mangadex import extract
 from batch.models import Manga
-from tests.batch.entities import (
-    TITLE_ID,
-    USER_ID,
-    related,
-    tag,
-    title_entity,
-)
+from tests.support.entities import TITLE_ID, USER_ID, related, tag, title_entity
 
 
 def test_a_title_is_read_in_full() -> None:

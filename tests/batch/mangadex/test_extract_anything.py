@@ -15,11 +15,7 @@ from hypothesis import strategies as st
 
 from batch.errors import ExtractionError
 from batch.mangadex import extract
-from tests.batch.entities import (
-    ANSWERS,
-    chapter_entity,
-    title_entity,
-)
+from tests.support.entities import ANSWERS, chapter_entity, title_entity
 
 any_text = st.text(st.characters(), max_size=12)  # halves of surrogate pairs too
 any_json = st.recursive(

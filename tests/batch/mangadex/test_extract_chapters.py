@@ -12,13 +12,7 @@ import pytest
 from batch.errors import ExtractionError
 from batch.mangadex import extract
 from batch.models import Chapter
-from tests.batch.entities import (
-    CHAPTER_ID,
-    GROUP_ID,
-    TITLE_ID,
-    USER_ID,
-    chapter_entity,
-)
+from tests.support.entities import CHAPTER_ID, GROUP_ID, TITLE_ID, USER_ID, chapter_entity
 
 
 def test_a_chapter_is_read_in_full() -> None:

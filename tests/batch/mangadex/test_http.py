@@ -12,7 +12,7 @@ import pytest
 from batch.errors import Stopped
 from batch.mangadex import http as module
 from batch.mangadex.http import Session
-from tests.batch.raw_server import (
+from tests.support.raw_server import (
     BODY,
     OK,
     Departures,
@@ -21,7 +21,7 @@ from tests.batch.raw_server import (
     answering_once,
     headers_of,
 )
-from tests.batch.waiting import wait_for
+from tests.support.waiting import wait_for
 
 # --- what is sent ------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ import pytest
 from batch.errors import SourceTrouble
 from batch.mangadex import http as module
 from batch.mangadex.http import Session
-from tests.batch.raw_server import (
+from tests.support.raw_server import (
     BODY,
     HEAD,
     OK,

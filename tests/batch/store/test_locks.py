@@ -9,7 +9,7 @@ import pytest
 import sql
 from batch.errors import LockHeld
 from batch.store import locks
-from tests.batch.waiting import wait_for
+from tests.support.waiting import wait_for
 
 
 def test_a_lock_that_is_free_is_taken_at_once(connection: sql.Connection) -> None:

@@ -12,7 +12,7 @@ import sql
 from batch.errors import BatchError
 from batch.models import Rejected
 from batch.store import sync_state
-from tests.batch.waiting import wait_for
+from tests.support.waiting import wait_for
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import sql
-from tests.batch.titles import LATER, NOW, a_title, an_id, genres_of, outcome, row, store
+from tests.support.titles import LATER, NOW, a_title, an_id, genres_of, outcome, row, store
 
 # --- new titles --------------------------------------------------------------------------------
 

@@ -12,8 +12,8 @@ import sql
 from batch.errors import BatchError
 from batch.store import chapters
 from batch.store.titles import StoreResult, read_manga, store_manga, take_turn
-from tests.batch.titles import LATER, NOW, a_title, an_id, genres_of, outcome, row, store
-from tests.batch.waiting import wait_for
+from tests.support.titles import LATER, NOW, a_title, an_id, genres_of, outcome, row, store
+from tests.support.waiting import wait_for
 
 # --- what the database refuses -----------------------------------------------------------------
 

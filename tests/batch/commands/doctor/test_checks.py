@@ -26,8 +26,8 @@ from batch.store import sync_state
 from batch.store.sync_state import SyncState
 from mangadex_sim import Simulator
 from mangahub.env import Env
-from tests.batch.raw_server import OK, RawServer
-from tests.budget import forget_budget
+from tests.support.budget import forget_budget
+from tests.support.raw_server import OK, RawServer
 
 Serve = Callable[..., RawServer]
 

@@ -21,7 +21,7 @@ from batch.errors import Stopped
 from batch.stop import SignalStop
 from mangadex_sim import Simulator
 from mangahub.env import Env
-from tests.batch.raw_server import OK, RawServer, answering
+from tests.support.raw_server import OK, RawServer, answering
 
 Examine = Callable[..., examination.Findings]
 

@@ -12,9 +12,9 @@ import sql
 from batch.config import load
 from batch.delivery import relay
 from mangahub.env import Env
-from tests.batch.waiting import wait_for
 from tests.end_to_end.conftest import Hub, rows
-from tests.end_to_end.readers import Readers
+from tests.support.readers import Readers
+from tests.support.waiting import wait_for
 
 
 class _NoStop:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from time import monotonic
 from typing import Any
 
-from tests.batch.waiting import wait_for
+from tests.support.waiting import wait_for
 
 ASK_AGAIN_S = 0.4
 PING_AFTER_S = 0.5
