@@ -11,11 +11,11 @@ from flask import Response, current_app, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 import sql
-from notify_server.database import Database
 from notify_server.errors import TooBusy, Unstorable
 from notify_server.events.validation import Invalid
 from notify_server.intake import Intake
 from notify_server.metrics import Metrics
+from notify_server.store.connections import Database
 
 log = logging.getLogger(__name__)
 

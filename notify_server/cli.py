@@ -25,10 +25,11 @@ from mangahub import __version__
 from mangahub.command_line import parse, write
 from mangahub.env import Env, SettingError
 from mangahub.log import configure
-from notify_server import admin, config, systemd
+from notify_server import config, systemd
 from notify_server.errors import NotifyError, SecretUnusable, UsageError
 from notify_server.secret import load_secret
 from notify_server.server import NotifyServer
+from notify_server.store import users
 
 log = logging.getLogger(__name__)
 
@@ -253,14 +254,14 @@ def _wants_json(arguments: argparse.Namespace) -> bool:
 
 def _user_add(arguments: argparse.Namespace, settings: Settings, env: Env) -> None:
     with _connect(env) as connection:
-        user = admin.add_user(connection, arguments.username, arguments.email, arguments.id)
+        user = users.add_user(connection, arguments.username, arguments.email, arguments.id)
     body = {"id": str(user.id), "username": user.username}
     _print(arguments, [str(user.id)], body)
 
 
 def _user_list(arguments: argparse.Namespace, settings: Settings, env: Env) -> None:
     with _connect(env) as connection:
-        users = admin.list_users(connection)
+        users = users.list_users(connection)
     body = {"users": [{"id": str(u.id), "username": u.username} for u in users]}
     _print(arguments, [f"{u.id}\t{u.username}" for u in users], body)
 
@@ -271,45 +272,45 @@ def _key(arguments: argparse.Namespace, settings: Settings, env: Env) -> None:
     with _connect(env) as connection:
         secret = load_secret(settings.secret, settings.data_dir)
         if arguments.all:
-            keys = admin.all_keys(connection, secret)
+            keys = users.all_keys(connection, secret)
             _print(arguments, [f"{id}\t{key}" for id, key in keys.items()], keys)
             return
-        user = admin.find_user(connection, arguments.user)
-        make_key = admin.rotate_key if arguments.rotate else admin.user_key
+        user = users.find_user(connection, arguments.user)
+        make_key = users.rotate_key if arguments.rotate else users.user_key
         key = make_key(connection, secret, user)
     body = {"id": str(user.id), "username": user.username, "key": key}
     _print(arguments, [key], body)
 
 
 def _library_add(arguments: argparse.Namespace, settings: Settings, env: Env) -> None:
-    _change_library(arguments, env, admin.add_to_library)
+    _change_library(arguments, env, users.add_to_library)
 
 
 def _library_remove(arguments: argparse.Namespace, settings: Settings, env: Env) -> None:
-    _change_library(arguments, env, admin.remove_from_library)
+    _change_library(arguments, env, users.remove_from_library)
 
 
 def _change_library(
     arguments: argparse.Namespace,
     env: Env,
-    change: Callable[[sql.Connection, admin.User, list[admin.Title]], None],
+    change: Callable[[sql.Connection, users.User, list[users.Title]], None],
 ) -> None:
     with _connect(env) as connection:
-        user = admin.find_user(connection, arguments.user)
-        titles = [admin.find_title(connection, text) for text in arguments.manga]
+        user = users.find_user(connection, arguments.user)
+        titles = [users.find_title(connection, text) for text in arguments.manga]
         change(connection, user, titles)
     _print_titles(arguments, user, titles)
 
 
 def _library_list(arguments: argparse.Namespace, settings: Settings, env: Env) -> None:
     with _connect(env) as connection:
-        user = admin.find_user(connection, arguments.user)
-        titles = admin.list_library(connection, user)
+        user = users.find_user(connection, arguments.user)
+        titles = users.list_library(connection, user)
     _print_titles(arguments, user, titles)
 
 
 def _print_titles(
-    arguments: argparse.Namespace, user: admin.User, titles: list[admin.Title]
+    arguments: argparse.Namespace, user: users.User, titles: list[users.Title]
 ) -> None:
     body = {"user_id": str(user.id), "manga": [{"id": t.id, "title": t.title} for t in titles]}
     _print(arguments, [f"{t.id}\t{t.title}" for t in titles], body)

@@ -21,8 +21,8 @@ from typing import Protocol
 from notify_server.burst import SLOTS
 from notify_server.registry import Client, Flight, Registry, Replay
 from notify_server.retries import OFFSETS_S, Congestion, Due, Retries
-from notify_server.snapshot import Snapshot
 from notify_server.stats import Stats
+from notify_server.store.snapshot import Snapshot
 from notify_server.wire.datagram import Notice
 
 WINDOW = 32

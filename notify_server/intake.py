@@ -14,15 +14,15 @@ from time import monotonic
 
 import psycopg
 
-from notify_server import inbox
-from notify_server.database import Database
 from notify_server.delivery import Fanout
 from notify_server.errors import TooBusy, Unstorable
 from notify_server.events.kinds import Event
-from notify_server.inbox import Outcome, Stored
-from notify_server.snapshot import Snapshot
+from notify_server.store import notifications
+from notify_server.store.connections import Database
+from notify_server.store.notifications import Outcome, Stored
+from notify_server.store.replay import EventRows
+from notify_server.store.snapshot import Snapshot
 from notify_server.udp import UdpServer
-from notify_server.unread import EventRows
 from notify_server.wire import protocol
 from notify_server.wire.datagram import make_notice
 
@@ -152,7 +152,7 @@ class Intake:
 
     def _store_once(self, event: Event) -> Stored:
         with self._database.connection() as connection:
-            return inbox.store_event(connection, event)
+            return notifications.store_event(connection, event)
 
     def _push(self, event: Event, stored: Stored, received: float) -> None:
         if not stored.rows:

@@ -19,10 +19,10 @@ from uuid import UUID
 import psycopg
 
 import sql
-from notify_server import inbox, unread
-from notify_server.database import Database
 from notify_server.delivery import Delivery
 from notify_server.registry import Client
+from notify_server.store import notifications, replay
+from notify_server.store.connections import Database
 from notify_server.subscriptions import JoinRequest, Subscriptions, Unread
 from notify_server.wire import auth
 from notify_server.wire.datagram import Notice
@@ -57,7 +57,7 @@ class Ledger:
         self._database = database
         self._secret = secret
         self._may_join = may_join
-        self._loader = unread.NoticeLoader()
+        self._loader = replay.NoticeLoader()
         self._work = threading.Condition()
         self._acknowledged: list[int] = []
         self._read: list[int] = []
@@ -155,8 +155,8 @@ class Ledger:
 
     def _mark(self, acknowledged: list[int], read: list[int]) -> bool:
         """False where ids are left: the database is away, or another program holds their rows."""
-        left_acknowledged = self._mark_all(inbox.mark_acknowledged, acknowledged)
-        left_read = self._mark_all(inbox.mark_read, read)
+        left_acknowledged = self._mark_all(notifications.mark_acknowledged, acknowledged)
+        left_read = self._mark_all(notifications.mark_read, read)
         with self._work:
             self._acknowledged = (left_acknowledged + self._acknowledged)[-_MAX_MARKS:]
             self._read = (left_read + self._read)[-_MAX_MARKS:]
@@ -194,7 +194,7 @@ class Ledger:
                 return []
             except psycopg.errors.LockNotAvailable:
                 with connection.transaction():
-                    free, held = inbox.take_free(connection, ids)
+                    free, held = notifications.take_free(connection, ids)
                     mark(connection, free)
                 log.info("Another program keeps notifications locked ids=%d", len(held))
                 return held
@@ -207,11 +207,11 @@ class Ledger:
             return
         with self._database.connection() as connection:
             users = list({request.client.user for request in joins})
-            generations = unread.key_generations(connection, users)
+            generations = replay.key_generations(connection, users)
             good = [r for r in joins if self._is_good(r, generations)]
             wanted = list({r.client.user for r in good})
             if wanted:
-                ids, snapshot = unread.unread_ids(connection, wanted)
+                ids, snapshot = replay.unread_ids(connection, wanted)
         accepted = set(map(id, good))
         for request in joins:
             if id(request) in accepted:

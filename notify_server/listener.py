@@ -22,11 +22,11 @@ from uuid import UUID
 import psycopg
 
 import sql
-from notify_server import unread
-from notify_server.database import Database, open_connection
-from notify_server.inbox import CHANNEL
 from notify_server.intake import Claims, push_rows
-from notify_server.snapshot import Snapshot, full_xid, parse_snapshot
+from notify_server.store import replay
+from notify_server.store.connections import Database, open_connection
+from notify_server.store.notifications import CHANNEL
+from notify_server.store.snapshot import Snapshot, full_xid, parse_snapshot
 from notify_server.udp import UdpServer
 
 log = logging.getLogger(__name__)
@@ -188,11 +188,11 @@ class Listener:
         push_rows(self._udp, event)
         log.info("Pushed another server's event event_id=%s", event_id)
 
-    def _load(self, event_id: str) -> unread.EventRows | None:
+    def _load(self, event_id: str) -> replay.EventRows | None:
         """None where there is nothing to push, or nothing that can be read."""
         try:
             with self._database.connection() as connection:
-                return unread.load_event(connection, event_id)
+                return replay.load_event(connection, event_id)
         except (sql.SqlError, psycopg.OperationalError):
             raise
         except Exception:
@@ -244,6 +244,6 @@ class Listener:
         if not users:
             return
         with self._database.connection() as connection:
-            generations = unread.key_generations(connection, users)
+            generations = replay.key_generations(connection, users)
         for user, generation in generations.items():
             self._revoke(UUID(bytes=user), generation)

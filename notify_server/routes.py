@@ -12,12 +12,12 @@ import psycopg
 from flask import Blueprint, Response, jsonify, request
 
 import sql
-from notify_server import inbox
 from notify_server.answers import failure, services, status_of
 from notify_server.events import validation
 from notify_server.events.validation import Invalid
-from notify_server.inbox import Outcome, Stored
 from notify_server.openapi import DESCRIPTION
+from notify_server.store import notifications
+from notify_server.store.notifications import Outcome, Stored
 from notify_server.wire.protocol import timestamp, user_bytes
 
 log = logging.getLogger(__name__)
@@ -138,7 +138,7 @@ def list_notifications() -> Response:
     before = _whole_number("before", None, validation.MAX_BIGINT)
     only_unread = _switch("unread")
     with services().database.connection() as connection:
-        found = inbox.list_notifications(
+        found = notifications.list_notifications(
             connection, uuid.UUID(user_text), only_unread, before, limit or _DEFAULT_LIMIT
         )
     for row in found:
@@ -175,7 +175,7 @@ def mark_notification_read(id: str) -> Response:
     number = _number(id)
     if number is not None and number <= validation.MAX_BIGINT:
         with services().database.connection() as connection:
-            if inbox.mark_read(connection, [number]):
+            if notifications.mark_read(connection, [number]):
                 return Response(status=204)
     return failure(404, f"there is no notification {id:.40}")
 
@@ -193,7 +193,7 @@ def readiness() -> Response:
     if not services().is_udp_usable():
         return failure(503, "the UDP side does not work")
     with services().database.connection() as connection:
-        if inbox.is_read_only(connection):
+        if notifications.is_read_only(connection):
             # Raised here, so that the connection is not used again: the next may be writable.
             raise sql.DatabaseUnwritable("the database is read only")
     return jsonify(status="ready")

@@ -12,8 +12,8 @@ import pytest
 from notify_server.burst import SLOTS, cooked_address
 from notify_server.delivery import WINDOW, Delivery, Fanout
 from notify_server.registry import Client, Registry, Replay
-from notify_server.snapshot import Snapshot
 from notify_server.stats import Stats
+from notify_server.store.snapshot import Snapshot
 from notify_server.wire.auth import Address
 from notify_server.wire.datagram import make_notice
 

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 import sql
-from notify_server import unread
+from notify_server.store import replay
 
 
 def test_each_pushes_every_event_to_its_own_clients_once(
@@ -91,8 +91,8 @@ def test_an_interruption_of_the_catching_up_loses_nothing(
             raise sql.DatabaseDown("it went away again")
         return load_event(*arguments)
 
-    load_event = unread.load_event
-    monkeypatch.setattr(unread, "load_event", load)
+    load_event = replay.load_event
+    monkeypatch.setattr(replay, "load_event", load)
     connection.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
         "WHERE datname = current_database() AND query ILIKE 'LISTEN%'"

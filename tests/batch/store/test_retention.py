@@ -16,8 +16,8 @@ from batch.models import Event
 from batch.rules import events
 from batch.stop import SignalStop
 from batch.store import outbox, retention
-from notify_server import inbox
 from notify_server.events.kinds import new_manga
+from notify_server.store import notifications
 
 Run = Callable[..., Any]
 TITLE = uuid.UUID("00000000-0000-4000-8000-000000000001")
@@ -158,14 +158,14 @@ def test_what_the_relay_sends_again_after_weeks_is_still_known(
     event = events.manga_event(manga_id, TITLE, "Snow")
     outbox.add_events(connection, [event])
     posted = new_manga(event.dedup_key, manga_id, "Snow")
-    stored = inbox.store_event(connection, posted)
-    assert stored.outcome is inbox.Outcome.STORED
+    stored = notifications.store_event(connection, posted)
+    assert stored.outcome is notifications.Outcome.STORED
     for table, name in (("notification_receipts", "received_at"), ("notifications", "created_at")):
         connection.execute(f"UPDATE {table} SET {name} = now() - interval '90 days'".encode())
     connection.execute("UPDATE notifications SET read = true")
     assert delete(connection, 1, stop) == {"notifications": 1, "events": 0, "receipts": 0}
-    repeated = inbox.store_event(connection, posted)
-    assert repeated.outcome is inbox.Outcome.REPEATED
+    repeated = notifications.store_event(connection, posted)
+    assert repeated.outcome is notifications.Outcome.REPEATED
     assert column(connection, "SELECT count(*) FROM notifications") == [0]
 
 

@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 
 import sql
 from notify_server.events.kinds import Event
-from notify_server.stored import CONTENT, moment, read_content
+from notify_server.store.foreign_rows import CONTENT, moment, read_content
 
 CHANNEL = "mangahub_notifications"
 

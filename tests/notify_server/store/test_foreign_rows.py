@@ -8,8 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from notify_server import inbox, unread
-from notify_server.stored import read_content
+from notify_server.store import notifications, replay
+from notify_server.store.foreign_rows import read_content
 
 DEEP = "repeat('[', 3000) || repeat(']', 3000)"
 UNREADABLE = [
@@ -91,7 +91,7 @@ def test_a_row_that_cannot_be_loaded_is_skipped(
     monkeypatch: Any,
     error: Exception,
 ) -> None:
-    load = unread.NoticeLoader.load
+    load = replay.NoticeLoader.load
 
     def fail(self: Any, connection: Any, ids: list[int]) -> Any:
         if ids and min(ids) <= bad <= max(ids):
@@ -105,7 +105,7 @@ def test_a_row_that_cannot_be_loaded_is_skipped(
         (user,),
     ).fetchall()
     bad = rows[4][0]
-    monkeypatch.setattr(unread.NoticeLoader, "load", fail)
+    monkeypatch.setattr(replay.NoticeLoader, "load", fail)
     client = make_client(server, user)
     client.subscribe()
     wanted = [str(n) for n in range(1, 101) if n != 5]
@@ -133,8 +133,8 @@ def test_no_failure_of_one_request_ends_a_thread(
 
         monkeypatch.setattr(module, name, call)
 
-    fail_once(unread, "unread_ids")
-    fail_once(inbox, "mark_acknowledged")
+    fail_once(replay, "unread_ids")
+    fail_once(notifications, "mark_acknowledged")
     client = make_client(server, make_user())
     client.send(client.request(client.cookie()))
     assert client.is_silent(0.3)
@@ -154,7 +154,7 @@ def test_another_servers_event_that_cannot_be_read_does_not_end_the_listener(
     monkeypatch: Any,
     eventually: Any,
 ) -> None:
-    load, failed = unread.load_event, []
+    load, failed = replay.load_event, []
 
     def fail_once(connection: Any, event_id: str) -> Any:
         if not failed:
@@ -162,7 +162,7 @@ def test_another_servers_event_that_cannot_be_read_does_not_end_the_listener(
             raise RuntimeError("odd")
         return load(connection, event_id)
 
-    monkeypatch.setattr(unread, "load_event", fail_once)
+    monkeypatch.setattr(replay, "load_event", fail_once)
     here, there = start_server(), start_server()
     client = make_client(here, make_user())
     client.subscribe()

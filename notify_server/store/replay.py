@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import sql
-from notify_server.snapshot import Snapshot, full_xid, parse_snapshot
-from notify_server.stored import CONTENT, moment, read_content
+from notify_server.store.foreign_rows import CONTENT, moment, read_content
+from notify_server.store.snapshot import Snapshot, full_xid, parse_snapshot
 from notify_server.wire import protocol
 from notify_server.wire.datagram import Notice, make_notice
 

@@ -11,7 +11,7 @@ import psycopg
 
 import sql
 from notify_server.errors import NotFound
-from notify_server.inbox import CHANNEL
+from notify_server.store.notifications import CHANNEL
 from notify_server.wire import auth
 
 _MAX_CANDIDATES = 10

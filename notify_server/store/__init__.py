@@ -1,0 +1,1 @@
+"""SQL and its row mapping: notifications, readers, and what is unread."""
