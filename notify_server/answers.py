@@ -13,8 +13,8 @@ from werkzeug.exceptions import HTTPException
 import sql
 from notify_server.errors import TooBusy, Unstorable
 from notify_server.events.validation import Invalid
-from notify_server.intake import Intake
 from notify_server.metrics import Metrics
+from notify_server.publish.publisher import Intake
 from notify_server.store.connections import Database
 
 log = logging.getLogger(__name__)

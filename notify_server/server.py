@@ -12,10 +12,10 @@ from notify_server import systemd, udp, web
 from notify_server.answers import Services
 from notify_server.app import create_app
 from notify_server.config import Config
-from notify_server.intake import Claims, Intake
 from notify_server.ledger import Ledger
-from notify_server.listener import Listener
 from notify_server.metrics import Metrics
+from notify_server.publish.other_servers import Listener
+from notify_server.publish.publisher import Claims, Intake
 from notify_server.stats import Stats
 from notify_server.store.connections import Database
 from notify_server.wire.auth import Cookies

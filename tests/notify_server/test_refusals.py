@@ -134,18 +134,18 @@ def test_what_nobody_foresaw_is_one_events_500_and_logged(
 def test_a_mistake_of_our_own_in_one_event_is_its_500_too(
     server: Any, make_user: Any, make_manga: Any, monkeypatch: Any
 ) -> None:
-    from notify_server import intake
+    from notify_server.publish import publisher
 
     make_user()
     manga = make_manga()
-    real = intake.make_notice
+    real = publisher.make_notice
 
     def make_notice(*fields: Any) -> Any:
         if fields[2] == ODD:
             raise LookupError("unexpected")
         return real(*fields)
 
-    monkeypatch.setattr(intake, "make_notice", make_notice)
+    monkeypatch.setattr(publisher, "make_notice", make_notice)
     events = [{**event(title), "manga_id": manga} for title in ("One", ODD, "Two")]
     answer = server.post("batch", {"events": events})
     assert answer.status_code == 207

@@ -109,7 +109,7 @@ def test_an_interruption_of_the_catching_up_loses_nothing(
 def test_a_check_and_a_wake_up_for_the_same_event_push_it_once(
     start_server: Any, make_client: Any, make_user: Any, make_manga: Any, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("notify_server.listener._CHECK_INTERVAL_S", 0.0)
+    monkeypatch.setattr("notify_server.publish.other_servers._CHECK_INTERVAL_S", 0.0)
     one, two = start_server(), start_server()
     user, manga = make_user(), make_manga()
     clients = [make_client(s, user) for s in (one, two)]

@@ -22,7 +22,7 @@ from uuid import UUID
 import psycopg
 
 import sql
-from notify_server.intake import Claims, push_rows
+from notify_server.publish.publisher import Claims, push_rows
 from notify_server.store import replay
 from notify_server.store.connections import Database, open_connection
 from notify_server.store.notifications import CHANNEL
