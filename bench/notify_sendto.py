@@ -20,11 +20,11 @@ from multiprocessing.synchronize import Event as EventType
 from pathlib import Path
 from time import monotonic, perf_counter
 
-from notify_server import udp
-from notify_server.delivery import Fanout
 from notify_server.events import kinds
-from notify_server.registry import Client
-from notify_server.stats import Stats
+from notify_server.udp import server
+from notify_server.udp.clients import Client
+from notify_server.udp.delivery import Fanout
+from notify_server.udp.stats import Stats
 from notify_server.wire.auth import Cookies
 from notify_server.wire.datagram import make_notice
 
@@ -86,8 +86,8 @@ def address(n: int) -> str:
 
 def send_with_server(port: int, ack: bool) -> float:
     """Seconds for one event to all clients, through the server's own code."""
-    sock = udp.open_socket("127.0.0.1", 0)
-    server = udp.UdpServer(
+    sock = server.open_socket("127.0.0.1", 0)
+    server = server.UdpServer(
         sock,
         NoRows(),
         Cookies("x"),

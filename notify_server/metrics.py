@@ -14,8 +14,8 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
-from notify_server.stats import Histogram, Stats
-from notify_server.udp import UdpServer
+from notify_server.udp.server import UdpServer
+from notify_server.udp.stats import Histogram, Stats
 
 _COUNTERS = {
     "received": "Datagrams that arrived.",

@@ -8,16 +8,17 @@ import threading
 from collections.abc import Callable
 from time import monotonic
 
-from notify_server import systemd, udp, web
+from notify_server import systemd, web
 from notify_server.answers import Services
 from notify_server.app import create_app
 from notify_server.config import Config
-from notify_server.ledger import Ledger
 from notify_server.metrics import Metrics
 from notify_server.publish.other_servers import Listener
 from notify_server.publish.publisher import Claims, Intake
-from notify_server.stats import Stats
 from notify_server.store.connections import Database
+from notify_server.udp import server
+from notify_server.udp.database_thread import Ledger
+from notify_server.udp.stats import Stats
 from notify_server.wire.auth import Cookies
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ class NotifyServer:
         """Raises PortTaken."""
         self._config = config
         self._secret = secret
-        self._udp_socket = udp.open_socket(config.bind, config.udp_port)
+        self._udp_socket = server.open_socket(config.bind, config.udp_port)
         try:
             self._http_socket = web.open_socket(config.bind, config.http_port)
         except BaseException:
@@ -80,7 +81,7 @@ class NotifyServer:
         stats, claims = Stats(), Claims()
         self._database = Database(locate(), web.THREADS + 2)
         self._ledger = Ledger(self._database, self._secret, lambda: self._listener.may_join())
-        self._udp = udp.UdpServer(
+        self._udp = server.UdpServer(
             self._udp_socket,
             self._ledger,
             Cookies(self._secret),

@@ -27,7 +27,7 @@ from notify_server.store import replay
 from notify_server.store.connections import Database, open_connection
 from notify_server.store.notifications import CHANNEL
 from notify_server.store.snapshot import Snapshot, full_xid, parse_snapshot
-from notify_server.udp import UdpServer
+from notify_server.udp.server import UdpServer
 
 log = logging.getLogger(__name__)
 

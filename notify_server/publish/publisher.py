@@ -14,7 +14,6 @@ from time import monotonic
 
 import psycopg
 
-from notify_server.delivery import Fanout
 from notify_server.errors import TooBusy, Unstorable
 from notify_server.events.kinds import Event
 from notify_server.store import notifications
@@ -22,7 +21,8 @@ from notify_server.store.connections import Database
 from notify_server.store.notifications import Outcome, Stored
 from notify_server.store.replay import EventRows
 from notify_server.store.snapshot import Snapshot
-from notify_server.udp import UdpServer
+from notify_server.udp.delivery import Fanout
+from notify_server.udp.server import UdpServer
 from notify_server.wire import protocol
 from notify_server.wire.datagram import make_notice
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from notify_server.burst import SLOTS, Burst, cooked_address, raw_address
+from notify_server.udp.sendmmsg import SLOTS, Burst, cooked_address, raw_address
 
 
 @pytest.fixture(params=["127.0.0.1", "::1"])

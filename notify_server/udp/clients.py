@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from notify_server.burst import raw_address
 from notify_server.store.snapshot import Snapshot
+from notify_server.udp.sendmmsg import raw_address
 from notify_server.wire.auth import Address
 from notify_server.wire.datagram import Notice, suffix
 

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 
-from notify_server.delivery import Delivery
-from notify_server.registry import MAX_CLIENTS, Client, Registry, Replay
-from notify_server.stats import Stats
 from notify_server.store.snapshot import Snapshot
+from notify_server.udp.clients import MAX_CLIENTS, Client, Registry, Replay
+from notify_server.udp.delivery import Delivery
+from notify_server.udp.stats import Stats
 from notify_server.wire import protocol
 from notify_server.wire.auth import Address, Cookies
 from notify_server.wire.protocol import CLIENT_TTL_S, Ack, Ping, Subscribe, Unsubscribe

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import deque
 
-from notify_server.registry import Client, Flight
+from notify_server.udp.clients import Client, Flight
 
 # Seconds after the first sending; unanswered at the last, it is over.
 OFFSETS_S = (1.0, 3.0, 7.0)

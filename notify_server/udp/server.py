@@ -16,13 +16,13 @@ from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 
-from notify_server.burst import Burst
-from notify_server.delivery import PORTION_INTERVAL_S, Delivery
 from notify_server.errors import PortTaken
-from notify_server.ledger import Ledger
-from notify_server.registry import Registry
-from notify_server.stats import Stats
-from notify_server.subscriptions import Subscriptions
+from notify_server.udp.clients import Registry
+from notify_server.udp.database_thread import Ledger
+from notify_server.udp.delivery import PORTION_INTERVAL_S, Delivery
+from notify_server.udp.sendmmsg import Burst
+from notify_server.udp.stats import Stats
+from notify_server.udp.subscriptions import Subscriptions
 from notify_server.wire.auth import Address, Cookies
 from notify_server.wire.protocol import MAX_DATAGRAM
 

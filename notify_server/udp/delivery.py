@@ -18,11 +18,11 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from notify_server.burst import SLOTS
-from notify_server.registry import Client, Flight, Registry, Replay
-from notify_server.retries import OFFSETS_S, Congestion, Due, Retries
-from notify_server.stats import Stats
 from notify_server.store.snapshot import Snapshot
+from notify_server.udp.clients import Client, Flight, Registry, Replay
+from notify_server.udp.retries import OFFSETS_S, Congestion, Due, Retries
+from notify_server.udp.sendmmsg import SLOTS
+from notify_server.udp.stats import Stats
 from notify_server.wire.datagram import Notice
 
 WINDOW = 32

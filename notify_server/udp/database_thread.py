@@ -19,11 +19,11 @@ from uuid import UUID
 import psycopg
 
 import sql
-from notify_server.delivery import Delivery
-from notify_server.registry import Client
 from notify_server.store import notifications, replay
 from notify_server.store.connections import Database
-from notify_server.subscriptions import JoinRequest, Subscriptions, Unread
+from notify_server.udp.clients import Client
+from notify_server.udp.delivery import Delivery
+from notify_server.udp.subscriptions import JoinRequest, Subscriptions, Unread
 from notify_server.wire import auth
 from notify_server.wire.datagram import Notice
 from notify_server.wire.protocol import Subscribe

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from notify_server.burst import SLOTS, cooked_address
-from notify_server.delivery import WINDOW, Delivery, Fanout
-from notify_server.registry import Client, Registry, Replay
-from notify_server.stats import Stats
 from notify_server.store.snapshot import Snapshot
+from notify_server.udp.clients import Client, Registry, Replay
+from notify_server.udp.delivery import WINDOW, Delivery, Fanout
+from notify_server.udp.sendmmsg import SLOTS, cooked_address
+from notify_server.udp.stats import Stats
 from notify_server.wire.auth import Address
 from notify_server.wire.datagram import make_notice
 
@@ -195,7 +195,7 @@ def test_a_page_that_could_not_be_loaded_is_asked_for_again() -> None:
 def test_a_client_that_is_too_far_behind_is_skipped_and_asks_the_database(
     monkeypatch: Any,
 ) -> None:
-    monkeypatch.setattr("notify_server.delivery._MAX_QUEUE", 5)
+    monkeypatch.setattr("notify_server.udp.delivery._MAX_QUEUE", 5)
     scene = Scene()
     client = scene.client()
     scene.push(*range(1, 101), to=client)
