@@ -8,9 +8,7 @@ import threading
 from collections.abc import Callable
 from time import monotonic
 
-from notify_server import systemd, web
-from notify_server.answers import Services
-from notify_server.app import create_app
+from notify_server import systemd
 from notify_server.config import Config
 from notify_server.metrics import Metrics
 from notify_server.publish.other_servers import Listener
@@ -19,6 +17,9 @@ from notify_server.store.connections import Database
 from notify_server.udp import server
 from notify_server.udp.database_thread import Ledger
 from notify_server.udp.stats import Stats
+from notify_server.web import waitress_server
+from notify_server.web.app import create_app
+from notify_server.web.errors import Services
 from notify_server.wire.auth import Cookies
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ class NotifyServer:
         self._secret = secret
         self._udp_socket = server.open_socket(config.bind, config.udp_port)
         try:
-            self._http_socket = web.open_socket(config.bind, config.http_port)
+            self._http_socket = waitress_server.open_socket(config.bind, config.http_port)
         except BaseException:
             self._udp_socket.close()
             raise
@@ -79,7 +80,7 @@ class NotifyServer:
 
     def _build(self, locate: Callable[[], str]) -> None:
         stats, claims = Stats(), Claims()
-        self._database = Database(locate(), web.THREADS + 2)
+        self._database = Database(locate(), waitress_server.THREADS + 2)
         self._ledger = Ledger(self._database, self._secret, lambda: self._listener.may_join())
         self._udp = server.UdpServer(
             self._udp_socket,
@@ -93,7 +94,7 @@ class NotifyServer:
         intake = Intake(self._database, self._udp, claims)
         metrics = Metrics(self._udp, stats)
         parts = Services(self._database, intake, metrics, self._config.api_key, self._is_udp_usable)
-        self._web = web.WebServer(create_app(parts), self._http_socket)
+        self._web = waitress_server.WebServer(create_app(parts), self._http_socket)
         self._is_built = True
 
     def _is_udp_usable(self) -> bool:

@@ -12,12 +12,12 @@ import psycopg
 from flask import Blueprint, Response, jsonify, request
 
 import sql
-from notify_server.answers import failure, services, status_of
 from notify_server.events import validation
 from notify_server.events.validation import Invalid
-from notify_server.openapi import DESCRIPTION
 from notify_server.store import notifications
 from notify_server.store.notifications import Outcome, Stored
+from notify_server.web.errors import failure, services, status_of
+from notify_server.web.openapi import DESCRIPTION
 from notify_server.wire.protocol import timestamp, user_bytes
 
 log = logging.getLogger(__name__)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from flask import Flask, Response, request
 
-from notify_server.answers import EXTENSION, Services, answer_error, failure, services
-from notify_server.routes import routes
+from notify_server.web.errors import EXTENSION, Services, answer_error, failure, services
+from notify_server.web.routes import routes
 from notify_server.wire import auth
 
 

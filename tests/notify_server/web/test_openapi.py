@@ -10,7 +10,7 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, settings
 
-from notify_server.openapi import DESCRIPTION
+from notify_server.web.openapi import DESCRIPTION
 
 schema = schemathesis.openapi.from_dict(DESCRIPTION)
 
@@ -22,7 +22,7 @@ def test_the_description_is_valid_and_served(server: Any) -> None:
 
 
 def test_it_describes_every_route(server: Any) -> None:
-    from notify_server.routes import routes  # noqa: F401  # its rules are in the description
+    from notify_server.web.routes import routes  # noqa: F401  # its rules are in the description
 
     described = set(DESCRIPTION["paths"])
     assert described == {
