@@ -87,7 +87,7 @@ def address(n: int) -> str:
 def send_with_server(port: int, ack: bool) -> float:
     """Seconds for one event to all clients, through the server's own code."""
     sock = server.open_socket("127.0.0.1", 0)
-    server = server.UdpServer(
+    running = server.UdpServer(
         sock,
         NoRows(),
         Cookies("x"),
@@ -98,8 +98,8 @@ def send_with_server(port: int, ack: bool) -> float:
     rows = b""
     for n in range(CLIENTS):
         client = Client((address(n), port), os.urandom(16), True, ack, monotonic())
-        server.registry.add_candidate(client)
-        server.registry.admit(client)
+        running.registry.add_candidate(client)
+        running.registry.admit(client)
         rows += struct.pack(">q16s", n + 1, client.user)
     event = kinds.new_manga("e", 1, "A Title")
     notice = make_notice(

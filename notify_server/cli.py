@@ -261,9 +261,9 @@ def _user_add(arguments: argparse.Namespace, settings: Settings, env: Env) -> No
 
 def _user_list(arguments: argparse.Namespace, settings: Settings, env: Env) -> None:
     with _connect(env) as connection:
-        users = users.list_users(connection)
-    body = {"users": [{"id": str(u.id), "username": u.username} for u in users]}
-    _print(arguments, [f"{u.id}\t{u.username}" for u in users], body)
+        found = users.list_users(connection)
+    body = {"users": [{"id": str(u.id), "username": u.username} for u in found]}
+    _print(arguments, [f"{u.id}\t{u.username}" for u in found], body)
 
 
 def _key(arguments: argparse.Namespace, settings: Settings, env: Env) -> None:
