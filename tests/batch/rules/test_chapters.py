@@ -11,7 +11,7 @@ import pytest
 
 from batch.mangadex.extract import plain_decimal
 from batch.models import Chapter
-from batch.rules import chapters
+from batch.rules import chapters as chapter_rules
 from batch.rules.chapters import ALL_LANGUAGES, Baseline, Plan, Rules, Slot, StoredChapter, Title
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -72,7 +72,7 @@ def row_of(
         row_id,
         manga_id,
         chapter.mangadex_chapter_id,
-        chapters.slot_of(chapter, restarts),
+        chapter_rules.slot_of(chapter, restarts),
         chapter.volume,
         chapter.title,
         chapter.external_url,
@@ -84,11 +84,11 @@ def row_of(
 def planned(
     subject: Title, *chapters: Chapter, rules: Rules = RULES, gone: frozenset[UUID] = frozenset()
 ) -> Plan:
-    return chapters.plan(subject, chapters.select_readable(chapters, rules, NOW), gone)
+    return chapter_rules.plan(subject, chapter_rules.select_readable(chapters, rules, NOW), gone)
 
 
 def numbers(plan: Plan) -> list[str]:
-    return [chapters.shown(claim.slot.number) for claim in plan.claims if claim.is_told]
+    return [chapter_rules.shown(claim.slot.number) for claim in plan.claims if claim.is_told]
 
 
 LATER = NOW + timedelta(hours=2)
@@ -192,7 +192,7 @@ def test_languages_are_counted_apart() -> None:
     plan = planned(
         subject, upload("4", 1, language="pt-br"), upload("4", 2), upload("21", 3, language="pt-br")
     )
-    assert [(c.slot.language, chapters.shown(c.slot.number)) for c in plan.claims] == [
+    assert [(c.slot.language, chapter_rules.shown(c.slot.number)) for c in plan.claims] == [
         ("pt-br", "4"),
         ("pt-br", "21"),
     ]
@@ -205,7 +205,7 @@ def test_a_title_without_anything_readable_before_has_only_news() -> None:
 def test_an_adopted_baseline_holds_in_every_language() -> None:
     subject = title("180", language=ALL_LANGUAGES)
     plan = planned(subject, upload("180", 1), upload("181", 2), upload("181", 3, language="pt-br"))
-    assert [(c.slot.language, chapters.shown(c.slot.number)) for c in plan.claims] == [
+    assert [(c.slot.language, chapter_rules.shown(c.slot.number)) for c in plan.claims] == [
         ("en", "181"),
         ("pt-br", "181"),
     ]
@@ -297,7 +297,7 @@ def test_the_row_of_a_corrected_chapter_follows(
 ) -> None:
     row, plan = corrected(before, after)
     assert [(moved.id, slot) for moved, slot, _ in plan.updates] == [
-        (row.id, chapters.slot_of(upload(after, 1), False))
+        (row.id, chapter_rules.slot_of(upload(after, 1), False))
     ]
     assert numbers(plan) == claimed
     assert not plan.inserts and not plan.removals
@@ -319,7 +319,7 @@ def test_the_place_of_a_corrected_chapter_is_free_for_another_upload() -> None:
 def test_a_whole_series_of_corrections_shifts_the_rows() -> None:
     rows = tuple(row_of(upload(str(20 + i), i), i) for i in (1, 2, 3))
     plan = planned(title(stored=rows), *(upload(str(21 + i), i) for i in (1, 2, 3)))
-    assert [(row.id, chapters.shown(slot.number)) for row, slot, _ in plan.updates] == [
+    assert [(row.id, chapter_rules.shown(slot.number)) for row, slot, _ in plan.updates] == [
         (1, "22"),
         (2, "23"),
         (3, "24"),
@@ -399,7 +399,7 @@ def test_the_baseline_is_the_highest_number_from_before_the_first_sync() -> None
         upload("4", 7, readable=BEFORE, language="pt-br", unavailable=True),
     ]
     subject = replace(title(), baselines={})
-    assert chapters.find_baselines(subject, feed, ("pt-br", "en", "de")) == [
+    assert chapter_rules.find_baselines(subject, feed, ("pt-br", "en", "de")) == [
         Baseline("de", None),
         Baseline("en", Decimal("10.5")),
         Baseline("pt-br", Decimal(4)),
@@ -413,7 +413,7 @@ def test_the_baseline_of_volumes_is_a_pair() -> None:
         upload("40", 3, readable=BEFORE),
     ]
     subject = title(restarts=True)
-    assert chapters.find_baselines(subject, feed, ["en"]) == [
+    assert chapter_rules.find_baselines(subject, feed, ["en"]) == [
         Baseline("en", Decimal(3), Decimal(2))
     ]
 
@@ -453,7 +453,7 @@ UNKNOWN = replace(title(), baselines={})
 def test_a_baseline_is_needed_only_where_it_decides(
     subject: Title, chapter: Chapter, expected: bool
 ) -> None:
-    assert chapters.needs_baseline(subject, [chapter]) is expected
+    assert chapter_rules.needs_baseline(subject, [chapter]) is expected
 
 
 def test_without_a_baseline_nothing_numbered_is_news() -> None:
@@ -465,4 +465,4 @@ def test_without_a_baseline_nothing_numbered_is_news() -> None:
     [("5", "5"), ("5.00", "5"), ("10.50", "10.5"), ("100", "100"), ("0.00", "0"), ("0.25", "0.25")],
 )
 def test_numbers_are_shown_as_people_write_them(number: str, text: str) -> None:
-    assert chapters.shown(Decimal(number)) == text
+    assert chapter_rules.shown(Decimal(number)) == text
