@@ -160,16 +160,11 @@ def pages(number: int) -> list[list[dict[str, object]]]:
     """Pages of 100 titles as the API sends them."""
     with Simulator(titles=100 * number, rate=0) as sim, requests.Session() as session:
         session.headers["User-Agent"] = "mangahub-bench/1"
-        asked = (
-            [
-                ("limit", 100),
-                ("offset", 100 * n),
-                ("includes[]", "author"),
-                ("includes[]", "cover_art"),
-            ]
+        includes = "includes[]=author&includes[]=cover_art"
+        return [
+            session.get(f"{sim.url}/manga?limit=100&offset={100 * n}&{includes}").json()["data"]
             for n in range(number)
-        )
-        return [session.get(f"{sim.url}/manga", params=p).json()["data"] for p in asked]
+        ]
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ check() { # name command...
 
 ensure_environment dev
 check 'ruff check' "$venv/bin/python" -m ruff check .
+check 'ruff format' "$venv/bin/python" -m ruff format --check .
 check mypy "$venv/bin/python" -m mypy
 if command -v shellcheck >/dev/null; then check shellcheck shellcheck -x scripts/*.sh .ci/run; fi
 say pytest

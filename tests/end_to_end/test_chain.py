@@ -48,8 +48,8 @@ def test_each_reader_hears_what_is_new_of_his_own_titles_once_and_in_order(
     bert_at_home.close()
     sim.add_title(title="A Newcomer", contentRating="safe")
     assert hub.batch("new-manga-poll")["events"] == 1
-    for number in range(4, 14):
-        sim.publish(titles[2], number=str(number), language="en")
+    for chapter in range(4, 14):
+        sim.publish(titles[2], number=str(chapter), language="en")
     assert hub.batch("chapter-feed")["events"] == 1
     sim.edit_title(titles[1], status="completed", title="Tale of Heavy Rain")
     assert hub.batch("metadata-refresh")["events"] == 1

@@ -87,7 +87,7 @@ class UdpClient:
     def request(self, cookie: str, ack: bool = True) -> dict[str, object]:
         proof = self.proof(cookie, ack)
         body = {"type": "SUBSCRIBE", "user_id": self.user_id, "cookie": cookie, "proof": proof}
-        return {**body, "ack": True} if ack else body
+        return body | ({"ack": True} if ack else {})
 
     def subscribe(self, ack: bool = True) -> dict[str, Any]:
         """All three steps; returns the confirmation."""
@@ -104,7 +104,7 @@ class UdpClient:
 
     def read(self, count: int, timeout: float = 5.0) -> list[dict[str, Any]]:
         """Receives and acknowledges so many notifications."""
-        found = []
+        found: list[dict[str, Any]] = []
         deadline = monotonic() + timeout
         while len(found) < count:
             body = self.receive(max(0.01, deadline - monotonic()))

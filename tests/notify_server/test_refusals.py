@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 import sql
+from notify_server.publish import publisher
+from notify_server.wire import datagram
 from tests.support.paths import OLD_DATABASES
 
 OLD_DATABASE = OLD_DATABASES / "usual.sql"
@@ -134,11 +136,9 @@ def test_what_nobody_foresaw_is_one_events_500_and_logged(
 def test_a_mistake_of_our_own_in_one_event_is_its_500_too(
     server: Any, make_user: Any, make_manga: Any, monkeypatch: Any
 ) -> None:
-    from notify_server.publish import publisher
-
     make_user()
     manga = make_manga()
-    real = publisher.make_notice
+    real = datagram.make_notice
 
     def make_notice(*fields: Any) -> Any:
         if fields[2] == ODD:

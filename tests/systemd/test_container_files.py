@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from batch import cli
-from tests.systemd.conftest import ROOT
+from tests.support.paths import ROOT
 from tests.systemd.test_env_example import read_example
 
 CONTAINERFILE = re.sub(r"\\\n\s*", "", (ROOT / "Containerfile").read_text())

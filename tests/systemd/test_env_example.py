@@ -11,7 +11,7 @@ import sql
 from mangahub.env import Env
 from sql.embedded import binaries
 from sql.errors import EmbeddedUnavailable
-from tests.systemd.conftest import ROOT
+from tests.support.paths import ROOT
 
 EXAMPLE = ROOT / "systemd/mangahub.env.example"
 SETTING = re.compile(r"#([A-Z][A-Z_]*)=(.*)")

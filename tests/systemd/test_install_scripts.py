@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.systemd.conftest import ROOT, run_script, stage
+from tests.support.paths import ROOT
+from tests.systemd.conftest import run_script, stage
 
 ENV_FILE = "etc/mangahub/mangahub.env"
 UNITS = "etc/systemd/system"

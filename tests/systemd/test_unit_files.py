@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from batch import cli
-from tests.systemd.conftest import ROOT, Script
+from tests.support.paths import ROOT
+from tests.systemd.conftest import Script
 
 UNITS = ROOT / "systemd"
 SERVICES = sorted(path.name for path in UNITS.glob("mangahub-*.service"))

@@ -49,7 +49,7 @@ def set_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     def set_to(hours: float) -> None:
         class Wrong(datetime):
             @classmethod
-            def now(cls, tz: Any = None) -> datetime:
+            def now(cls, tz: Any = None) -> Any:
                 return datetime.now(tz) + timedelta(hours=hours)
 
         for module in (sync, client, initial_sync, metadata_refresh, new_manga_poll):

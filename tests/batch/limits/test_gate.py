@@ -44,7 +44,7 @@ def test_turns_are_given_in_the_order_of_asking() -> None:
         thread = threading.Thread(target=caller, args=(name,))
         thread.start()
         threads.append(thread)
-        _until(lambda name=name: name in gate._waiting)  # type: ignore[misc]
+        _until(lambda name=name: name in gate._waiting)
     gate.leave("first", 1)
     for thread in threads:
         thread.join(10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -81,7 +82,7 @@ REQUESTS: list[tuple[str, Callable[[MangaDex], object]]] = [
     ("list-at-the-ceiling", lambda api: api.list_manga(offset=9_900)),
     ("list-of-some-ratings", lambda api: api.list_manga(ratings=("safe", "suggestive"))),
     *(
-        (f"list-by-{key}", lambda api, key=key: api.list_manga(order=(key, "desc")))  # type: ignore[misc]
+        (f"list-by-{key}", lambda api, key=key: api.list_manga(order=(key, "desc")))
         for key in ORDER_KEYS
     ),
     ("title", lambda api: api.get_manga(TITLE)),
@@ -249,7 +250,7 @@ def test_a_lasting_fault_ends_after_five_tries(
 def test_waits_between_tries_are_random_below_a_cap_that_doubles(
     sim: Simulator, open_client: Open, waits: Waits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module.random, "uniform", lambda low, high: high)
+    monkeypatch.setattr(random, "uniform", lambda low, high: high)
     sim.fail("500", count=None)
     with pytest.raises(SourceDown):
         open_client(sim.url).list_manga()
@@ -344,7 +345,7 @@ def test_a_signal_ends_the_wait_between_two_tries(
     sim: Simulator, open_client: Open, waits: Waits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "FIRST_WAIT_S", 1_000.0)
-    monkeypatch.setattr(module.random, "uniform", lambda low, high: high)
+    monkeypatch.setattr(random, "uniform", lambda low, high: high)
     waits.stop_at = 1
     sim.fail("500", count=None)
     began_s = time.monotonic()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import mangahub
 from batch.errors import Stopped
-from batch.mangadex import http as module
 from batch.mangadex.http import Session
 from tests.support.raw_server import (
     BODY,
@@ -36,7 +36,7 @@ def test_a_request_says_who_asks_and_nothing_that_the_source_forbids(
     [request] = server.requests
     assert request.startswith(b"GET /manga?ids%5B%5D=a+b&ids%5B%5D=c HTTP/1.1\r\n")
     headers = headers_of(request)
-    assert headers["user-agent"] == f"mangahub-sync/{module.__version__}"
+    assert headers["user-agent"] == f"mangahub-sync/{mangahub.__version__}"
     assert headers["accept"] == "application/json"
     assert not {"via", "cookie", "authorization", "if-none-match"} & set(headers)
     assert b"Mozilla" not in request

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from batch.errors import SourceDown
 from batch.mangadex import import_plan
+from batch.mangadex.client import MAX_WINDOW
 from batch.mangadex.import_plan import AllPlan, CountPlan, PageOutcome, PageRequest, Plan
 
 BEGINNING = datetime(2018, 1, 1, tzinfo=UTC)
@@ -32,7 +33,7 @@ class Shelf:
     def read(self, request: PageRequest) -> PageOutcome:
         self.requests.append(request)
         assert 0 < request.limit <= import_plan.PAGE
-        assert request.offset + request.limit <= import_plan.MAX_WINDOW
+        assert request.offset + request.limit <= MAX_WINDOW
         found = [title for title in self.titles if self._is_later(title[0], request.since)]
         if request.order != ("createdAt", "asc"):
             found.reverse()

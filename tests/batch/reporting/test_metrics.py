@@ -44,7 +44,7 @@ def folder(home: Path) -> Path:
     return made
 
 
-def figures(exit_status: int = 0, **counts: int) -> RunFigures:
+def figures(exit_status: int = 0, **counts: Any) -> RunFigures:
     summary = Summary("chapter_feed", **counts)
     return RunFigures(summary, NOON, 10.0, exit_status, per_second=5)
 

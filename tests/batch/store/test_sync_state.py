@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -89,12 +90,13 @@ def test_metadata_that_is_no_object_is_as_good_as_none(
     assert sync_state.read(connection, POLL).metadata == {}
     sync_state.record_rejected(connection, POLL, [Rejected("x", "why")], NOW)
     assert sync_state.rejected_ids(connection, POLL) == ["x"]
-    for write in (
-        lambda name: sync_state.move_cursor(connection, name, "c", key=1),
-        lambda name: sync_state.finish(connection, name, "completed", None, key=1),
-    ):
+    writes: list[Callable[[], None]] = [
+        lambda: sync_state.move_cursor(connection, POLL, "c", key=1),
+        lambda: sync_state.finish(connection, POLL, "completed", None, key=1),
+    ]
+    for write in writes:
         connection.execute(f"UPDATE sync_state SET metadata = {left}".encode())
-        write(POLL)
+        write()
         assert sync_state.read(connection, POLL).metadata == {"key": 1}
 
 

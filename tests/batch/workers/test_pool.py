@@ -7,9 +7,11 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -213,7 +215,8 @@ def test_what_a_worker_logs_is_handled_by_the_parent(caplog: pytest.LogCaptureFi
 
 def test_a_signal_ends_waiting_for_results_and_drops_what_is_queued() -> None:
     with running(1) as (pool, stop):
-        waiting, queued = pool.submit(wait_for_stop), pool.submit(double, 1)
+        waiting: Future[Any] = pool.submit(wait_for_stop)
+        queued: Future[Any] = pool.submit(double, 1)
         os.kill(os.getpid(), signal.SIGTERM)
         assert pool.wait([waiting, queued], 10) == set()
         with pytest.raises(Stopped):

@@ -182,7 +182,8 @@ def test_a_detailed_change_counts_as_a_change() -> None:
 
 def test_a_batch_takes_1_to_500_events() -> None:
     assert len(parse_events({"events": [MANGA] * 500})) == 500
-    for body in ({"events": []}, {"events": [MANGA] * 501}, {"events": {}}, {}, []):
+    wrong: list[Any] = [{"events": []}, {"events": [MANGA] * 501}, {"events": {}}, {}, []]
+    for body in wrong:
         with pytest.raises(Invalid):
             parse_events(body)
 

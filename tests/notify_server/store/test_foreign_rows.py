@@ -154,7 +154,8 @@ def test_another_servers_event_that_cannot_be_read_does_not_end_the_listener(
     monkeypatch: Any,
     eventually: Any,
 ) -> None:
-    load, failed = replay.load_event, []
+    load = replay.load_event
+    failed: list[str] = []
 
     def fail_once(connection: Any, event_id: str) -> Any:
         if not failed:

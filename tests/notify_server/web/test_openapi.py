@@ -61,6 +61,8 @@ def base_url(server: Any, make_user: Any, connection: Any) -> str:
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-def test_the_server_does_what_the_description_says(case: schemathesis.Case, base_url: str) -> None:
+def test_the_server_does_what_the_description_says(
+    case: schemathesis.Case[Any], base_url: str
+) -> None:
     with requests.Session() as session:
         case.call_and_validate(base_url=base_url, session=session, timeout=10)

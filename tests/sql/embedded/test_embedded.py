@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from threading import Event
@@ -236,10 +236,10 @@ def test_a_server_that_lost_its_socket_is_replaced(home: Path) -> None:
 
 
 @pytest.fixture
-def long_home(home: Path) -> Path:
+def long_home(home: Path) -> Iterator[Path]:
     folder = home / ("long" * 25)
     folder.mkdir()
-    yield folder  # type: ignore[misc]
+    yield folder
     embedded.stop(folder)
     shutil.rmtree(embedded.places(folder).sockets, ignore_errors=True)
 
