@@ -25,11 +25,19 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 import sql
 from mangahub.env import Env
 from sql import embedded
 from tests.support.paths import ROOT
+
+# A busy machine is no failure: examples are not timed.
+hypothesis_settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("untimed")
 
 # --- directories -------------------------------------------------------------------------------
 

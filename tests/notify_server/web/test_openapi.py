@@ -56,11 +56,7 @@ def base_url(server: Any, make_user: Any, connection: Any) -> str:
 
 
 @schema.parametrize()
-@settings(
-    max_examples=15,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 def test_the_server_does_what_the_description_says(
     case: schemathesis.Case[Any], base_url: str
 ) -> None:
