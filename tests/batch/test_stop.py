@@ -20,7 +20,7 @@ from batch.errors import Stopped
 from batch.stop import SignalStop, listening
 from tests.support.budget import forget_budget
 from tests.support.raw_server import Handler, RawServer
-from tests.support.waiting import wait_for
+from tests.support.waiting import wait_until
 
 Start = Callable[..., subprocess.Popen[str]]
 PROMISED_S = 10
@@ -104,9 +104,9 @@ def test_a_program_that_waits_for_a_table_is_stopped_in_time_and_the_server_wait
     env = {"DATABASE_URL": database_url, "MANGADEX_API_URL": NOBODY}
     with locked(database_url, "sync_state") as has_waiters:
         process = start_program("batch", command, env=env)
-        wait_for(has_waiters)
+        wait_until(has_waiters)
         end(process)
-        wait_for(lambda: not has_waiters())
+        wait_until(lambda: not has_waiters())
 
 
 def silent(server: RawServer, connection: socket.socket) -> None:
@@ -148,7 +148,7 @@ def test_a_state_that_cannot_be_recorded_after_workers_were_killed_holds_up_noth
         "UDP_SERVER_URL": NOBODY,
     }
     process = start_program("batch", "chapter-check", env=env)
-    wait_for(lambda: silent_source.requests)
+    wait_until(lambda: silent_source.requests)
     with locked(database_url, "sync_state"):
         end(process)
 
@@ -170,7 +170,7 @@ def test_a_notification_server_that_hangs_too_takes_no_time_of_its_own_and_the_e
         "UDP_SERVER_URL": notify.url,
     }
     process = start_program("batch", command, env=env)
-    wait_for(lambda: silent_source.requests and notify.requests)
+    wait_until(lambda: silent_source.requests and notify.requests)
     end(process)
     left = "SELECT count(*) FROM notification_events WHERE accepted_at IS NULL"
     assert owing.execute(left).fetchone() == (2,)

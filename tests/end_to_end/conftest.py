@@ -24,7 +24,7 @@ from sql.embedded import processes
 from tests.support.budget import forget_budget
 from tests.support.paths import ROOT
 from tests.support.readers import Readers
-from tests.support.waiting import wait_for
+from tests.support.waiting import wait_until
 
 PATIENCE_S = 20
 
@@ -179,7 +179,7 @@ class OwnDatabase:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
-        wait_for(lambda: not processes.servants(cluster))
+        wait_until(lambda: not processes.servants(cluster))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from mangadex_sim import Simulator
 from tests.end_to_end.conftest import Hub, rows
 from tests.end_to_end.test_kills import WHAT_COUNTS
-from tests.support.waiting import wait_for
+from tests.support.waiting import wait_until
 
 SEED = 20260311
 JOBS = (
@@ -47,7 +47,7 @@ def test_of_two_hosts_that_start_a_job_in_the_same_second_one_runs_and_one_says_
     for job in (JOBS[0], JOBS[2]):
         sim.slow(3_000)  # longer than anybody waits for the lock
         both = [start(hub, job) for _ in range(2)]
-        wait_for(lambda: any(each.poll() is not None for each in both), 20)  # noqa: B023
+        wait_until(lambda: any(each.poll() is not None for each in both), 20)  # noqa: B023
         sim.slow(0)
         ended = {each.returncode: each.communicate(timeout=60)[1] for each in both if _ended(each)}
         assert set(ended) == {0, 75}, ended
@@ -106,7 +106,7 @@ def _stop(hub: Hub, job: tuple[str, ...], number: signal.Signals, requests_later
     """Signals a job that has sent some requests; says whether it was still under way."""
     before = hub.sim.stats()["total"]
     process = start(hub, job)
-    wait_for(lambda: hub.sim.stats()["total"] > before + requests_later or process.poll() == 0)
+    wait_until(lambda: hub.sim.stats()["total"] > before + requests_later or process.poll() == 0)
     process.send_signal(number)
     _, stderr = process.communicate(timeout=PROMISED_S)
     assert process.returncode in (128 + number, 0), stderr
@@ -136,10 +136,10 @@ def test_a_run_that_was_killed_is_recognised_and_what_was_due_stays_due(
     sim.slow(50)
     process = start(hub, ("chapter-check", "--all"))
     checked = "SELECT count(*) FROM manga WHERE last_chapter_check IS NOT NULL"
-    wait_for(lambda: rows(database_url, checked)[0][0] >= 20)
+    wait_until(lambda: rows(database_url, checked)[0][0] >= 20)
     process.kill()
     process.wait(10)
-    wait_for(lambda: not _sessions(database_url))
+    wait_until(lambda: not _sessions(database_url))
     assert hub.batch("status")["workflows"]["chapter_check"]["status"] == "killed"
     done = rows(database_url, checked)[0][0]
     sim.slow(0)

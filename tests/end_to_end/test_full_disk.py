@@ -19,7 +19,7 @@ from mangadex_sim import Simulator
 from sql import embedded
 from tests.end_to_end.conftest import Hub, OwnDatabase, rows
 from tests.support.load import count
-from tests.support.waiting import wait_for
+from tests.support.waiting import wait_until
 
 SIZE = "120m"
 LEFT_OVER = 128 * 1024
@@ -134,7 +134,7 @@ def test_a_post_is_refused_with_503_and_nothing_of_it_is_stored(
     assert status == 503
     assert count(url, "notifications") == count(url, "notification_receipts") == accepted
     small_disk.make_room()
-    wait_for(lambda: _post(hub, f"news-{accepted}") == 202)
+    wait_until(lambda: _post(hub, f"news-{accepted}") == 202)
     assert count(url, "notifications") == count(url, "notification_receipts") == accepted + 1
 
 

@@ -26,7 +26,7 @@ from tests.support.load import (
     wait_for_receipts,
 )
 from tests.support.readers import Readers
-from tests.support.waiting import wait_for
+from tests.support.waiting import wait_until
 
 SEED = 20260219
 HOWS = ("stop", "crash")
@@ -88,7 +88,7 @@ def _interrupt(
     """Restarts the database when the job has sent some requests; returns its exit code."""
     before = hub.sim.stats()["total"]
     process = _start(hub, *job)
-    wait_for(lambda: hub.sim.stats()["total"] > before + requests_later or _has_ended(process))
+    wait_until(lambda: hub.sim.stats()["total"] > before + requests_later or _has_ended(process))
     getattr(database, how)()
     database.start()
     return _end(process)
@@ -135,7 +135,7 @@ def test_under_a_server_with_readers_nothing_is_lost_or_doubled(
             assert _post_news(hub) == 503
             assert _ask(hub, "/healthz") == 200
             own_database.start()
-            wait_for(lambda: _ask(hub, "/readyz") == 200)
+            wait_until(lambda: _ask(hub, "/readyz") == 200)
         readers.wait_until_each_heard(events, patience_s=30)
     check_all_is_told(url, readers, events)
     assert {reader.subscriptions for reader in readers.all} == {1}  # nobody had to come back
@@ -168,7 +168,7 @@ def test_a_relay_that_loses_the_database_ends_with_75_and_the_next_one_delivers_
     getattr(own_database, how)()
     own_database.start()
     assert _end(relay) == 75
-    wait_for(lambda: _ask(hub, "/readyz") == 200)
+    wait_until(lambda: _ask(hub, "/readyz") == 200)
     assert hub.batch("relay")["owed"] == 0
     assert count(url, "notifications") == events * users
     assert count(url, "(SELECT DISTINCT event_id, user_id FROM notifications) d") == events * users
@@ -193,4 +193,4 @@ def test_whoever_comes_next_starts_an_embedded_database_that_was_killed(
     hub.batch("relay")
     readers.wait_until_each_heard(1, patience_s=20)
     own_database.crash()
-    wait_for(lambda: _ask(hub, "/readyz") == 200, 20)  # the server looks after it too
+    wait_until(lambda: _ask(hub, "/readyz") == 200, 20)  # the server looks after it too

@@ -26,7 +26,7 @@ from tests.support.load import (
     wait_for_receipts,
 )
 from tests.support.readers import Readers
-from tests.support.waiting import wait_for
+from tests.support.waiting import wait_until
 
 EVENTS = 300
 READERS = 50
@@ -90,7 +90,7 @@ def test_nothing_grows_with_events_reconnects_and_garbage(
     check_all_is_read(database_url)
     assert count(database_url, "notifications") == 3 * 50 * 20
     assert held[2].threads == held[0].threads
-    wait_for(lambda: Held(server.pid).descriptors <= held[1].descriptors)
+    wait_until(lambda: Held(server.pid).descriptors <= held[1].descriptors)
     assert held[2].memory_kb <= held[1].memory_kb * 1.1
 
 

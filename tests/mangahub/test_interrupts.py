@@ -6,12 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.support.paths import ROOT
+from tests.support.waiting import wait_until
 
 # Stands in for a library whose import takes long.
 SLOW = "import pathlib, time; pathlib.Path({begun!r}).touch(); time.sleep(30)"
@@ -29,7 +29,7 @@ def test_ctrl_c_during_imports_ends_a_program_at_once_and_without_a_word(
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         stderr=subprocess.PIPE,
     )
-    wait_for(begun)
+    wait_until(begun.exists)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=10)
     assert (process.returncode, stderr) == (-signal.SIGINT, b"")
@@ -44,10 +44,3 @@ def test_an_interrupt_that_is_ignored_stays_so() -> None:
     command = ["sh", "-c", 'trap "" INT; exec "$0" -c "$1"', sys.executable, code]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=10, check=True)
     assert done.stdout == "alive\n"
-
-
-def wait_for(path: Path) -> None:
-    deadline = time.monotonic() + 10
-    while not path.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)

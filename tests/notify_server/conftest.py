@@ -10,7 +10,6 @@ import hmac
 import json
 import socket
 import subprocess
-import threading
 import uuid
 from collections.abc import Callable, Iterator
 from time import monotonic
@@ -239,17 +238,3 @@ def make_manga(connection: Database) -> Callable[..., int]:
         return int(row[0])
 
     return make
-
-
-@pytest.fixture
-def eventually() -> Callable[..., None]:
-    """`eventually(lambda: …)` returns when the condition holds; fails after 5 s."""
-
-    def wait(condition: Callable[[], bool], timeout: float = 5.0) -> None:
-        deadline = monotonic() + timeout
-        ticker = threading.Event()
-        while not condition():
-            assert monotonic() < deadline, "it never came true"
-            ticker.wait(0.01)
-
-    return wait

@@ -19,6 +19,7 @@ import sql
 from mangahub.env import Env
 from notify_server.store.connections import Database
 from sql import embedded
+from tests.support.waiting import wait_until
 
 CUT_OFF = (
     "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity "
@@ -67,7 +68,7 @@ def settings(own_database: OwnDatabase) -> dict[str, str]:
 
 
 def test_without_database_nothing_is_accepted_and_all_comes_back_by_itself(
-    own_database: OwnDatabase, start_server: Any, make_client: Any, eventually: Any
+    own_database: OwnDatabase, start_server: Any, make_client: Any
 ) -> None:
     user = str(uuid.uuid4())
     own_database.execute("INSERT INTO users (id, username) VALUES (%s, 'u')", user)
@@ -99,28 +100,28 @@ def test_without_database_nothing_is_accepted_and_all_comes_back_by_itself(
     assert client.receive()["type"] == "PONG"
 
     own_database.start()
-    eventually(lambda: server.get("/readyz").status_code == 200)
-    eventually(
+    wait_until(lambda: server.get("/readyz").status_code == 200)
+    wait_until(
         lambda: (
             own_database.execute("SELECT delivered_at IS NOT NULL FROM notifications") == [(True,)]
         )
     )
     assert server.post("new-manga", {**event, "event_id": "back"}).status_code == 202
     assert len(client.read(1)) == 1
-    eventually(lambda: stranger.subscribe()["type"] == "SUBSCRIBE")
+    wait_until(lambda: stranger.subscribe()["type"] == "SUBSCRIBE")
     ids = own_database.execute("SELECT event_id FROM notification_receipts ORDER BY seq")
     assert [e for (e,) in ids][1:] == ["back"]
 
 
 def test_the_server_starts_without_database_and_waits_for_it(
-    own_database: OwnDatabase, start_program_server: Any, eventually: Any
+    own_database: OwnDatabase, start_program_server: Any
 ) -> None:
     own_database.stop()
     server = start_program_server()
     assert server.get("/healthz").status_code == 200
     assert server.get("/readyz").status_code == 503
     own_database.start()
-    eventually(lambda: server.get("/readyz").status_code == 200)
+    wait_until(lambda: server.get("/readyz").status_code == 200)
 
 
 def test_connections_that_the_server_closed_are_not_used_again(
@@ -134,7 +135,7 @@ def test_connections_that_the_server_closed_are_not_used_again(
 
 
 def test_a_database_that_is_read_only_is_not_ready_and_accepts_nothing(
-    own_database: OwnDatabase, start_server: Any, eventually: Any
+    own_database: OwnDatabase, start_server: Any
 ) -> None:
     own_database.execute("INSERT INTO manga (id, slug, title) VALUES (1, 's', 'T')")
     server = start_server()
@@ -142,7 +143,7 @@ def test_a_database_that_is_read_only_is_not_ready_and_accepts_nothing(
     assert server.post("new-manga", event).status_code == 202
     own_database.execute("ALTER DATABASE mangahub SET default_transaction_read_only = on")
     own_database.execute(CUT_OFF)
-    eventually(lambda: server.get("/readyz").status_code == 503)
+    wait_until(lambda: server.get("/readyz").status_code == 503)
     assert "takes no writes" in server.get("/readyz").json()["error"]
     answer = server.post("new-manga", event)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
@@ -151,12 +152,12 @@ def test_a_database_that_is_read_only_is_not_ready_and_accepts_nothing(
     own_database.execute(
         "BEGIN READ WRITE; ALTER DATABASE mangahub RESET default_transaction_read_only; COMMIT"
     )
-    eventually(lambda: server.get("/readyz").status_code == 200)
+    wait_until(lambda: server.get("/readyz").status_code == 200)
     assert server.post("new-manga", event).status_code == 202
 
 
 def test_health_is_answered_while_posts_wait_for_a_database_that_hangs(
-    own_database: OwnDatabase, start_server: Any, eventually: Any
+    own_database: OwnDatabase, start_server: Any
 ) -> None:
     own_database.execute("INSERT INTO manga (id, slug, title) VALUES (1, 's', 'T')")
     server = start_server()
@@ -167,7 +168,7 @@ def test_health_is_answered_while_posts_wait_for_a_database_that_hangs(
         lock.execute("BEGIN")
         lock.execute("LOCK TABLE notification_receipts IN ACCESS EXCLUSIVE MODE")
         waiting = [posts.submit(server.post, "new-manga", event) for _ in range(24)]
-        eventually(lambda: len(own_database.execute(WAITING)) == 8)
+        wait_until(lambda: len(own_database.execute(WAITING)) == 8)
         pids = [pid for (pid,) in own_database.execute(WAITING)]
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)

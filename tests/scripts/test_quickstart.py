@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from time import monotonic, sleep
 
 import pytest
 
@@ -16,6 +15,7 @@ from mangadex_sim import Simulator
 from mangahub.env import Env
 from sql import embedded
 from tests.support.paths import ROOT
+from tests.support.waiting import wait_until
 
 NOBODY = "http://127.0.0.1:9"
 
@@ -116,9 +116,7 @@ def test_a_signal_ends_the_tour_and_everything_it_has_started(
     home: Path, number: signal.Signals
 ) -> None:
     tour = start(home, "--offline")
-    deadline = monotonic() + 60
-    while embedded.pid(home / "demo") is None and monotonic() < deadline:
-        sleep(0.01)
+    wait_until(lambda: embedded.pid(home / "demo"))
     tour.send_signal(number)
     code, out, err = finish(tour)
     assert code == 128 + number, err

@@ -10,13 +10,13 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
-from time import monotonic
 from typing import Any
 
 import psycopg
 import pytest
 import requests
+
+from tests.support.waiting import wait_until
 
 Database = psycopg.Connection[tuple[Any, ...]]
 Listen = Callable[..., Any]
@@ -91,13 +91,6 @@ def key_file(run_program: Callable[..., Any], database_url: str, home: Path) -> 
     return make
 
 
-def _wait_until(condition: Callable[[], bool]) -> None:
-    deadline, ticker = monotonic() + 10, Event()
-    while not condition():
-        assert monotonic() < deadline, "it never came true"
-        ticker.wait(0.02)
-
-
 def test_news_arrives_as_it_happens_and_what_was_missed_comes_first(
     listen: Listen, serve: Callable[..., Server], key_file: Callable[[], str], connection: Database
 ) -> None:
@@ -111,7 +104,7 @@ def test_news_arrives_as_it_happens_and_what_was_missed_comes_first(
     server.announce(181)
     assert "New chapter 181 available (was chapter 180)" in listener.lines.line()
     query = "SELECT count(*) FROM notifications WHERE read AND delivered_at IS NOT NULL"
-    _wait_until(lambda: connection.execute(query).fetchone() == (2,))
+    wait_until(lambda: connection.execute(query).fetchone() == (2,))
     assert listener.end(signal.SIGTERM)[0] == 0
     server.announce(182)
     listener = listen(*options, "--json", "--count", "1")

@@ -5,13 +5,12 @@ from __future__ import annotations
 import signal
 import subprocess
 from collections.abc import Callable
-from threading import Event
-from time import monotonic
 
 import pytest
 
 import sql
 from sql import schema
+from tests.support.waiting import wait_until
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -45,16 +44,12 @@ def test_a_signal_ends_a_migration_that_waits(
 
 def await_waiting(url: str) -> None:
     """Until a session of `migrate` waits for a lock."""
-    deadline = monotonic() + 20
-    pause = Event()
     query = (
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
         " AND application_name = 'mangahub-migrate' AND datname = current_database()"
     )
     with sql.connect(url) as connection:
-        while connection.execute(query).fetchone() == (0,):
-            assert monotonic() < deadline, "no migration waits"
-            pause.wait(0.02)
+        wait_until(lambda: connection.execute(query).fetchone() != (0,))
 
 
 def test_a_stop_between_two_migrations_keeps_the_first(empty_database_url: str) -> None:

@@ -14,7 +14,7 @@ from batch.delivery import relay
 from mangahub.env import Env
 from tests.end_to_end.conftest import Hub, rows
 from tests.support.readers import Readers
-from tests.support.waiting import wait_for
+from tests.support.waiting import wait_until
 
 
 class _NoStop:
@@ -80,13 +80,13 @@ def count(url: str, query: str) -> int:
 
 
 def wait_for_receipts(url: str, number: int) -> None:
-    wait_for(lambda: count(url, "notification_receipts") >= number, 20)
+    wait_until(lambda: count(url, "notification_receipts") >= number, 20)
 
 
 def check_all_is_told(url: str, readers: Readers, events: int) -> None:
     """One row an event and reader; each of them was heard by him, and is marked so."""
     pairs = events * len(readers.all)
-    wait_for(lambda: not count(url, "notification_events WHERE accepted_at IS NULL"))
+    wait_until(lambda: not count(url, "notification_events WHERE accepted_at IS NULL"))
     assert count(url, "notifications") == pairs
     assert count(url, "(SELECT DISTINCT event_id, user_id FROM notifications) d") == pairs
     for reader in readers.all:
@@ -96,5 +96,5 @@ def check_all_is_told(url: str, readers: Readers, events: int) -> None:
 
 
 def check_all_is_read(url: str) -> None:
-    wait_for(lambda: not count(url, "notifications WHERE read IS NOT TRUE"))
+    wait_until(lambda: not count(url, "notifications WHERE read IS NOT TRUE"))
     assert not count(url, "notifications WHERE delivered_at IS NULL")

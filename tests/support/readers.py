@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from time import monotonic
 from typing import Any
 
-from tests.support.waiting import wait_for
+from tests.support.waiting import wait_until
 
 ASK_AGAIN_S = 0.4
 PING_AFTER_S = 0.5
@@ -103,10 +103,10 @@ class Readers:
                 reader.tick(monotonic())
 
     def wait_until_connected(self) -> None:
-        wait_for(lambda: all(reader.session for reader in self.all))
+        wait_until(lambda: all(reader.session for reader in self.all))
 
     def wait_until_each_heard(self, number: int, patience_s: float) -> None:
-        wait_for(lambda: min(distinct(r.heard) for r in self.all) >= number, patience_s)
+        wait_until(lambda: min(distinct(r.heard) for r in self.all) >= number, patience_s)
 
     def close(self) -> None:
         """The clients just vanish; works twice."""

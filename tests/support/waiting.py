@@ -1,15 +1,16 @@
-"""Waiting for a server or a program that cannot tell us when it is ready."""
+"""Waiting for what cannot tell us when it is ready: a server, a program, rows of a database."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from time import monotonic
+from time import monotonic, sleep
+
+PATIENCE_S = 30  # of a test on a busy machine; only a failure takes so long
 
 
-def wait_for(condition: Callable[[], object], timeout_s: float = 10) -> None:
-    """Asks until it is so; fails when time is up."""
-    pause, deadline_s = threading.Event(), monotonic() + timeout_s
+def wait_until(condition: Callable[[], object], timeout_s: float = PATIENCE_S) -> None:
+    """Return when the condition holds; fail when time is up."""
+    deadline_s = monotonic() + timeout_s
     while not condition():
-        assert monotonic() < deadline_s, "it did not come about in time"
-        pause.wait(0.01)
+        assert monotonic() < deadline_s, f"the condition did not hold within {timeout_s} s"
+        sleep(0.01)

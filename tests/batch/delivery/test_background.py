@@ -16,7 +16,7 @@ from batch.delivery.background import Courier
 from batch.models import Event
 from batch.store.outbox import add_events, count_owed
 from mangahub.env import Env
-from tests.support.waiting import wait_for
+from tests.support.waiting import wait_until
 
 
 class Receiver(HTTPServer):
@@ -81,7 +81,7 @@ def test_every_commit_is_delivered_at_once_also_while_a_delivery_is_under_way(
         for number in range(200):
             commit(titled, number)
             if number % 10 == 9:
-                wait_for(lambda: count_owed(titled) == 0)
+                wait_until(lambda: count_owed(titled) == 0)
     finally:
         courier.finish()
     assert receiver.taken == [f"news:{number}" for number in range(200)]
@@ -97,8 +97,8 @@ def test_a_server_that_is_down_is_tried_once_and_the_courier_still_ends(
         commit(titled, 1)
         return titled.execute(tried).fetchone() == (1,)
 
-    wait_for(commit_and_look)
+    wait_until(commit_and_look)
     courier.finish()
     courier_is_gone = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '%courier'"
-    wait_for(lambda: titled.execute(courier_is_gone).fetchone() == (0,))
+    wait_until(lambda: titled.execute(courier_is_gone).fetchone() == (0,))
     assert count_owed(titled) == 1

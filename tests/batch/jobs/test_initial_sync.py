@@ -15,6 +15,7 @@ import sql
 from batch.stop import GRACE_S
 from mangadex_sim import Simulator
 from tests.support.budget import forget_budget
+from tests.support.waiting import wait_until
 
 Batch = Callable[..., Any]
 Simulators = Callable[..., Simulator]
@@ -26,13 +27,6 @@ def rows(connection: sql.Connection, query: str) -> list[Any]:
 
 def count(connection: sql.Connection, table: str = "manga") -> int:
     return int(rows(connection, f"SELECT count(*) FROM {table}")[0][0])
-
-
-def wait_for(condition: Callable[[], bool], timeout_s: float = 20) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def rejected(connection: sql.Connection) -> dict[str, Any]:
@@ -217,7 +211,7 @@ def test_a_killed_run_goes_on_where_it_was(
     process = start_program(
         "batch", "initial-sync", "--count", "1500", env=environment(sim, RATE_PER_SECOND="30")
     )
-    wait_for(lambda: count(connection, "sync_pages") >= 4)
+    wait_until(lambda: count(connection, "sync_pages") >= 4)
     os.kill(process.pid, signal.SIGKILL)
     process.wait(10)
     before = rows(connection, "SELECT status, last_cursor FROM sync_state ORDER BY id")[0]
@@ -247,7 +241,7 @@ def test_a_signal_ends_it_between_two_pages(
     sim = simulator(titles=2000, rate=0, latency_s=0.2)
     env = environment(sim, RATE_PER_SECOND="10")
     process = start_program("batch", "initial-sync", "--count", "1500", "--json", env=env)
-    wait_for(lambda: count(connection, "sync_pages") >= 2)
+    wait_until(lambda: count(connection, "sync_pages") >= 2)
     os.killpg(process.pid, number)  # as a terminal and systemd do: to every process
     began = time.monotonic()
     stdout, stderr = process.communicate(timeout=15)
@@ -271,13 +265,13 @@ def test_a_second_signal_leaves_at_once(
     sim = simulator(titles=200, rate=0)
     sim.fail("hang", count=None)
     process = start_program("batch", "initial-sync", env=environment(sim))
-    wait_for(lambda: sim.stats()["total"] >= 1)
+    wait_until(lambda: sim.stats()["total"] >= 1)
 
     def has_ended_after_another() -> bool:
         process.terminate()  # one that comes too soon after the one before is the same to it
         return process.poll() is not None
 
-    wait_for(has_ended_after_another, GRACE_S / 2)
+    wait_until(has_ended_after_another, GRACE_S / 2)
     assert process.returncode == 128 + signal.SIGTERM
     sim.heal()
 
@@ -293,7 +287,7 @@ def test_a_job_without_workers_is_stopped_in_time_though_the_source_hangs(
     sim.reset()
     sim.fail("hang", count=None)
     process = start_program("batch", "chapter-feed", "--json", env=environment(sim))
-    wait_for(lambda: sim.stats()["total"] >= 1)
+    wait_until(lambda: sim.stats()["total"] >= 1)
     began = time.monotonic()
     process.terminate()
     _, stderr = process.communicate(timeout=20)
@@ -312,7 +306,7 @@ def test_a_worker_that_is_killed_costs_nothing(
     sim = simulator(titles=2000, rate=0, latency_s=0.1)
     env = environment(sim, RATE_PER_SECOND="20", WORKERS="3")
     process = start_program("batch", "initial-sync", "--count", "1000", "--json", env=env)
-    wait_for(lambda: count(connection, "sync_pages") >= 2)
+    wait_until(lambda: count(connection, "sync_pages") >= 2)
     os.kill(worker_pids(process.pid)[-1], signal.SIGKILL)
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 0, stderr
@@ -337,7 +331,7 @@ def test_of_two_runs_at_once_the_second_is_told_to_come_back(
     env = environment(sim, RATE_PER_SECOND="1")
     first = start_program("batch", "initial-sync", "--count", "400", env=env)
     running = "SELECT status FROM sync_state WHERE sync_type = 'initial_sync'"
-    wait_for(lambda: rows(connection, running)[0][0] == "running")
+    wait_until(lambda: rows(connection, running)[0][0] == "running")
     began = time.monotonic()
     second = batch(sim, "initial-sync", "--json")
     assert time.monotonic() - began < 5

@@ -17,6 +17,7 @@ from batch.limits import gate as gate_module
 from batch.limits.gate import MAX_FAILURES, Gate, GateAddress, GateServer
 from batch.limits.host_budget import EVENNESS, MAX_PATIENCE_S
 from batch.mangadex.http import CONNECT_TIMEOUT_S, TIMEOUT_S
+from tests.support.waiting import wait_until
 
 
 def test_no_more_callers_are_inside_than_allowed() -> None:
@@ -44,7 +45,7 @@ def test_turns_are_given_in_the_order_of_asking() -> None:
         thread = threading.Thread(target=caller, args=(name,))
         thread.start()
         threads.append(thread)
-        _until(lambda name=name: name in gate._waiting)
+        wait_until(lambda name=name: name in gate._waiting)  # type: ignore[misc]
     gate.leave("first", 1)
     for thread in threads:
         thread.join(10)
@@ -176,10 +177,3 @@ def _serve_and_be_killed() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
     finally:
         os._exit(1)
-
-
-def _until(condition: object) -> None:
-    deadline = time.monotonic() + 5
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline
-        time.sleep(0.001)

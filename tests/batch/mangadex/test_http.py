@@ -21,7 +21,7 @@ from tests.support.raw_server import (
     answering_once,
     headers_of,
 )
-from tests.support.waiting import wait_for
+from tests.support.waiting import wait_until
 
 # --- what is sent ------------------------------------------------------------------------------
 
@@ -120,7 +120,7 @@ def test_a_connection_that_the_server_has_closed_is_replaced_without_a_failure(
     for number in (1, 2, 3):
         assert session.get("/manga", []).status == 200
         assert (server.connections, departures.count) == (number, number)
-        wait_for(lambda number=number: server.ended == number)  # type: ignore[misc]
+        wait_until(lambda number=number: server.ended == number)  # type: ignore[misc]
 
 
 def test_a_redirect_is_an_answer_and_no_second_request(

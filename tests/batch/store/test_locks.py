@@ -9,7 +9,7 @@ import pytest
 import sql
 from batch.errors import LockHeld
 from batch.store import locks
-from tests.support.waiting import wait_for
+from tests.support.waiting import wait_until
 
 
 def test_a_lock_that_is_free_is_taken_at_once(connection: sql.Connection) -> None:
@@ -56,7 +56,7 @@ def test_a_session_that_ends_gives_its_lock_back(
         locks.take_lock(other, "chapter_check")
         pid = other.info.backend_pid
         connection.execute("SELECT pg_terminate_backend(%s)", [pid])
-        wait_for(lambda: not locks.is_running(connection, "chapter_check"))
+        wait_until(lambda: not locks.is_running(connection, "chapter_check"))
     locks.take_lock(connection, "chapter_check")
     assert locks.is_running(connection, "chapter_check")
 

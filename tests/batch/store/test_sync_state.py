@@ -13,7 +13,7 @@ import sql
 from batch.errors import BatchError
 from batch.models import Rejected
 from batch.store import sync_state
-from tests.support.waiting import wait_for
+from tests.support.waiting import wait_until
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -181,7 +181,7 @@ def test_failures_of_two_workers_at_once_are_both_remembered(
             sync_state.record_rejected(first, POLL, [Rejected("x", "no"), Rejected("z", "no")], NOW)
             thread.start()
             waiting = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'second'"
-            wait_for(
+            wait_until(
                 lambda: connection.execute(
                     f"{waiting} AND wait_event_type = 'Lock'".encode()
                 ).fetchone()

@@ -13,7 +13,7 @@ from batch.errors import BatchError
 from batch.store import chapters
 from batch.store.titles import StoreResult, read_manga, store_manga, take_turn
 from tests.support.titles import LATER, NOW, a_title, an_id, genres_of, outcome, row, store
-from tests.support.waiting import wait_for
+from tests.support.waiting import wait_until
 
 # --- what the database refuses -----------------------------------------------------------------
 
@@ -132,7 +132,7 @@ def test_two_processes_may_store_the_same_titles_at_once(
         with first.transaction():
             assert outcome(store_manga(first, page, NOW)) == (20, 0, 0, 0)
             thread.start()
-            wait_for(lambda: connection.execute(
+            wait_until(lambda: connection.execute(
                 "SELECT 1 FROM pg_stat_activity"
                 " WHERE application_name = 'second' AND wait_event_type = 'Lock'").fetchone()
             )  # fmt: skip
@@ -157,7 +157,7 @@ def test_marking_titles_as_due_waits_its_turn_and_blocks_nobody_while_it_does(
         take_turn(first)
         first.execute(update, [an_id(2)])
         thread.start()
-        wait_for(lambda: connection.execute(
+        wait_until(lambda: connection.execute(
             "SELECT 1 FROM pg_stat_activity"
             " WHERE application_name = 'second' AND wait_event_type = 'Lock'").fetchone()
         )  # fmt: skip

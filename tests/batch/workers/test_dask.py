@@ -27,6 +27,7 @@ from mangadex_sim import Simulator
 from mangahub import __version__
 from mangahub.env import Env, SettingError
 from tests.support.paths import ROOT
+from tests.support.waiting import wait_until
 
 needs_dask = pytest.mark.skipif(
     importlib.util.find_spec("distributed") is None,
@@ -47,7 +48,7 @@ class Cluster:
         self._processes: list[subprocess.Popen[bytes]] = []
         listing = folder / "scheduler.json"
         self.scheduler = self._start("scheduler", "--port", "0", "--scheduler-file", str(listing))
-        wait_for(lambda: listing.exists() and listing.stat().st_size > 0)
+        wait_until(lambda: listing.exists() and listing.stat().st_size > 0)
         self._address = str(json.loads(listing.read_text())["address"])
 
     @property
@@ -61,7 +62,7 @@ class Cluster:
 
     def await_workers(self) -> None:
         for log in self._folder.glob("worker-*.log"):
-            wait_for(lambda log=log: "Registered to" in log.read_text())  # type: ignore[misc]
+            wait_until(lambda log=log: "Registered to" in log.read_text())  # type: ignore[misc]
 
     def logs(self) -> str:
         return "\n".join(log.read_text() for log in self._folder.glob("*.log"))
@@ -80,13 +81,6 @@ class Cluster:
             )
         self._processes.append(process)
         return process
-
-
-def wait_for(condition: Callable[[], bool], timeout_s: float = 30) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def count(connection: sql.Connection, table: str = "manga") -> int:
@@ -147,7 +141,7 @@ def test_what_workers_log_is_in_the_programs_log_and_they_keep_nothing_of_a_run(
     assert done.code == 0, done.stderr
     assert (done.json["manga_updated"], done.json["failed"]) == (249, 1)
     assert "WARNING batch.jobs.metadata_refresh: A title cannot be stored" in done.stderr
-    wait_for(lambda: not workers_connections(connection))
+    wait_until(lambda: not workers_connections(connection))
     assert "postgresql://" not in cluster.logs()
 
 
@@ -165,7 +159,7 @@ def test_a_worker_that_is_killed_costs_nothing(
     # One call at a time: a turn that is not given back would hold up everything.
     env = environment(sim, EXECUTOR=cluster.executor, RATE_PER_SECOND="20", RATE_CONCURRENCY="1")
     process = start_program("batch", "initial-sync", "--count", "2000", "--json", env=env)
-    wait_for(lambda: count(connection, "sync_pages") >= 4)
+    wait_until(lambda: count(connection, "sync_pages") >= 4)
     victim.kill()
     victim.wait(10)
     stdout, stderr = process.communicate(timeout=30)
@@ -186,7 +180,7 @@ def test_term_ends_it_between_two_pages(
     sim = simulator(titles=2000, rate=0, latency_s=0.2)
     env = environment(sim, EXECUTOR=cluster.executor, RATE_PER_SECOND="10")
     process = start_program("batch", "initial-sync", "--count", "1500", "--json", env=env)
-    wait_for(lambda: count(connection, "sync_pages") >= 2)
+    wait_until(lambda: count(connection, "sync_pages") >= 2)
     process.send_signal(signal.SIGTERM)
     began = time.monotonic()
     _, stderr = process.communicate(timeout=15)
@@ -209,10 +203,10 @@ def test_a_program_that_is_killed_stops_its_workers_too(
     sim = simulator(titles=2000, rate=0)
     env = environment(sim, EXECUTOR=cluster.executor, RATE_PER_SECOND="10")
     process = start_program("batch", "initial-sync", "--count", "1500", env=env)
-    wait_for(lambda: count(connection, "sync_pages") >= 2)
+    wait_until(lambda: count(connection, "sync_pages") >= 2)
     process.kill()
     process.wait(10)
-    wait_for(lambda: not workers_connections(connection), 10)
+    wait_until(lambda: not workers_connections(connection), 10)
     assert sim.stats()["total"] < 15
 
 
@@ -265,7 +259,7 @@ def test_a_scheduler_that_dies_ends_the_run_for_now(
             simulator(titles=2000, rate=0), EXECUTOR=mortal.executor, RATE_PER_SECOND="10"
         )
         process = start_program("batch", "initial-sync", "--count", "1500", env=env)
-        wait_for(lambda: count(connection, "sync_pages") >= 1)
+        wait_until(lambda: count(connection, "sync_pages") >= 1)
         mortal.scheduler.kill()
         began = time.monotonic()
         _, stderr = process.communicate(timeout=30)

@@ -19,6 +19,7 @@ from batch.errors import BatchError, RequestRefused, Stopped
 from batch.stop import SignalStop, listening
 from batch.workers import pool as pool_module
 from batch.workers.pool import LocalPool, WorkerDied
+from tests.support.waiting import wait_until
 
 
 @contextmanager
@@ -127,9 +128,7 @@ def test_workers_that_nothing_is_left_for_leave_while_others_are_busy(tmp_path: 
         all_results(pool, [idle])
         assert len(pool.pids) == 2
         pool.expect_no_more()
-        deadline = time.monotonic() + 5
-        while idle.result() in pool.pids:
-            assert time.monotonic() < deadline
+        wait_until(lambda: idle.result() not in pool.pids)
         (tmp_path / "go on").touch()
         all_results(pool, [busy])
         assert busy.result() == "finished"
@@ -231,9 +230,7 @@ def test_a_signal_ends_waiting_for_results_and_drops_what_is_queued() -> None:
 def test_a_task_in_flight_is_finished_when_the_run_is_stopped(tmp_path: Path) -> None:
     with running(1) as (pool, _):
         busy = pool.submit(work_until_told, tmp_path)
-        deadline = time.monotonic() + 5
-        while not (tmp_path / "begun").exists():
-            assert time.monotonic() < deadline
+        wait_until((tmp_path / "begun").exists)
         os.kill(os.getpid(), signal.SIGINT)
         (tmp_path / "go on").touch()
         pool.drain(5)
@@ -288,9 +285,7 @@ def test_a_worker_does_not_outlive_its_parent(tmp_path: Path) -> None:
         _parent_of_a_worker(tmp_path)
     os.waitpid(parent, 0)
     worker = int((tmp_path / "pid").read_text())
-    deadline = time.monotonic() + 5
-    while _is_alive(worker):
-        assert time.monotonic() < deadline
+    wait_until(lambda: not _is_alive(worker))
 
 
 def _parent_of_a_worker(folder: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from notify_server.store import notifications, replay
 from notify_server.store.foreign_rows import read_content
+from tests.support.waiting import wait_until
 
 DEEP = "repeat('[', 3000) || repeat(']', 3000)"
 UNREADABLE = [
@@ -118,7 +119,6 @@ def test_no_failure_of_one_request_ends_a_thread(
     make_user: Any,
     make_manga: Any,
     monkeypatch: Any,
-    eventually: Any,
 ) -> None:
     calls: list[str] = []
 
@@ -142,7 +142,7 @@ def test_no_failure_of_one_request_ends_a_thread(
     for _ in range(2):
         server.post("new-manga", {"manga_id": make_manga(), "title": "N"})
         client.read(1)
-    eventually(lambda: "mark_acknowledged" in calls)
+    wait_until(lambda: "mark_acknowledged" in calls)
     assert server.get("/readyz").status_code == 200
 
 
@@ -152,7 +152,6 @@ def test_another_servers_event_that_cannot_be_read_does_not_end_the_listener(
     make_user: Any,
     make_manga: Any,
     monkeypatch: Any,
-    eventually: Any,
 ) -> None:
     load = replay.load_event
     failed: list[str] = []
@@ -169,7 +168,7 @@ def test_another_servers_event_that_cannot_be_read_does_not_end_the_listener(
     client.subscribe()
     manga = make_manga()
     there.post("new-manga", {"manga_id": manga, "title": "first"})
-    eventually(lambda: bool(failed))
+    wait_until(lambda: bool(failed))
     there.post("new-manga", {"manga_id": manga, "title": "second"})
     assert client.receive_type("NEW_MANGA")["title"] == "second"
 

@@ -11,6 +11,7 @@ from time import monotonic
 from typing import Any
 
 import sql
+from tests.support.waiting import wait_until
 
 
 def read_state(connection: Any) -> list[tuple[bool, bool]]:
@@ -60,7 +61,7 @@ def test_a_replayed_message_equals_the_live_one(
 
 
 def test_500_unread_are_replayed_in_order_and_none_twice(
-    server: Any, make_client: Any, make_user: Any, connection: Any, eventually: Any
+    server: Any, make_client: Any, make_user: Any, connection: Any
 ) -> None:
     user = make_user()
     connection.execute(
@@ -72,7 +73,7 @@ def test_500_unread_are_replayed_in_order_and_none_twice(
     client.subscribe()
     messages = [body["message"] for body in client.read(500)]
     assert messages == [f"Message {n}" for n in range(1, 501)]
-    eventually(lambda: read_state(connection) == [(True, True)] * 500)
+    wait_until(lambda: read_state(connection) == [(True, True)] * 500)
     assert client.is_silent()
 
 
@@ -148,7 +149,6 @@ def test_every_client_of_a_user_gets_everything_and_the_first_ack_counts(
     make_user: Any,
     make_manga: Any,
     connection: Any,
-    eventually: Any,
 ) -> None:
     user = make_user()
     clients = [make_client(server, user) for _ in range(3)]
@@ -158,7 +158,7 @@ def test_every_client_of_a_user_gets_everything_and_the_first_ack_counts(
     ids = {client.receive_type("NEW_MANGA")["id"] for client in clients}
     assert len(ids) == 1
     clients[0].ack(*ids)
-    eventually(lambda: read_state(connection) == [(True, True)])
+    wait_until(lambda: read_state(connection) == [(True, True)])
     assert clients[1].receive_type("NEW_MANGA", timeout=1.5)["id"] in ids  # keeps its own retries
     assert clients[0].is_silent(0.1)
 
@@ -170,7 +170,6 @@ def test_a_row_that_another_program_keeps_locked_holds_up_nobody_and_is_marked_l
     make_manga: Any,
     connection: Any,
     database_url: str,
-    eventually: Any,
 ) -> None:
     client, manga = make_client(server, make_user()), make_manga()
     client.subscribe()
@@ -180,9 +179,9 @@ def test_a_row_that_another_program_keeps_locked_holds_up_nobody_and_is_marked_l
     with sql.connect(database_url) as other, other.transaction():
         other.execute("UPDATE notifications SET title = title WHERE id = %s", (locked,))
         client.ack(locked, free)
-        eventually(lambda: read_state(connection) == [(False, False), (True, True)])
+        wait_until(lambda: read_state(connection) == [(False, False), (True, True)])
         make_client(server, make_user()).subscribe()
-    eventually(lambda: read_state(connection) == [(True, True)] * 2)
+    wait_until(lambda: read_state(connection) == [(True, True)] * 2)
 
 
 def test_a_slow_client_with_much_to_acknowledge_does_not_keep_news_from_others(
@@ -234,13 +233,12 @@ def test_without_ack_sending_marks_as_read_and_nothing_is_sent_again(
     make_user: Any,
     make_manga: Any,
     connection: Any,
-    eventually: Any,
 ) -> None:
     client = make_client(server, make_user())
     client.subscribe(ack=False)
     server.post("new-manga", {"manga_id": make_manga(), "title": "T"})
     client.receive_type("NEW_MANGA")
-    eventually(lambda: read_state(connection) == [(True, False)])
+    wait_until(lambda: read_state(connection) == [(True, False)])
     assert client.is_silent(1.3)
 
 
@@ -259,7 +257,7 @@ def test_an_acknowledging_client_decides_even_beside_one_without_ack(
 
 
 def test_500_unread_reach_a_client_without_ack_too(
-    server: Any, make_client: Any, make_user: Any, connection: Any, eventually: Any
+    server: Any, make_client: Any, make_user: Any, connection: Any
 ) -> None:
     user = make_user()
     connection.execute(
@@ -270,7 +268,7 @@ def test_500_unread_reach_a_client_without_ack_too(
     client = make_client(server, user)
     client.subscribe(ack=False)
     assert [client.receive()["message"] for _ in range(500)] == [str(n) for n in range(1, 501)]
-    eventually(lambda: read_state(connection) == [(True, False)] * 500)
+    wait_until(lambda: read_state(connection) == [(True, False)] * 500)
 
 
 def test_at_most_32_are_in_flight(

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.waiting import wait_until
+
 
 def plain(client: Any, kind: str = "SUBSCRIBE") -> None:
     client.send({"type": kind, "user_id": client.user_id})
@@ -23,7 +25,6 @@ def test_a_plain_subscription_is_confirmed_and_gets_what_it_missed(
     make_user: Any,
     make_manga: Any,
     connection: Any,
-    eventually: Any,
 ) -> None:
     user, manga = make_user(), make_manga("T")
     legacy_server.post("new-manga", {"manga_id": manga, "title": "T"})
@@ -38,7 +39,7 @@ def test_a_plain_subscription_is_confirmed_and_gets_what_it_missed(
     assert "session" not in missed
     legacy_server.post("new-manga", {"manga_id": manga, "title": "T"})
     assert client.receive()["type"] == "NEW_MANGA"
-    eventually(
+    wait_until(
         lambda: (
             connection.execute(
                 "SELECT count(*) FROM notifications WHERE read AND delivered_at IS NULL"

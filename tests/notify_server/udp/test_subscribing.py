@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.waiting import wait_until
+
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 
@@ -86,13 +88,12 @@ def test_a_key_is_rotated_away_with_its_clients(
     make_user: Any,
     run_program: Any,
     settings: dict[str, str],
-    eventually: Any,
 ) -> None:
     client = make_client(server, make_user())
     client.subscribe()
     finished = run_program("notify_server", "key", client.user_id, "--rotate", env=settings)
     assert finished.code == 0
-    eventually(lambda: server.metric("clients") == 0)
+    wait_until(lambda: server.metric("clients") == 0)
     client.send(client.request(client.cookie()))
     assert client.receive()["type"] == "ERROR"
     client.key = finished.stdout.splitlines()[-1]

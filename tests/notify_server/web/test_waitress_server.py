@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
+
+from tests.support.waiting import wait_until
 
 
 def test_a_posted_event_is_stored_pushed_and_marked_when_acknowledged(
@@ -12,7 +13,6 @@ def test_a_posted_event_is_stored_pushed_and_marked_when_acknowledged(
     make_user: Any,
     make_manga: Any,
     connection: Any,
-    eventually: Callable[..., None],
 ) -> None:
     user = make_user()
     manga = make_manga("A Long Way")
@@ -42,4 +42,4 @@ def test_a_posted_event_is_stored_pushed_and_marked_when_acknowledged(
         row = connection.execute("SELECT read, delivered_at FROM notifications").fetchone()
         return bool(row[0]) and row[1] is not None
 
-    eventually(is_marked)
+    wait_until(is_marked)

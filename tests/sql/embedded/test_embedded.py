@@ -7,11 +7,10 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
-from threading import Event
-from time import monotonic, perf_counter
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -21,6 +20,7 @@ from mangahub.env import Env, SettingError
 from sql import embedded
 from sql.embedded import binaries, owner, processes
 from tests.support.paths import ROOT
+from tests.support.waiting import wait_until
 
 ENV = Env({})
 
@@ -28,13 +28,6 @@ ENV = Env({})
 def start(home: Path, env: Env = ENV) -> str:
     """Without fsync, as the tests' own server; that the default has it is a test of its own."""
     return embedded.ensure_running(home, env, durable=False)
-
-
-def wait_until(condition: Callable[[], Any], what: str, timeout_s: float = 20) -> None:
-    deadline = monotonic() + timeout_s
-    while not condition():
-        assert monotonic() < deadline, f"waited {timeout_s} s until {what}"
-        Event().wait(0.005)
 
 
 def execute(url: str, query: str) -> list[Any]:
@@ -165,7 +158,7 @@ def test_a_start_that_is_killed_in_the_middle_leaves_nothing_half_made(
 ) -> None:
     place = embedded.places(home)
     process = start_program("sql", "start")
-    wait_until(lambda: list(place.home.glob(".data-*/global")), "initdb is at work")
+    wait_until(lambda: list(place.home.glob(".data-*/global")))
     os.killpg(process.pid, signal.SIGKILL)
     process.wait(timeout=10)
     assert not place.cluster.exists()
@@ -204,7 +197,7 @@ def test_a_pid_file_that_names_another_process_is_no_running_server(home: Path) 
     for pid in processes.servants(place.cluster):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not processes.servants(place.cluster), "the server is gone")
+    wait_until(lambda: not processes.servants(place.cluster))
     # Of the same user, so that PostgreSQL itself would believe it.
     arguments = {**user.process_arguments(), "cwd": place.cluster}
     with subprocess.Popen(["/bin/sleep", "60"], **arguments) as bystander:
@@ -363,7 +356,7 @@ def test_in_the_foreground_a_signal_stops_the_server_with_its_sessions(
     home: Path, start_program: Any, number: signal.Signals
 ) -> None:
     process = start_program("sql", "start", "--foreground")
-    wait_until(lambda: embedded.is_ready(embedded.places(home)), "the server is ready")
+    wait_until(lambda: embedded.is_ready(embedded.places(home)))
     with closing(sql.connect(embedded.places(home).url())) as session:
         pid = pid_of(home)
         process.send_signal(number)
@@ -377,7 +370,7 @@ def test_in_the_foreground_the_end_of_the_server_is_an_error(
     home: Path, start_program: Any
 ) -> None:
     process = start_program("sql", "start", "--foreground")
-    wait_until(lambda: embedded.is_ready(embedded.places(home)), "the server is ready")
+    wait_until(lambda: embedded.is_ready(embedded.places(home)))
     os.kill(pid_of(home), signal.SIGQUIT)
     _, stderr = process.communicate(timeout=20)
     assert process.returncode == 1
