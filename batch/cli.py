@@ -17,8 +17,7 @@ from typing import TypeAlias
 
 from batch.commands import context
 from batch.config import MAX_COUNT, MAX_DAYS, load
-from batch.errors import BatchError
-from batch.exits import exit_code
+from batch.errors import BatchError, exit_code
 from batch.stop import listening
 from mangahub import __version__, log
 from mangahub.command_line import parse, write

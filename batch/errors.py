@@ -1,28 +1,24 @@
-"""The batch's errors: one root, and a leaf for each way in which a caller reacts."""
+"""The errors of the batch, one leaf for each reaction of a caller, and the exit codes."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
+from mangahub.env import SettingError
+from sql import DatabaseDown
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_TRY_LATER = 75  # EX_TEMPFAIL of sysexits.h
+
 
 class BatchError(Exception):
-    """Root of all errors of this package; its text is one clear line.
-
-    Errors travel from worker to parent: they are pickled by what they hold, as the default way
-    calls the constructor with the message alone.
-    """
+    """Root of this package's errors; its text is one line."""
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (type(self), self.args, dict(self.__dict__))
-
-
-def _rebuild(
-    kind: type[BatchError], args: tuple[object, ...], attributes: dict[str, object]
-) -> BatchError:
-    error = kind.__new__(kind, *args)
-    error.args = args
-    error.__dict__.update(attributes)
-    return error
+        """Pickle by attributes: workers send errors to the parent, and constructors differ."""
+        return type(self).__new__, (type(self), *self.args), self.__dict__
 
 
 class ApiError(BatchError):
@@ -30,11 +26,11 @@ class ApiError(BatchError):
 
 
 class RequestRefused(ApiError):
-    """The source says that this request is wrong (400, 404, 405, 414): repeating it is no use.
+    """The source answers that the request is wrong (400, 404, 405, 414): do not repeat it.
 
     Attributes:
-        status: the HTTP status of the answer.
-        by_api: whether the API said so, and not something on the way to it.
+        status: the HTTP status.
+        by_api: whether the API itself answered, and not a proxy or an edge in front of it.
     """
 
     def __init__(self, message: str, status: int, by_api: bool = True) -> None:
@@ -43,11 +39,11 @@ class RequestRefused(ApiError):
         self.by_api = by_api
 
 
-class SourceTrouble(ApiError):
-    """A passing fault (5xx, a broken or nonsensical answer, no connection): worth a retry.
+class TransientError(ApiError):
+    """A passing fault (5xx, a broken answer, no connection): retry.
 
     Attributes:
-        retry_after: how long the source asked us to wait, None where it did not say.
+        retry_after: how long the source asks to wait; None where it does not say.
     """
 
     def __init__(self, message: str, retry_after: timedelta | None = None) -> None:
@@ -55,24 +51,24 @@ class SourceTrouble(ApiError):
         self.retry_after = retry_after
 
 
-class RateLimited(SourceTrouble):
-    """The source answered 429, or what it sends instead: everybody has to wait."""
+class RateLimited(TransientError):
+    """The source answers 429, or what it sends instead: every worker waits."""
 
 
 class SourceDown(ApiError):
-    """The source stayed in trouble through all tries, or the circuit is open: stop this run."""
+    """All tries failed, or the circuit is open: stop this run."""
 
 
-class PauseAsked(SourceDown):
-    """The source asked for a pause that is longer than a run should wait."""
+class PauseRequested(SourceDown):
+    """The source asks for a pause that is longer than a run waits."""
 
 
 class Banned(SourceDown):
-    """The source refuses this address (403 without JSON): stop everything, for long."""
+    """The source blocks this address (403 without JSON): send nothing for a long time."""
 
 
 class ExtractionError(BatchError):
-    """An entity of the source cannot be used.
+    """An entity of the source cannot be used: reject it.
 
     Attributes:
         mangadex_id: the id of the entity as text, or a description where it has none.
@@ -85,20 +81,31 @@ class ExtractionError(BatchError):
 
 
 class LockHeld(BatchError):
-    """Another run of the same workflow is under way on this database."""
+    """Another run of the same workflow uses this database."""
 
 
 class ClusterDown(BatchError):
-    """The cluster that should do the work cannot be reached, or has no workers."""
+    """The cluster cannot be reached, or has no workers."""
 
 
 class Stopped(BatchError):
-    """A signal asked this run to stop.
-
-    Attributes:
-        signal_number: which one, for the exit code 128 + N.
-    """
+    """A signal asked this run to stop."""
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"stopped by signal {signal_number}")
         self.signal_number = signal_number
+
+
+def exit_code(exc: BaseException | None) -> int:
+    """Return the exit code of a program that ends with this error; None is success."""
+    match exc:
+        case None:
+            return EXIT_OK
+        case SettingError():
+            return EXIT_USAGE
+        case Stopped():
+            return 128 + exc.signal_number
+        case ClusterDown() | LockHeld() | SourceDown() | DatabaseDown():
+            return EXIT_TRY_LATER
+        case _:
+            return EXIT_FAILED

@@ -72,7 +72,7 @@ class SignalStop:
         return max(self._grace_ends_s - time.monotonic(), 0.0)
 
     @contextmanager
-    def undisturbed(self) -> Iterator[None]:
+    def uninterrupted(self) -> Iterator[None]:
         """Nothing is torn out of the block, which has to be done, and ends in time by itself."""
         before, self.interrupts = self.interrupts, False
         try:

@@ -161,7 +161,7 @@ def _couriered(run: Run) -> Iterator[None]:
     try:
         yield
     finally:
-        with run.stop.undisturbed():  # or the courier would be left
+        with run.stop.uninterrupted():  # or the courier would be left
             run.close()
             if courier is not None:
                 courier.finish(run.stop.grace_left)

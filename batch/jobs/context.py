@@ -65,11 +65,11 @@ class Run:
             try:
                 yield Crew(pool, settings)
             finally:
-                with self.stop.undisturbed():  # or workers would be left
+                with self.stop.uninterrupted():  # or workers would be left
                     pool.drain(self.stop.grace_left)
                     pool.shutdown()
         finally:
-            with self.stop.undisturbed():
+            with self.stop.uninterrupted():
                 self._account(*server.close())
 
     def _serve_gate(self) -> GateServer:

@@ -28,7 +28,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from batch.errors import BatchError, PauseAsked
+from batch.errors import BatchError, PauseRequested
 from batch.stop import Stop
 
 SPACING = 1.015  # see above; shorter and a sixth call would arrive in the same second now and then
@@ -110,7 +110,7 @@ class HostBudget:
         """Waits for the next free slot; the call's bytes must leave inside the block.
 
         Raises:
-            PauseAsked: the source asked for a pause that is longer than a run should wait.
+            PauseRequested: the source asked for a pause that is longer than a run should wait.
             Stopped: the run has been asked to stop.
         """
         self._lock(stop)
@@ -139,7 +139,7 @@ class HostBudget:
         """Waits while everybody has to; to be called before connecting, as connections go stale.
 
         Raises:
-            PauseAsked, Stopped: as `slot`.
+            PauseRequested, Stopped: as `slot`.
         """
         while (left_s := self._read().paused_until_s - time.monotonic()) > 0:
             wait_a_little(left_s, stop)
@@ -195,11 +195,11 @@ def wait_a_little(left_s: float, stop: Stop) -> None:
     """Sits out a second of a pause at most.
 
     Raises:
-        PauseAsked: more is left of it than a run should wait.
+        PauseRequested: more is left of it than a run should wait.
         Stopped: the run has been asked to stop.
     """
     if left_s > MAX_PATIENCE_S:
-        raise PauseAsked(f"the source asked for a pause, {left_s:.0f} s of it are left")
+        raise PauseRequested(f"the source asked for a pause, {left_s:.0f} s of it are left")
     stop.wait(min(left_s, 1.0))
 
 

@@ -17,7 +17,7 @@ from uuid import UUID
 import backoff
 
 from batch.config import CONTENT_RATINGS
-from batch.errors import Banned, RateLimited, RequestRefused, SourceDown, SourceTrouble
+from batch.errors import Banned, RateLimited, RequestRefused, SourceDown, TransientError
 from batch.limits.permit import Calls
 from batch.mangadex.http import Parameters, Session
 from batch.mangadex.responses import Answer, body_of, entity_of, http_date, page_of
@@ -75,7 +75,7 @@ class MangaDex:
             self._attempt("/manga", _window(1, 0, ("createdAt", "asc")), lambda body: None)
         except RequestRefused:
             return  # a clear refusal is a sign of health
-        except SourceTrouble as exc:
+        except TransientError as exc:
             raise SourceDown(f"the source is still in trouble: {exc}") from exc
 
     def list_manga(
@@ -167,7 +167,7 @@ class MangaDex:
         # to wait 0 s, and the waiting is done by the handler.
         attempt = backoff.on_exception(
             lambda: backoff.constant(0),
-            SourceTrouble,
+            TransientError,
             max_tries=MAX_TRIES,
             jitter=None,
             on_backoff=self._wait,
@@ -175,7 +175,7 @@ class MangaDex:
         )(self._attempt)
         try:
             return attempt(path, parameters, read)
-        except SourceTrouble as exc:
+        except TransientError as exc:
             raise SourceDown(f"after {MAX_TRIES} tries: {exc}") from exc
 
     def _attempt(self, path: str, parameters: Parameters, read: Callable[[Body], T]) -> T:
@@ -191,7 +191,7 @@ class MangaDex:
             except Banned:
                 self._calls.pause(BAN_PAUSE)
                 raise
-            except SourceTrouble as exc:
+            except TransientError as exc:
                 if exc.retry_after:
                     self._calls.pause(exc.retry_after)
                 self._calls.failed()
@@ -212,7 +212,7 @@ class MangaDex:
     def _wait(self, details: Mapping[str, object]) -> None:
         """Between two tries: as long as the server asks, else full jitter below a doubling cap."""
         tries = cast(int, details["tries"])
-        exc = cast(SourceTrouble, details["exception"])
+        exc = cast(TransientError, details["exception"])
         cap_s = min(FIRST_WAIT_S * 2 ** (tries - 1), LONGEST_WAIT_S)
         wait_s = random.uniform(0, cap_s)
         if exc.retry_after is not None:

@@ -16,7 +16,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from batch.errors import SourceTrouble
+from batch.errors import TransientError
 from batch.mangadex.responses import Answer
 from mangahub import __version__
 
@@ -62,7 +62,7 @@ class Session:
         """Sends one request and reads its answer, whatever the status.
 
         Raises:
-            SourceTrouble: no connection, an answer cut short, too slow or too large.
+            TransientError: no connection, an answer cut short, too slow or too large.
         """
         asked = _asked(path, parameters)
         try:
@@ -76,7 +76,7 @@ class Session:
                 body = _read(response, asked)
                 return Answer(asked, response.status_code, response.headers, body)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
-            raise SourceTrouble(f"{asked} failed: {_cause(exc)}") from exc
+            raise TransientError(f"{asked} failed: {_cause(exc)}") from exc
 
 
 def _read(response: requests.Response, asked: str) -> bytes:
@@ -86,7 +86,7 @@ def _read(response: requests.Response, asked: str) -> bytes:
         chunks.append(chunk)
         size += len(chunk)
         if size > MAX_BODY:
-            raise SourceTrouble(f"{asked} was answered with more than {MAX_BODY >> 20} MiB")
+            raise TransientError(f"{asked} was answered with more than {MAX_BODY >> 20} MiB")
     return b"".join(chunks)
 
 

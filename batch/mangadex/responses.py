@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import cast
 
-from batch.errors import Banned, RateLimited, RequestRefused, SourceTrouble
+from batch.errors import Banned, RateLimited, RequestRefused, TransientError
 from batch.models import JsonObject, Page
 
 _OVERLOAD = b"Your browser sent an invalid request"
@@ -43,7 +43,7 @@ def body_of(answer: Answer) -> JsonObject | None:
     """The JSON object that a good answer carries, None for 204 (an empty list).
 
     Raises:
-        RequestRefused, RateLimited, Banned, SourceTrouble: by status and content type.
+        RequestRefused, RateLimited, Banned, TransientError: by status and content type.
     """
     if answer.status == 204:
         return None
@@ -52,9 +52,9 @@ def body_of(answer: Answer) -> JsonObject | None:
     try:
         body = json.loads(answer.body)
     except (ValueError, RecursionError):
-        raise SourceTrouble(f"{_said(answer)}, which is not JSON: {_excerpt(answer)}") from None
+        raise TransientError(f"{_said(answer)}, which is not JSON: {_excerpt(answer)}") from None
     if not isinstance(body, dict):
-        raise SourceTrouble(f"{_said(answer)}, which is no JSON object: {_excerpt(answer)}")
+        raise TransientError(f"{_said(answer)}, which is no JSON object: {_excerpt(answer)}")
     return body
 
 
@@ -62,14 +62,14 @@ def page_of(body: JsonObject | None, offset: int) -> Page:
     """Reads a list answer.
 
     Raises:
-        SourceTrouble: the envelope is not that of a list.
+        TransientError: the envelope is not that of a list.
     """
     if body is None:
         return Page([], offset, offset)
     _require_ok(body)
     data, total = body.get("data"), body.get("total")
     if not (isinstance(data, list) and _is_total(total)):
-        raise SourceTrouble(f"the answer is no list with a total; it has {_keys(body)}")
+        raise TransientError(f"the answer is no list with a total; it has {_keys(body)}")
     return Page([e if isinstance(e, dict) else {} for e in data], cast(int, total), offset)
 
 
@@ -77,19 +77,19 @@ def entity_of(body: JsonObject | None) -> JsonObject:
     """Reads the answer that holds one entity.
 
     Raises:
-        SourceTrouble: it holds none.
+        TransientError: it holds none.
     """
     _require_ok(body or {})
     data = (body or {}).get("data")
     if not isinstance(data, dict):
-        raise SourceTrouble(f"the answer holds no entity; it has {_keys(body or {})}")
+        raise TransientError(f"the answer holds no entity; it has {_keys(body or {})}")
     return data
 
 
 def _require_ok(body: JsonObject) -> None:
     """An error that comes with the status 200 is one all the same."""
     if body.get("result", "ok") != "ok":
-        raise SourceTrouble(f"the answer's result is {_shown(str(body['result']))}, not ok")
+        raise TransientError(f"the answer's result is {_shown(str(body['result']))}, not ok")
 
 
 def _is_total(value: object) -> bool:
@@ -107,7 +107,7 @@ def _fault(answer: Answer) -> Exception:
     if answer.status == 403 and not answer.is_json:
         return Banned(f"this address is banned by the source: {line}")
     if answer.status >= 500 or answer.status in (408, 425):
-        return SourceTrouble(line, retry_after(answer.headers))
+        return TransientError(line, retry_after(answer.headers))
     if 300 <= answer.status < 400:
         line = f"{line}; it points to {_shown(answer.headers.get('Location', '?'))}"
     return RequestRefused(line, answer.status, by_api=answer.is_json)

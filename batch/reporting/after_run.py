@@ -16,8 +16,7 @@ import psycopg
 
 import sql
 from batch.config import Config
-from batch.errors import LockHeld, Stopped
-from batch.exits import exit_code
+from batch.errors import LockHeld, Stopped, exit_code
 from batch.models import Summary
 from batch.stop import SignalStop
 

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 import sql
-from batch.errors import Banned, BatchError, LockHeld, SourceDown, Stopped
-from batch.exits import exit_code
+from batch.errors import Banned, BatchError, LockHeld, SourceDown, Stopped, exit_code
 from mangahub.env import SettingError
 from sql import DatabaseDown, SchemaOutdated
 

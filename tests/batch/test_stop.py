@@ -51,7 +51,7 @@ def test_what_does_not_end_is_left_when_its_grace_is_over_and_so_is_what_follows
 def test_nothing_is_torn_out_of_what_has_to_be_done_and_what_follows_has_its_time(
     hasty: SignalStop,
 ) -> None:
-    with hasty.undisturbed():
+    with hasty.uninterrupted():
         os.kill(os.getpid(), signal.SIGTERM)
         assert not Event().wait(0.3)
     began = monotonic()
@@ -62,7 +62,7 @@ def test_nothing_is_torn_out_of_what_has_to_be_done_and_what_follows_has_its_tim
 
 def test_the_grace_is_whole_before_a_signal_and_over_some_time_after_it(hasty: SignalStop) -> None:
     assert hasty.grace_left == 0.1
-    with hasty.undisturbed():
+    with hasty.uninterrupted():
         os.kill(os.getpid(), signal.SIGINT)
         assert hasty.grace_left < 0.1
         assert not Event().wait(0.11)

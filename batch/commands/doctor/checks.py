@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import requests
 
 from batch.config import Config
-from batch.errors import BatchError, PauseAsked, Stopped
+from batch.errors import BatchError, PauseRequested, Stopped
 from batch.limits.circuit import Health
 from batch.limits.gate import Gate
 from batch.limits.host_budget import HostBudget
@@ -77,7 +77,7 @@ def _ask_source(config: Config, budget: HostBudget, stop: SignalStop) -> Iterato
         answer = _ask(config, budget, stop)
     except Stopped:
         raise
-    except PauseAsked as exc:
+    except PauseRequested as exc:
         cure = "wait; if it comes again, look for other programs that ask from this address"
         yield Check("source", "bad", f"{config.api_url}: {exc}", cure)
         return

@@ -145,5 +145,5 @@ SNAPSHOT = (
 
 @pytest.fixture
 def snapshot(connection: Connection) -> Callable[[], list[list[tuple[Any, ...]]]]:
-    """Everything that a disturbed run must have in common with an undisturbed one."""
+    """Everything that a disturbed run must have in common with an uninterrupted one."""
     return lambda: [connection.execute(query.encode()).fetchall() for query in SNAPSHOT]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from batch.errors import SourceTrouble
+from batch.errors import TransientError
 from batch.mangadex import http as module
 from batch.mangadex.http import Session
 from mangadex_sim import Simulator
@@ -39,7 +39,7 @@ def test_a_broken_answer_is_trouble_of_one_request(
     session = open_session(sim.url)
     assert session.get("/manga", []).status == 200
     sim.fail(mode)
-    with pytest.raises(SourceTrouble) as caught:
+    with pytest.raises(TransientError) as caught:
         session.get("/manga", [("limit", "30")])
     assert str(caught.value).startswith("GET /manga?limit=30 failed: ")
     assert str(caught.value).isprintable()
@@ -53,7 +53,7 @@ def test_a_closed_session_has_no_connection_left_whoever_remembers_its_errors(
     sim = simulator(titles=1, rate=0)
     session = open_session(sim.url)
     sim.fail("cut")
-    with pytest.raises(SourceTrouble) as remembered:
+    with pytest.raises(TransientError) as remembered:
         session.get("/manga", [])
     before = len(os.listdir("/proc/self/fd"))
     session.get("/manga", [])
@@ -68,7 +68,7 @@ def test_an_endless_answer_is_cut_off(
 ) -> None:
     sim = simulator(titles=1, rate=0)
     sim.fail("huge")
-    with pytest.raises(SourceTrouble, match="more than 32 MiB"):
+    with pytest.raises(TransientError, match="more than 32 MiB"):
         open_session(sim.url).get("/manga", [])
 
 
@@ -97,7 +97,7 @@ def test_no_server_can_hold_a_caller_for_longer_than_the_timeout(
     monkeypatch.setattr(module, "TIMEOUT_S", 0.4)
     server = serve(handler)
     began_s = time.monotonic()
-    with pytest.raises(SourceTrouble) as caught:
+    with pytest.raises(TransientError) as caught:
         open_session(server.url).get("/manga", [])
     assert time.monotonic() - began_s < 2
     assert str(caught.value).isprintable()
@@ -143,7 +143,7 @@ def test_what_unpacks_to_more_than_fits_is_cut_off_and_never_held_in_memory(
     session = open_session(server.url)
     tracemalloc.start()
     try:
-        with pytest.raises(SourceTrouble, match="more than 32 MiB"):
+        with pytest.raises(TransientError, match="more than 32 MiB"):
             session.get("/manga", [])
         assert tracemalloc.get_traced_memory()[1] < 160 * 1024 * 1024
     finally:
@@ -167,7 +167,7 @@ def test_nonsense_is_trouble_in_one_line(
     serve: Callable[..., RawServer], open_session: Callable[..., Session], answer: bytes
 ) -> None:
     server = serve(answering_once(answer))
-    with pytest.raises(SourceTrouble) as caught:
+    with pytest.raises(TransientError) as caught:
         open_session(server.url).get("/manga", [])
     assert str(caught.value).isprintable()
 
@@ -183,7 +183,7 @@ def test_nonsense_is_trouble_in_one_line(
 def test_a_server_that_is_not_there_is_trouble_in_one_line(
     open_session: Callable[..., Session], departures: Departures, url: str
 ) -> None:
-    with pytest.raises(SourceTrouble) as caught:
+    with pytest.raises(TransientError) as caught:
         open_session(url).get("/manga", [])
     assert str(caught.value).startswith("GET /manga failed: ")
     assert str(caught.value).isprintable()
@@ -191,7 +191,7 @@ def test_a_server_that_is_not_there_is_trouble_in_one_line(
 
 
 def test_a_message_tells_the_innermost_reason(open_session: Callable[..., Session]) -> None:
-    with pytest.raises(SourceTrouble) as caught:
+    with pytest.raises(TransientError) as caught:
         open_session("http://127.0.0.1:9").get("/manga", [])
     assert "Connection refused" in str(caught.value)
     assert "HTTPConnectionPool" not in str(caught.value)

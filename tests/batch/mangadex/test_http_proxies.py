@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from batch.errors import SourceTrouble
+from batch.errors import TransientError
 from batch.mangadex import http as module
 from batch.mangadex.http import Session
 from tests.support.raw_server import (
@@ -46,7 +46,7 @@ def test_a_proxy_of_a_kind_that_cannot_be_paced_is_refused(
     open_session: Callable[..., Session], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", "socks5://127.0.0.1:9")
-    with pytest.raises(SourceTrouble, match="a SOCKS proxy cannot be used"):
+    with pytest.raises(TransientError, match="a SOCKS proxy cannot be used"):
         open_session("http://api.example").get("/manga", [])
 
 
@@ -105,7 +105,7 @@ def test_a_request_over_tls_is_paced_and_bounded(
     session = open_session(f"https://127.0.0.1:{server.port}")
     assert session.get("/manga", []).body == BODY
     monkeypatch.setattr(module, "TIMEOUT_S", 0.4)
-    with pytest.raises(SourceTrouble):
+    with pytest.raises(TransientError):
         session.get("/manga", [])
     assert departures.count == 2
 
@@ -131,6 +131,6 @@ def test_an_unknown_certificate_is_trouble(
     serve: Callable[..., RawServer], open_session: Callable[..., Session], certificate: Path
 ) -> None:
     server = serve(over_tls(certificate, answering(OK)))
-    with pytest.raises(SourceTrouble, match="certificate verify failed"):
+    with pytest.raises(TransientError, match="certificate verify failed"):
         open_session(f"https://127.0.0.1:{server.port}").get("/manga", [])
     assert server.requests == []

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch.errors import Banned, BatchError, RateLimited, RequestRefused, SourceDown, SourceTrouble
+from batch.errors import Banned, BatchError, RateLimited, RequestRefused, SourceDown, TransientError
 from batch.mangadex.responses import Answer, body_of, entity_of, http_date, page_of, retry_after
 from batch.models import Page
 from tests.support.paths import SHARED
@@ -39,25 +39,27 @@ def answer(status: int, body: bytes = b"{}", kind: str = JSON, **headers: str) -
         pytest.param(403, b"", "", Banned, id="403-untyped"),
         pytest.param(404, b"{}", JSON, RequestRefused, id="404-json"),
         pytest.param(414, b"<html>", HTML, RequestRefused, id="414"),
-        pytest.param(408, b"", HTML, SourceTrouble, id="408"),
-        pytest.param(425, b"", HTML, SourceTrouble, id="425"),
+        pytest.param(408, b"", HTML, TransientError, id="408"),
+        pytest.param(425, b"", HTML, TransientError, id="425"),
         pytest.param(429, b"{}", JSON, RateLimited, id="429-json"),
         pytest.param(429, b"<html>", HTML, RateLimited, id="429-html"),
-        pytest.param(500, b"{}", JSON, SourceTrouble, id="500"),
-        pytest.param(502, b"<html>", HTML, SourceTrouble, id="502"),
-        pytest.param(599, b"", "", SourceTrouble, id="599"),
+        pytest.param(500, b"{}", JSON, TransientError, id="500"),
+        pytest.param(502, b"<html>", HTML, TransientError, id="502"),
+        pytest.param(599, b"", "", TransientError, id="599"),
         pytest.param(301, b"", "", RequestRefused, id="301"),
         pytest.param(302, b"", HTML, RequestRefused, id="302"),
         pytest.param(304, b"", "", RequestRefused, id="304"),
         pytest.param(206, b"{", JSON, RequestRefused, id="206"),
-        pytest.param(200, b"", JSON, SourceTrouble, id="200-empty"),
-        pytest.param(200, b"<html>", HTML, SourceTrouble, id="200-html"),
-        pytest.param(200, b"[]", JSON, SourceTrouble, id="200-list"),
-        pytest.param(200, b"null", JSON, SourceTrouble, id="200-null"),
-        pytest.param(200, b'{"data":[', JSON, SourceTrouble, id="200-cut"),
-        pytest.param(200, b"\xff\xfe\xfd", JSON, SourceTrouble, id="200-bytes"),
-        pytest.param(200, b"[" * 100_000, JSON, SourceTrouble, id="200-nested"),
-        pytest.param(200, b'{"total":' + b"9" * 5_000 + b"}", JSON, SourceTrouble, id="200-digits"),
+        pytest.param(200, b"", JSON, TransientError, id="200-empty"),
+        pytest.param(200, b"<html>", HTML, TransientError, id="200-html"),
+        pytest.param(200, b"[]", JSON, TransientError, id="200-list"),
+        pytest.param(200, b"null", JSON, TransientError, id="200-null"),
+        pytest.param(200, b'{"data":[', JSON, TransientError, id="200-cut"),
+        pytest.param(200, b"\xff\xfe\xfd", JSON, TransientError, id="200-bytes"),
+        pytest.param(200, b"[" * 100_000, JSON, TransientError, id="200-nested"),
+        pytest.param(
+            200, b'{"total":' + b"9" * 5_000 + b"}", JSON, TransientError, id="200-digits"
+        ),
     ],
 )
 def test_each_kind_of_answer_calls_for_its_reaction(
@@ -72,7 +74,7 @@ def test_each_kind_of_answer_calls_for_its_reaction(
 
 def test_a_ban_ends_the_run_and_is_not_repeated() -> None:
     assert issubclass(Banned, SourceDown)
-    assert not issubclass(Banned, SourceTrouble)
+    assert not issubclass(Banned, TransientError)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +89,7 @@ def test_a_refusal_tells_whether_the_api_itself_said_so(kind: str, by_api: bool)
 def test_204_is_an_empty_list_and_no_entity() -> None:
     assert body_of(answer(204, b"")) is None
     assert page_of(None, 300) == Page([], 300, 300)
-    with pytest.raises(SourceTrouble):
+    with pytest.raises(TransientError):
         entity_of(None)
 
 
@@ -116,7 +118,7 @@ def test_a_message_says_where_a_redirect_points() -> None:
 def test_nothing_that_the_source_says_breaks_the_line_or_steers_the_terminal() -> None:
     nasty = "a\r\n b\x1b[31m\u2028\U0001f9c2" + "x" * 10_000
     trouble = answer(500, nasty.encode(), nasty, X_Request_ID=nasty, Location=nasty)
-    with pytest.raises(SourceTrouble) as caught:
+    with pytest.raises(TransientError) as caught:
         body_of(trouble)
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 1_000
@@ -152,14 +154,14 @@ def test_a_page_keeps_its_objects_and_makes_everything_else_an_empty_one() -> No
     ids=lambda body: str(body)[:40],
 )
 def test_a_list_without_data_and_a_plausible_total_is_trouble(body: dict[str, object]) -> None:
-    with pytest.raises(SourceTrouble) as caught:
+    with pytest.raises(TransientError) as caught:
         page_of(body, 0)
     assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize("data", [None, [], "x", 1])
 def test_an_answer_without_an_entity_is_trouble(data: object) -> None:
-    with pytest.raises(SourceTrouble):
+    with pytest.raises(TransientError):
         entity_of({"data": data})
 
 
@@ -276,7 +278,7 @@ def test_any_json_is_a_page_or_trouble(text: str) -> None:
     for read in (lambda body: page_of(body, 0), entity_of):
         try:
             read(body_of(answer(200, text.encode())))
-        except SourceTrouble as exc:
+        except TransientError as exc:
             assert str(exc).isprintable()
 
 
