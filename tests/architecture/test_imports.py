@@ -12,6 +12,7 @@ from graphlib import TopologicalSorter
 import pytest
 
 from tests.architecture.imports import MODULES, PACKAGES, Module
+from tests.support.paths import ROOT
 
 Rule = Callable[[Module], Iterator[str]]
 
@@ -153,8 +154,8 @@ def test_a_breach_is_noticed(rule: Rule, name: str, source: str) -> None:
     assert len(list(rule(Module(name, source)))) == 1
 
 
-def test_every_package_is_listed() -> None:
-    assert {*MAY_IMPORT} == PACKAGES
+def test_every_package_is_listed_and_typed() -> None:
+    assert {*MAY_IMPORT} == PACKAGES == {path.parent.name for path in ROOT.glob("*/py.typed")}
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
