@@ -24,11 +24,11 @@ from typing import cast
 from notify_server.events import kinds
 from notify_server.udp import server
 from notify_server.udp.clients import Client
-from notify_server.udp.database_thread import Ledger
+from notify_server.udp.database_thread import DatabaseThread
 from notify_server.udp.delivery import Fanout
 from notify_server.udp.stats import Stats
 from notify_server.wire.auth import Cookies
-from notify_server.wire.datagram import make_notice
+from notify_server.wire.datagram import make_template
 
 CLIENTS = 10_000
 SOURCE = r"""
@@ -91,7 +91,7 @@ def send_with_server(port: int, ack: bool) -> float:
     sock = server.open_socket("127.0.0.1", 0)
     running = server.UdpServer(
         sock,
-        cast(Ledger, NoRows()),
+        cast(DatabaseThread, NoRows()),
         Cookies("x"),
         "off",
         Stats(),
@@ -100,11 +100,11 @@ def send_with_server(port: int, ack: bool) -> float:
     rows = b""
     for n in range(CLIENTS):
         client = Client((address(n), port), os.urandom(16), True, ack, monotonic())
-        running.registry.add_candidate(client)
-        running.registry.admit(client)
+        running.clients.add_candidate(client)
+        running.clients.admit(client)
         rows += struct.pack(">q16s", n + 1, client.user)
     event = kinds.new_manga("e", 1, "A Title")
-    notice = make_notice(
+    template = make_template(
         event.datagram_type,
         1,
         event.title,
@@ -114,7 +114,7 @@ def send_with_server(port: int, ack: bool) -> float:
         [],
         monotonic(),
     )
-    running.delivery.fan_out(Fanout(notice, rows, 1))
+    running.delivery.fan_out(Fanout(template, rows, 1))
     started = perf_counter()
     while running.delivery.has_work(monotonic()):
         running.delivery.send_some(monotonic(), 64)

@@ -65,7 +65,7 @@ class _UdpCollector(Collector):
             "Datagrams that the kernel dropped because the socket's buffer was full.",
             value=float(self._udp.receive_drops()),
         )
-        yield self._gauge("clients", "Clients subscribed now.", len(self._udp.registry))
+        yield self._gauge("clients", "Clients subscribed now.", len(self._udp.clients))
         waiting = self._udp.delivery.pending + self._udp.delivery.queued
         yield self._gauge("queue_depth", "Notifications that wait to be sent.", waiting)
         yield _histogram("send_seconds", "From the POST to the datagram.", self._stats.to_send)

@@ -11,11 +11,11 @@ from time import monotonic
 from notify_server import systemd
 from notify_server.config import Config
 from notify_server.metrics import Metrics
-from notify_server.publish.other_servers import Listener
-from notify_server.publish.publisher import Claims, Intake
+from notify_server.publish.other_servers import OtherServers
+from notify_server.publish.publisher import Claims, Publisher
 from notify_server.store.connections import Database
 from notify_server.udp import server
-from notify_server.udp.database_thread import Ledger
+from notify_server.udp.database_thread import DatabaseThread
 from notify_server.udp.stats import Stats
 from notify_server.web import waitress_server
 from notify_server.web.app import create_app
@@ -72,34 +72,38 @@ class NotifyServer:
             locate: returns the database's URL.
         """
         self._build(locate)
-        self._ledger.start()
+        self._database_thread.start()
         self._udp.start()
-        self._listener.start()
-        self._listener.has_tried.wait(_FIRST_ATTEMPT_S)
+        self._other_servers.start()
+        self._other_servers.has_tried.wait(_FIRST_ATTEMPT_S)
         self._web.start()
 
     def _build(self, locate: Callable[[], str]) -> None:
         stats, claims = Stats(), Claims()
         self._database = Database(locate(), waitress_server.THREADS + 2)
-        self._ledger = Ledger(self._database, self._secret, lambda: self._listener.may_join())
+        self._database_thread = DatabaseThread(
+            self._database, self._secret, lambda: self._other_servers.may_join()
+        )
         self._udp = server.UdpServer(
             self._udp_socket,
-            self._ledger,
+            self._database_thread,
             Cookies(self._secret),
             self._config.legacy,
             stats,
             lambda: self._fail("the UDP thread has failed"),
         )
-        self._listener = Listener(locate, self._database, self._udp, claims, self._fail)
-        intake = Intake(self._database, self._udp, claims)
+        self._other_servers = OtherServers(locate, self._database, self._udp, claims, self._fail)
+        publisher = Publisher(self._database, self._udp, claims)
         metrics = Metrics(self._udp, stats)
-        parts = Services(self._database, intake, metrics, self._config.api_key, self._is_udp_usable)
+        parts = Services(
+            self._database, publisher, metrics, self._config.api_key, self._is_udp_usable
+        )
         self._web = waitress_server.WebServer(create_app(parts), self._http_socket)
         self._is_built = True
 
     def _is_udp_usable(self) -> bool:
         is_turning = monotonic() - self._udp.last_turn < _STUCK_S
-        return self._udp.is_alive and self._ledger.is_alive and is_turning
+        return self._udp.is_alive and self._database_thread.is_alive and is_turning
 
     def _fail(self, reason: str) -> None:
         self.failure = reason
@@ -118,7 +122,7 @@ class NotifyServer:
             self._database.cut_stuck()
             if self._is_udp_usable() and self._web.is_alive:
                 systemd.notify("WATCHDOG=1")
-            elif not (self._web.is_alive and self._ledger.is_alive and self._udp.is_alive):
+            elif not (self._web.is_alive and self._database_thread.is_alive and self._udp.is_alive):
                 self._fail("a thread has ended")
 
     def stop(self, drain_s: float = _DRAIN_S) -> None:
@@ -132,8 +136,8 @@ class NotifyServer:
             return
         self._web.stop(_HTTP_STOP_S)
         self._udp.stop(drain_s)
-        self._ledger.stop(_JOIN_S)
-        self._listener.stop(_JOIN_S)
+        self._database_thread.stop(_JOIN_S)
+        self._other_servers.stop(_JOIN_S)
         self._database.close()
         self._udp.close()
 

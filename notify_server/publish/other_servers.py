@@ -55,7 +55,7 @@ class _Look(NamedTuple):
     receipts: list[tuple[str, int]]
 
 
-class Listener:
+class OtherServers:
     """One thread with a connection of its own that only listens; it borrows another to ask."""
 
     def __init__(
@@ -171,7 +171,7 @@ class Listener:
             else:
                 self._on_event(str(told["event_id"]), int(str(told["xid"])))
         except (ValueError, TypeError, KeyError, RecursionError):
-            log.warning("A notice on the channel made no sense payload=%.80r", payload)
+            log.warning("Malformed message on the channel payload=%.80r", payload)
 
     def _on_event(self, event_id: str, xid: int) -> None:
         """A check that came first has dealt with the event, and has forgotten so."""
@@ -240,7 +240,7 @@ class Listener:
         return _Look(now, parse_snapshot(snapshot), seq, receipts)
 
     def _revoke_all(self) -> None:
-        users = self._udp.registry.users()
+        users = self._udp.clients.users()
         if not users:
             return
         with self._database.connection() as connection:

@@ -1,7 +1,7 @@
 """Events on their way in: stored first, then handed to the UDP thread, each by one path only.
 
 Several servers over one database hear of each other's events through LISTEN/NOTIFY, and of their
-own too. `Claims` decides who pushes an event here: the request that stores it, or the listener.
+own too. `Claims` decides who pushes an event here: the request that stores it, or `OtherServers`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from notify_server.errors import TooBusy, Unstorable
 from notify_server.events.kinds import Event
 from notify_server.store import notifications
 from notify_server.store.connections import Database
-from notify_server.store.notifications import Outcome, Stored
+from notify_server.store.notifications import EventOutcome, Stored
 from notify_server.store.replay import EventRows
 from notify_server.store.snapshot import Snapshot
 from notify_server.udp.delivery import Fanout
 from notify_server.udp.server import UdpServer
 from notify_server.wire import protocol
-from notify_server.wire.datagram import make_notice
+from notify_server.wire.datagram import make_template
 
 # Recipients that may wait to be sent to: 12 MB.
 _MAX_PENDING = 500_000
@@ -41,7 +41,7 @@ _REFUSALS = (
 
 
 class Claims:
-    """Which events this server has pushed, or is about to. Shared by requests and the listener."""
+    """Events that were pushed here, or are about to be. Used by requests and `OtherServers`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -76,7 +76,7 @@ class Claims:
                 self._doubtful.add(event_id)
 
     def take_over(self, event_id: str) -> bool:
-        """Whether the listener is to push the event that it has heard of."""
+        """Whether `OtherServers` is to push the event that it has heard of."""
         with self._lock:
             if event_id in self._pushed:
                 return False
@@ -86,7 +86,7 @@ class Claims:
             return True
 
     def remember(self, event_id: str, xid: int) -> None:
-        """The listener has pushed the event."""
+        """`OtherServers` has pushed the event."""
         with self._lock:
             self._pushed[event_id] = xid
 
@@ -102,7 +102,7 @@ class Claims:
             self._pushed = {e: xid for e, xid in self._pushed.items() if not snapshot.sees(xid)}
 
 
-class Intake:
+class Publisher:
     """Stores events and has them pushed."""
 
     def __init__(self, database: Database, udp: UdpServer, claims: Claims) -> None:
@@ -129,7 +129,7 @@ class Intake:
         try:
             stored = self._store(event)
             is_certain = True
-            if stored.outcome is Outcome.STORED:
+            if stored.outcome is EventOutcome.STORED:
                 self._push(event, stored, started)
                 xid = stored.xid
             return stored
@@ -157,7 +157,7 @@ class Intake:
     def _push(self, event: Event, stored: Stored, received: float) -> None:
         if not stored.rows:
             return
-        notice = make_notice(
+        template = make_template(
             event.datagram_type,
             event.manga_id,
             event.title,
@@ -167,7 +167,7 @@ class Intake:
             list(event.changes),
             received,
         )
-        push_rows(self._udp, EventRows(notice, stored.xid, stored.rows))
+        push_rows(self._udp, EventRows(template, stored.xid, stored.rows))
 
 
 def push_rows(udp: UdpServer, event: EventRows) -> None:
@@ -176,11 +176,11 @@ def push_rows(udp: UdpServer, event: EventRows) -> None:
     Who subscribes from now on sees the rows in the database, so looking now is not too early.
     """
     rows = event.rows
-    registry = udp.registry
-    if len(rows) // _ROW_BYTES > 2 * len(registry):
+    clients = udp.clients
+    if len(rows) // _ROW_BYTES > 2 * len(clients):
         starts = range(0, len(rows), _ROW_BYTES)
         rows = b"".join(
-            rows[i : i + _ROW_BYTES] for i in starts if registry.has_user(rows[i + 8 : i + 24])
+            rows[i : i + _ROW_BYTES] for i in starts if clients.has_user(rows[i + 8 : i + 24])
         )
     if rows:
-        udp.post(partial(udp.delivery.fan_out, Fanout(event.notice, rows, event.xid)))
+        udp.post(partial(udp.delivery.fan_out, Fanout(event.template, rows, event.xid)))

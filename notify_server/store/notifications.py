@@ -18,7 +18,7 @@ CHANNEL = "mangahub_notifications"
 
 # Everything in one statement, and so in one transaction and one round trip. Ids and users come
 # back as one binary value, since a Python object for each of 10,000 rows takes longer than storing
-# them. The notice to other servers is part of the transaction: they hear of what is committed.
+# them. The message to other servers is part of the transaction: they hear of what is committed.
 _STORE = """
 WITH receipt AS (
     INSERT INTO notification_receipts (event_id, type, manga_id)
@@ -50,7 +50,7 @@ _STORE_FOR_ALL = _STORE.format(recipients=_ALL, channel=CHANNEL).encode()
 _STORE_FOR_READERS = _STORE.format(recipients=_READERS, channel=CHANNEL).encode()
 
 
-class Outcome(Enum):
+class EventOutcome(Enum):
     """What became of an event."""
 
     STORED = "stored"
@@ -67,7 +67,7 @@ class Stored:
         rows: 24 bytes for each: id and user.
     """
 
-    outcome: Outcome
+    outcome: EventOutcome
     created_at: datetime
     xid: int
     rows: bytes
@@ -98,8 +98,8 @@ def store_event(connection: sql.Connection, event: Event) -> Stored:
     assert row is not None  # a SELECT without FROM has one row
     is_stored, is_known, created_at, xid, rows, _ = row
     if is_stored:
-        return Stored(Outcome.STORED, created_at, xid, rows or b"")
-    outcome = Outcome.REPEATED if is_known else Outcome.UNKNOWN_MANGA
+        return Stored(EventOutcome.STORED, created_at, xid, rows or b"")
+    outcome = EventOutcome.REPEATED if is_known else EventOutcome.UNKNOWN_MANGA
     return Stored(outcome, created_at, xid, b"")
 
 

@@ -1,4 +1,4 @@
-"""What is unread, and rows as notices again: the SQL behind replay and other servers' events."""
+"""What is unread, and rows as datagrams again: the SQL behind replay and other servers' events."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import sql
 from notify_server.store.foreign_rows import CONTENT, moment, read_content
 from notify_server.store.snapshot import Snapshot, full_xid, parse_snapshot
 from notify_server.wire import protocol
-from notify_server.wire.datagram import Notice, make_notice
+from notify_server.wire.datagram import DatagramTemplate, make_template
 
 MAX_REPLAY = 1_000
-_CACHED_NOTICES = 256
+_CACHED_TEMPLATES = 256
 # A datagram shows less of a text than this; titles in the database may be much longer.
 _SHOWN = 1_300
 
@@ -32,7 +32,7 @@ class EventRows(NamedTuple):
         rows: as in `inbox.Stored`.
     """
 
-    notice: Notice
+    template: DatagramTemplate
     xid: int
     rows: bytes
 
@@ -63,14 +63,14 @@ def unread_ids(
     return {user.bytes: sorted(ids) for user, ids, _ in rows}, parse_snapshot(rows[0][2])
 
 
-class NoticeLoader:
-    """Turns rows into notices. The rows of one event share one, as they did when it was live."""
+class TemplateLoader:
+    """Turns rows into templates. The rows of one event share one, as they did when it was live."""
 
     def __init__(self) -> None:
-        self._cache: OrderedDict[tuple[str, datetime], Notice] = OrderedDict()
+        self._cache: OrderedDict[tuple[str, datetime], DatagramTemplate] = OrderedDict()
 
-    def load(self, connection: sql.Connection, ids: list[int]) -> dict[int, Notice]:
-        """The notice of each row; rows that are gone are missing."""
+    def load(self, connection: sql.Connection, ids: list[int]) -> dict[int, DatagramTemplate]:
+        """The template of each row; rows that are gone are missing."""
         query = (
             f"SELECT id, event_id, {_CREATED_AT} FROM notifications WHERE id = ANY(%s::bigint[])"
         )
@@ -80,17 +80,17 @@ class NoticeLoader:
         fresh = _render(connection, missing)
         known = {id: fresh.get(key) or self._cache.get(key) for id, key in keys.items()}
         self._remember(fresh)
-        return {id: notice for id, notice in known.items() if notice is not None}
+        return {id: template for id, template in known.items() if template is not None}
 
-    def _remember(self, fresh: dict[tuple[str, datetime], Notice]) -> None:
+    def _remember(self, fresh: dict[tuple[str, datetime], DatagramTemplate]) -> None:
         self._cache.update((k, n) for k, n in fresh.items() if not k[0].startswith("row:"))
-        while len(self._cache) > _CACHED_NOTICES:
+        while len(self._cache) > _CACHED_TEMPLATES:
             self._cache.popitem(last=False)
 
 
 def _render(
     connection: sql.Connection, missing: dict[tuple[str, datetime], int]
-) -> dict[tuple[str, datetime], Notice]:
+) -> dict[tuple[str, datetime], DatagramTemplate]:
     """One row's content at a time: each may be as large as a POST."""
     if not missing:
         return {}
@@ -98,19 +98,19 @@ def _render(
     query = f"SELECT id, {_CONTENT} FROM notifications WHERE id = ANY(%s::bigint[])"
     with connection.cursor() as cursor:
         found = cursor.stream(query.encode(), (list(key_of),))
-        return {key_of[id]: _notice(content) for id, *content in found}
+        return {key_of[id]: _template(content) for id, *content in found}
 
 
-def _notice(content: list[Any]) -> Notice:
+def _template(content: list[Any]) -> DatagramTemplate:
     """A row that another program stored may lack anything but its message."""
     kind, manga_id, title, message, created_at, stored = content
     timestamp = protocol.timestamp(created_at) if created_at else ""
     fields = (kind or "NOTIFICATION", manga_id or 0, title or "", message or "", timestamp)
     data, changes = read_content(stored)
     try:
-        return make_notice(*fields, data, changes)
+        return make_template(*fields, data, changes)
     except ValueError:  # half a surrogate pair, which `json` takes and UTF-8 does not
-        return make_notice(*fields, {}, [])
+        return make_template(*fields, {}, [])
 
 
 def load_event(connection: sql.Connection, event_id: str) -> EventRows | None:
@@ -131,4 +131,4 @@ def load_event(connection: sql.Connection, event_id: str) -> EventRows | None:
     if receipt is None or content is None or rows is None or rows[0] is None:
         return None
     xid = full_xid(receipt[0], parse_snapshot(receipt[1]))
-    return EventRows(_notice(list(content)), xid, rows[0])
+    return EventRows(_template(list(content)), xid, rows[0])

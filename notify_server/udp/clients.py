@@ -14,20 +14,20 @@ from dataclasses import dataclass, field
 from notify_server.store.snapshot import Snapshot
 from notify_server.udp.sendmmsg import raw_address
 from notify_server.wire.auth import Address
-from notify_server.wire.datagram import Notice, suffix
+from notify_server.wire.datagram import DatagramTemplate, suffix
 
 MAX_CLIENTS_PER_USER = 16
 MAX_CLIENTS = 100_000
 
 
-class Flight:
+class InFlight:
     """A notification that was sent to an acknowledging client and not acknowledged yet."""
 
-    __slots__ = ("first_sent", "id", "notice", "tries")
+    __slots__ = ("first_sent", "id", "template", "tries")
 
-    def __init__(self, id: int, notice: Notice, first_sent: float) -> None:
+    def __init__(self, id: int, template: DatagramTemplate, first_sent: float) -> None:
         self.id = id
-        self.notice = notice
+        self.template = template
         self.first_sent = first_sent
         self.tries = 1
 
@@ -45,7 +45,7 @@ class Replay:
 
     ids: deque[int] | None = None
     is_loading: bool = False
-    later: list[tuple[int, Notice, int]] = field(default_factory=list)
+    later: list[tuple[int, DatagramTemplate, int]] = field(default_factory=list)
     settled: set[int] = field(default_factory=set)
 
 
@@ -89,8 +89,8 @@ class Client:
         self.suffix = suffix(self.session)
         self.ack = ack
         self.last_seen = now
-        self.in_flight: dict[int, Flight] = {}
-        self.queue: deque[tuple[int, Notice]] | None = None
+        self.in_flight: dict[int, InFlight] = {}
+        self.queue: deque[tuple[int, DatagramTemplate]] | None = None
         self.replay: Replay | None = None
         self.is_behind = False
         self.is_gone = False
@@ -99,7 +99,7 @@ class Client:
         self.fastest_ack = math.inf
 
 
-class Registry:
+class Clients:
     """All clients. A candidate is one whose subscription is being checked: it only collects."""
 
     def __init__(self) -> None:

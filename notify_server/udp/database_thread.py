@@ -25,7 +25,7 @@ from notify_server.udp.clients import Client
 from notify_server.udp.delivery import Delivery
 from notify_server.udp.subscriptions import JoinRequest, Subscriptions, Unread
 from notify_server.wire import auth
-from notify_server.wire.datagram import Notice
+from notify_server.wire.datagram import DatagramTemplate
 from notify_server.wire.protocol import Subscribe
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ _PASSING = (
 _SHORT_WAIT = "SET LOCAL lock_timeout = '200ms'"
 
 
-class Ledger:
+class DatabaseThread:
     """Takes requests from the UDP thread, and posts the answers back to it."""
 
     def __init__(self, database: Database, secret: str, may_join: Callable[[], bool]) -> None:
@@ -57,7 +57,7 @@ class Ledger:
         self._database = database
         self._secret = secret
         self._may_join = may_join
-        self._loader = replay.NoticeLoader()
+        self._loader = replay.TemplateLoader()
         self._work = threading.Condition()
         self._acknowledged: list[int] = []
         self._read: list[int] = []
@@ -65,7 +65,7 @@ class Ledger:
         self._pages: deque[PageRequest] = deque()
         self._is_stopping = False
         # A daemon, so that a database that hangs cannot keep the process from leaving.
-        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="database", daemon=True)
 
     def connect(self, post: Post, delivery: Delivery, subscriptions: Subscriptions) -> None:
         """Where the answers go; once, before `start`."""
@@ -252,33 +252,33 @@ class Ledger:
     def _load(self, pages: list[PageRequest]) -> None:
         wanted = [i for _, ids in pages for i in ids]
         try:
-            notices = self._load_rows(wanted)
+            templates = self._load_rows(wanted)
         except _PASSING:
             raise
         except Exception:
             log.exception("A page could not be loaded, trying its rows one by one")
-            notices = self._load_each(wanted)
+            templates = self._load_each(wanted)
         for client, ids in pages:
-            rows = [(i, notices[i]) for i in ids if i in notices]
+            rows = [(i, templates[i]) for i in ids if i in templates]
             self._post(partial(self._take_page, client, rows))
 
-    def _load_rows(self, ids: list[int]) -> dict[int, Notice]:
+    def _load_rows(self, ids: list[int]) -> dict[int, DatagramTemplate]:
         with self._database.connection() as connection:
             return self._loader.load(connection, ids)
 
-    def _load_each(self, ids: list[int]) -> dict[int, Notice]:
+    def _load_each(self, ids: list[int]) -> dict[int, DatagramTemplate]:
         """Leaves out the rows that cannot be read; they stay unread, and hold up nobody."""
-        notices: dict[int, Notice] = {}
+        templates: dict[int, DatagramTemplate] = {}
         for id in ids:
             try:
-                notices |= self._load_rows([id])
+                templates |= self._load_rows([id])
             except _PASSING:
                 raise
             except Exception as exc:
                 log.error("A notification cannot be read id=%d reason=%r", id, exc)
-        return notices
+        return templates
 
-    def _take_page(self, client: Client, rows: list[tuple[int, Notice]]) -> None:
+    def _take_page(self, client: Client, rows: list[tuple[int, DatagramTemplate]]) -> None:
         self._delivery.take_page(client, rows, monotonic())
 
     def _retry_pages(self, pages: list[PageRequest]) -> None:

@@ -5,7 +5,7 @@ of rows, and what is new meanwhile), its queue, and the window of what is in fli
 
     fan_out ──┬─────────────────────────────► in flight ── ACK ──► marks
               └─► replay.later ─► queue ──────────▲
-    replay.ids ── ledger loads ──► queue ─────────┘
+    replay.ids ── database thread loads ──► queue ─────────┘
 
 Memory is bounded since rows are the truth: a client whose queue would grow too long is skipped,
 and gets the rest from the database when it has caught up.
@@ -19,11 +19,11 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from notify_server.store.snapshot import Snapshot
-from notify_server.udp.clients import Client, Flight, Registry, Replay
+from notify_server.udp.clients import Client, Clients, InFlight, Replay
 from notify_server.udp.retries import OFFSETS_S, Congestion, Due, Retries
-from notify_server.udp.sendmmsg import SLOTS
+from notify_server.udp.sendmmsg import CAPACITY
 from notify_server.udp.stats import Stats
-from notify_server.wire.datagram import Notice
+from notify_server.wire.datagram import DatagramTemplate
 
 WINDOW = 32
 PAGE = 64
@@ -63,10 +63,10 @@ class Fanout:
         position: where in `rows` the next recipient is.
     """
 
-    __slots__ = ("notice", "position", "rows", "xid")
+    __slots__ = ("position", "rows", "template", "xid")
 
-    def __init__(self, notice: Notice, rows: bytes, xid: int) -> None:
-        self.notice = notice
+    def __init__(self, template: DatagramTemplate, rows: bytes, xid: int) -> None:
+        self.template = template
         self.rows = rows
         self.xid = xid
         self.position = 0
@@ -75,12 +75,14 @@ class Fanout:
 class Delivery:
     """Sends notifications to clients and follows them until they are acknowledged."""
 
-    def __init__(self, registry: Registry, ledger: Rows, burst: Outgoing, stats: Stats) -> None:
-        self._registry = registry
-        self._ledger = ledger
-        self._burst = burst
+    def __init__(
+        self, clients: Clients, database_thread: Rows, outgoing: Outgoing, stats: Stats
+    ) -> None:
+        self._clients = clients
+        self._database_thread = database_thread
+        self._outgoing = outgoing
         self._stats = stats
-        # Clients without ACK in the burst, by their place in it.
+        # Clients without ACK in the message vector, by their place in it.
         self._plain: list[tuple[int, Client, int]] = []
         self._congestion = Congestion()
         self._fanouts: deque[Fanout] = deque()
@@ -125,29 +127,31 @@ class Delivery:
         before = self._stats.sent
         self._first_retries = self._retries.bucket(1, now)
         for id, user in _ROW.iter_unpack(fanout.rows[fanout.position : end]):
-            for client in self._registry.of(user):
-                self._deliver(client, id, fanout.notice, fanout.xid, now)
-        self._flush_burst()
-        if fanout.notice.received is not None and self._stats.sent > before:
-            self._stats.to_send.observe(now - fanout.notice.received, self._stats.sent - before)
+            for client in self._clients.of(user):
+                self._deliver(client, id, fanout.template, fanout.xid, now)
+        self._flush_outgoing()
+        if fanout.template.received is not None and self._stats.sent > before:
+            self._stats.to_send.observe(now - fanout.template.received, self._stats.sent - before)
         self.pending -= (end - fanout.position) // _ROW.size
         fanout.position = end
         if end >= len(fanout.rows):
             self._fanouts.popleft()
 
-    def _deliver(self, client: Client, id: int, notice: Notice, xid: int, now: float) -> None:
+    def _deliver(
+        self, client: Client, id: int, template: DatagramTemplate, xid: int, now: float
+    ) -> None:
         snapshot = client.snapshot
         if client.is_behind or (snapshot is not None and snapshot.sees(xid)):
             return
         if client.replay is not None:
-            self._keep_for_later(client, client.replay, (id, notice, xid))
+            self._keep_for_later(client, client.replay, (id, template, xid))
         elif client.queue or (client.ack and len(client.in_flight) >= WINDOW):
-            self._enqueue(client, id, notice)
+            self._enqueue(client, id, template)
         else:
-            self._launch(client, id, notice, now)
+            self._launch(client, id, template, now)
 
     def _keep_for_later(
-        self, client: Client, replay: Replay, item: tuple[int, Notice, int]
+        self, client: Client, replay: Replay, item: tuple[int, DatagramTemplate, int]
     ) -> None:
         if len(replay.later) >= _MAX_QUEUE or self.queued >= _MAX_QUEUED:
             client.is_behind = True
@@ -155,39 +159,39 @@ class Delivery:
         replay.later.append(item)
         self.queued += 1
 
-    def _enqueue(self, client: Client, id: int, notice: Notice) -> None:
+    def _enqueue(self, client: Client, id: int, template: DatagramTemplate) -> None:
         if client.queue is None:
             client.queue = deque()
         if len(client.queue) >= _MAX_QUEUE or self.queued >= _MAX_QUEUED:
             client.is_behind = True
             return
-        client.queue.append((id, notice))
+        client.queue.append((id, template))
         self.queued += 1
 
-    def _launch(self, client: Client, id: int, notice: Notice, now: float) -> None:
+    def _launch(self, client: Client, id: int, template: DatagramTemplate, now: float) -> None:
         """Sends a notification for the first time."""
         if client.ack:
             if id in client.in_flight:
                 return
-            flight = Flight(id, notice, now)
+            flight = InFlight(id, template, now)
             client.in_flight[id] = flight
             self._first_retries.append((client, flight))
-        self._put_out(client, id, notice)
+        self._put_out(client, id, template)
         if not client.ack:
-            self._plain.append((len(self._burst) - 1, client, id))
+            self._plain.append((len(self._outgoing) - 1, client, id))
 
-    def _put_out(self, client: Client, id: int, notice: Notice) -> None:
-        if len(self._burst) == SLOTS:
-            self._flush_burst()
-        datagram = b"%b%d%b%b" % (notice.head, id, notice.tail, client.suffix)
-        self._burst.add(datagram, client.name)
+    def _put_out(self, client: Client, id: int, template: DatagramTemplate) -> None:
+        if len(self._outgoing) == CAPACITY:
+            self._flush_outgoing()
+        datagram = b"%b%d%b%b" % (template.head, id, template.tail, client.suffix)
+        self._outgoing.add(datagram, client.name)
 
-    def _flush_burst(self) -> None:
+    def _flush_outgoing(self) -> None:
         """Sends what was collected; what went to clients without ACK is read now."""
-        count = len(self._burst)
+        count = len(self._outgoing)
         if not count:
             return
-        failed = self._burst.flush()
+        failed = self._outgoing.flush()
         self._stats.sent += count - len(failed)
         self._stats.send_errors += len(failed)
         for place, client, id in self._plain:
@@ -198,7 +202,7 @@ class Delivery:
     def _settle_plain(self, client: Client, id: int) -> None:
         if client.replay is not None:
             client.replay.settled.add(id)
-        if not self._registry.has_acknowledging(client.user):
+        if not self._clients.has_acknowledging(client.user):
             self._read.append(id)
 
     # --- ACKs and retransmission ---------------------------------------------------------------
@@ -215,8 +219,8 @@ class Delivery:
                 client.replay.settled.add(id)
             if flight.tries == 1:
                 self._congestion.on_ack(client, now - flight.first_sent, now)
-            if flight.notice.received is not None:
-                self._stats.to_ack.observe(now - flight.notice.received)
+            if flight.template.received is not None:
+                self._stats.to_ack.observe(now - flight.template.received)
         if client.queue or client.replay is not None or client.is_behind:
             self.pump(client, now)
 
@@ -247,13 +251,13 @@ class Delivery:
                 continue
             flight.tries += 1
             self._stats.retransmitted += 1
-            self._put_out(client, flight.id, flight.notice)
+            self._put_out(client, flight.id, flight.template)
             self._retries.bucket(flight.tries, flight.first_sent).append((client, flight))
-        self._flush_burst()
+        self._flush_outgoing()
 
     def drop(self, client: Client) -> None:
         """Forgets the client; what it has not acknowledged stays unread."""
-        self._registry.remove(client)
+        self._clients.remove(client)
         self.discard(client)
 
     def discard(self, client: Client) -> None:
@@ -296,7 +300,9 @@ class Delivery:
         client.replay = None
         client.is_behind = True
 
-    def take_page(self, client: Client, rows: list[tuple[int, Notice]], now: float) -> None:
+    def take_page(
+        self, client: Client, rows: list[tuple[int, DatagramTemplate]], now: float
+    ) -> None:
         """Queues the loaded rows."""
         if client.is_gone or client.replay is None:
             return
@@ -321,11 +327,11 @@ class Delivery:
         room = WINDOW - len(client.in_flight) if client.ack else _PORTION
         self._first_retries = self._retries.bucket(1, now)
         while room > 0 and client.queue:
-            id, notice = client.queue.popleft()
+            id, template = client.queue.popleft()
             self.queued -= 1
-            self._launch(client, id, notice, now)
+            self._launch(client, id, template, now)
             room -= 1
-        self._flush_burst()
+        self._flush_outgoing()
         if client.replay is not None:
             self._advance(client, client.replay, now)
         elif client.is_behind and not client.queue:
@@ -339,12 +345,12 @@ class Delivery:
         if replay.ids:
             replay.is_loading = True
             page = [replay.ids.popleft() for _ in range(min(PAGE, len(replay.ids)))]
-            self._ledger.request_page(client, page)
+            self._database_thread.request_page(client, page)
             return
         client.replay = None
         if replay.later:
             client.queue = client.queue if client.queue is not None else deque()
-            client.queue.extend((id, notice) for id, notice, _ in replay.later)
+            client.queue.extend((id, template) for id, template, _ in replay.later)
         if client.queue or client.is_behind:
             self.pump(client, now)
 
@@ -359,7 +365,7 @@ class Delivery:
     def flush_marks(self) -> None:
         """Hands over the ids to be marked; before every query for unread rows, too."""
         if self._acknowledged or self._read:
-            self._ledger.mark(self._acknowledged, self._read)
+            self._database_thread.mark(self._acknowledged, self._read)
             self._acknowledged, self._read = [], []
 
     @property
@@ -370,7 +376,7 @@ class Delivery:
     def is_idle(self) -> bool:
         """Whether nothing waits to be sent or acknowledged."""
         is_sending = self._fanouts or self._retries
-        return not is_sending and not any(c.in_flight or c.queue for c in self._registry)
+        return not is_sending and not any(c.in_flight or c.queue for c in self._clients)
 
 
 def _cannot_ask(client: Client) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import deque
 
-from notify_server.udp.clients import Client, Flight
+from notify_server.udp.clients import Client, InFlight
 
 # Seconds after the first sending; unanswered at the last, it is over.
 OFFSETS_S = (1.0, 3.0, 7.0)
@@ -17,7 +17,7 @@ _EARLIEST, _LATEST = 0.92, 1.02
 _MAX_QUEUEING_S = 0.15
 _QUIET_S = 0.1
 
-Due = tuple[Client, Flight]
+Due = tuple[Client, InFlight]
 
 
 class Retries:
@@ -62,7 +62,7 @@ class Retries:
         return [item for item in taken if _is_in_flight(*item)]
 
 
-def _is_in_flight(client: Client, flight: Flight) -> bool:
+def _is_in_flight(client: Client, flight: InFlight) -> bool:
     return not client.is_gone and client.in_flight.get(flight.id) is flight
 
 

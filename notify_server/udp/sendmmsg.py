@@ -16,7 +16,7 @@ import struct
 from notify_server.wire.auth import Address
 from notify_server.wire.protocol import MAX_DATAGRAM
 
-SLOTS = 64
+CAPACITY = 64
 _NAME_BYTES = 28  # of sockaddr_in6, the longer one
 _BLOCKED_MS = 50
 
@@ -57,18 +57,18 @@ def raw_address(address: Address) -> bytes:
     return head + struct.pack("=I", scope)
 
 
-class Burst:
+class MessageVector:
     """Collects datagrams for one socket and sends them together."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         self._sendmmsg = getattr(ctypes.CDLL(None, use_errno=True), "sendmmsg", None)
-        self._bodies = ctypes.create_string_buffer(SLOTS * MAX_DATAGRAM)
-        self._names = ctypes.create_string_buffer(SLOTS * _NAME_BYTES)
-        self._vectors = (_Vector * SLOTS)()
-        self._headers = (_Header * SLOTS)()
+        self._bodies = ctypes.create_string_buffer(CAPACITY * MAX_DATAGRAM)
+        self._names = ctypes.create_string_buffer(CAPACITY * _NAME_BYTES)
+        self._vectors = (_Vector * CAPACITY)()
+        self._headers = (_Header * CAPACITY)()
         name_length = 16 if sock.family == socket.AF_INET else _NAME_BYTES
-        for i in range(SLOTS):
+        for i in range(CAPACITY):
             self._vectors[i].base = ctypes.addressof(self._bodies) + i * MAX_DATAGRAM
             header = self._headers[i].message
             header.name = ctypes.addressof(self._names) + i * _NAME_BYTES

@@ -17,10 +17,10 @@ from pathlib import Path
 from time import monotonic
 
 from notify_server.errors import PortTaken
-from notify_server.udp.clients import Registry
-from notify_server.udp.database_thread import Ledger
+from notify_server.udp.clients import Clients
+from notify_server.udp.database_thread import DatabaseThread
 from notify_server.udp.delivery import PORTION_INTERVAL_S, Delivery
-from notify_server.udp.sendmmsg import Burst
+from notify_server.udp.sendmmsg import MessageVector
 from notify_server.udp.stats import Stats
 from notify_server.udp.subscriptions import Subscriptions
 from notify_server.wire.auth import Address, Cookies
@@ -81,7 +81,7 @@ class UdpServer:
     def __init__(
         self,
         sock: socket.socket,
-        ledger: Ledger,
+        database_thread: DatabaseThread,
         cookies: Cookies,
         legacy: str,
         stats: Stats,
@@ -100,13 +100,13 @@ class UdpServer:
         buffer = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
         self._most_unread = min(buffer // _KERNEL_BYTES // 2, _MOST_UNREAD)
         self._sent_when_empty = 0
-        self.registry = Registry()
-        self.delivery = Delivery(self.registry, ledger, Burst(sock), stats)
+        self.clients = Clients()
+        self.delivery = Delivery(self.clients, database_thread, MessageVector(sock), stats)
         self.subscriptions = Subscriptions(
-            self.registry, self.delivery, ledger, cookies, self._send, stats, legacy
+            self.clients, self.delivery, database_thread, cookies, self._send, stats, legacy
         )
         self.delivery.request_unread = self.subscriptions.request_unread
-        ledger.connect(self.post, self.delivery, self.subscriptions)
+        database_thread.connect(self.post, self.delivery, self.subscriptions)
         self.last_turn = monotonic()
         self._thread = threading.Thread(target=self._run, name="udp")
 

@@ -2,7 +2,7 @@
 
 SUBSCRIBE takes three steps, so that a forged sender's address costs nothing and the socket never
 waits for the database: the cookie (nothing is kept), then a candidate that collects what is new
-while the ledger checks the proof and lists what is unread, then the client.
+while the database thread checks the proof and lists what is unread, then the client.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 
 from notify_server.store.snapshot import Snapshot
-from notify_server.udp.clients import MAX_CLIENTS, Client, Registry, Replay
+from notify_server.udp.clients import MAX_CLIENTS, Client, Clients, Replay
 from notify_server.udp.delivery import Delivery
 from notify_server.udp.stats import Stats
 from notify_server.wire import protocol
@@ -33,7 +33,7 @@ FULL = ("server_full", "no more clients can be taken")
 
 
 class JoinRequest(NamedTuple):
-    """A subscription for the ledger to check.
+    """A subscription for the database thread to check.
 
     Attributes:
         message: None where only the list of unread rows is wanted.
@@ -48,7 +48,7 @@ class JoinRequest(NamedTuple):
 
 
 class Unread(NamedTuple):
-    """The ledger's answer to a good subscription: ids of unread rows, oldest first."""
+    """The database thread's answer to a good subscription: ids of unread rows, oldest first."""
 
     ids: list[int]
     snapshot: Snapshot
@@ -62,11 +62,11 @@ class Joins(Protocol):
 
 
 class Subscriptions:
-    """Answers clients and keeps the registry."""
+    """Answers clients and registers them."""
 
     def __init__(
         self,
-        registry: Registry,
+        clients: Clients,
         delivery: Delivery,
         joins: Joins,
         cookies: Cookies,
@@ -75,7 +75,7 @@ class Subscriptions:
         legacy: str,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self._registry = registry
+        self._clients = clients
         self._delivery = delivery
         self._joins = joins
         self._cookies = cookies
@@ -98,13 +98,13 @@ class Subscriptions:
             self._stats.malformed += 1
 
     def _on_ack(self, message: Ack, address: Address, now: float) -> None:
-        client = self._registry.at(address)
+        client = self._clients.at(address)
         if client is not None and client.session == message.session:
             client.last_seen = now
             self._delivery.acknowledge(client, message.ids, now)
 
     def _on_ping(self, message: Ping, address: Address, length: int, now: float) -> None:
-        client = self._registry.at(address)
+        client = self._clients.at(address)
         if client is None or (message.user != client.user and not _is_bare(message, client)):
             self._challenge(address, length)
         elif client.session is None or client.session == message.session:
@@ -112,7 +112,7 @@ class Subscriptions:
             self._send(protocol.pong(client.session), address)
 
     def _on_unsubscribe(self, message: Unsubscribe, address: Address) -> None:
-        client = self._registry.at(address)
+        client = self._clients.at(address)
         if client is None or (message.user != client.user and not _is_bare(message, client)):
             return
         if client.session is not None and client.session != message.session:
@@ -145,15 +145,15 @@ class Subscriptions:
         """Whether this address may subscribe without proof: never where a proved client is."""
         if self._legacy == "off":
             return False
-        client = self._registry.at(address)
+        client = self._clients.at(address)
         if client is not None and client.session is not None:
             return False
         return self._legacy == "any" or is_loopback(address[0])
 
     def _join(self, user: bytes, message: Subscribe, address: Address, now: float) -> None:
-        if self._registry.candidate_at(address) is not None:
+        if self._clients.candidate_at(address) is not None:
             return  # being checked already
-        client = self._registry.at(address)
+        client = self._clients.at(address)
         is_new = client is None or not _is_same(client, user, message)
         if client is None or is_new:
             if self._is_full(client):
@@ -162,7 +162,7 @@ class Subscriptions:
                 return
             is_proved = message.cookie is not None
             client = Client(address, user, is_proved, message.ack and is_proved, now)
-            self._registry.add_candidate(client)
+            self._clients.add_candidate(client)
         replay = Replay() if client.replay is None else None
         client.replay = client.replay or replay
         self._delivery.flush_marks()
@@ -174,8 +174,8 @@ class Subscriptions:
         self._joins.request_join(JoinRequest(client, None, client.replay, is_new=False))
 
     def _is_full(self, replaced: Client | None) -> bool:
-        too_many = replaced is None and len(self._registry) >= MAX_CLIENTS
-        return too_many or self._registry.candidate_count >= MAX_CANDIDATES
+        too_many = replaced is None and len(self._clients) >= MAX_CLIENTS
+        return too_many or self._clients.candidate_count >= MAX_CANDIDATES
 
     def accept(self, request: JoinRequest, unread: Unread, now: float) -> None:
         """The proof is good: confirms, then replays."""
@@ -185,12 +185,12 @@ class Subscriptions:
         if request.message is not None:
             client.generation = unread.generation
         if request.is_new:
-            for other in self._registry.admit(client):
+            for other in self._clients.admit(client):
                 self._delivery.discard(other)
             log.info(
                 "A client has subscribed address=%s clients=%d",
                 client.address[0],
-                len(self._registry),
+                len(self._clients),
             )
         client.last_seen = now
         if request.message is not None:
@@ -222,7 +222,7 @@ class Subscriptions:
 
     def _refuse(self, address: Address, reason: tuple[str, str]) -> None:
         self._stats.refused += 1
-        client = self._registry.at(address)
+        client = self._clients.at(address)
         session = client.session if client is not None else None
         self._send(protocol.error(*reason, session), address)
 
@@ -230,13 +230,13 @@ class Subscriptions:
 
     def revoke(self, user: bytes, generation: int) -> None:
         """The user's key was rotated: clients from before have to go, with or without a proof."""
-        for client in self._registry.of(user):
+        for client in self._clients.of(user):
             if client.generation < generation:
                 self._delivery.drop(client)
 
     def expire(self, now: float) -> None:
         """Drops clients that have been silent for too long; nudges those that wait."""
-        for client in self._registry:
+        for client in self._clients:
             if now - client.last_seen > CLIENT_TTL_S:
                 self._stats.clients_expired += 1
                 self._delivery.drop(client)

@@ -14,7 +14,7 @@ import sql
 from notify_server.errors import TooBusy, Unstorable
 from notify_server.events.validation import Invalid
 from notify_server.metrics import Metrics
-from notify_server.publish.publisher import Intake
+from notify_server.publish.publisher import Publisher
 from notify_server.store.connections import Database
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class Services(NamedTuple):
     """
 
     database: Database
-    intake: Intake
+    publisher: Publisher
     metrics: Metrics
     api_key: str | None
     is_udp_usable: Callable[[], bool]

@@ -15,7 +15,7 @@ import sql
 from notify_server.events import validation
 from notify_server.events.validation import Invalid
 from notify_server.store import notifications
-from notify_server.store.notifications import Outcome, Stored
+from notify_server.store.notifications import EventOutcome, Stored
 from notify_server.web.errors import failure, services, status_of
 from notify_server.web.openapi import DESCRIPTION
 from notify_server.wire.protocol import timestamp, user_bytes
@@ -43,8 +43,8 @@ def notify(kind: str) -> Response:
     if isinstance(body, Response):
         return body
     event = validation.parse_event(kind, validation.parse_json(body))
-    stored = services().intake.accept(event, received)
-    if stored.outcome is Outcome.UNKNOWN_MANGA:
+    stored = services().publisher.accept(event, received)
+    if stored.outcome is EventOutcome.UNKNOWN_MANGA:
         return failure(404, f"manga_id: there is no manga {event.manga_id}")
     answer = jsonify(_accepted(event.event_id, stored))
     answer.status_code = 202
@@ -82,10 +82,10 @@ def _accept_one(element: object, started: float, before: list[Result]) -> Result
     if late or monotonic() - started > _BATCH_TIME_S:
         return _rejected(event.event_id, late[0] if late else 503, "not tried, send again")
     try:
-        stored = services().intake.accept(event)
+        stored = services().publisher.accept(event)
     except Exception as exc:
         return _failed(event.event_id, exc, before)
-    if stored.outcome is Outcome.UNKNOWN_MANGA:
+    if stored.outcome is EventOutcome.UNKNOWN_MANGA:
         return _rejected(event.event_id, 404, f"manga_id: there is no manga {event.manga_id}")
     return _accepted(event.event_id, stored)
 

@@ -22,7 +22,7 @@ _VALUES = ("data", "changes")
 _DEEPEST = 4
 
 
-class Notice:
+class DatagramTemplate:
     """The bytes around the id and the session of one event's datagrams."""
 
     __slots__ = ("head", "received", "tail")
@@ -39,7 +39,7 @@ def suffix(session: str | None) -> bytes:
     return b"}" if session is None else b',"session":"%b"}' % session.encode()
 
 
-def make_notice(
+def make_template(
     kind: str,
     manga_id: int,
     title: str,
@@ -48,7 +48,7 @@ def make_notice(
     data: Json,
     changes: Json,
     received: float | None = None,
-) -> Notice:
+) -> DatagramTemplate:
     """Renders the fields of a row of `notifications`.
 
     Args:
@@ -65,7 +65,7 @@ def make_notice(
         "changes": changes if isinstance(changes, list) else [],
     }
     room = MAX_DATAGRAM - len(head) - _ID_DIGITS - _SUFFIX
-    return Notice(head, b"," + _fit(fields, room - 1), received)
+    return DatagramTemplate(head, b"," + _fit(fields, room - 1), received)
 
 
 def _fit(fields: dict[str, Json], room: int) -> bytes:

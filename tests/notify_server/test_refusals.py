@@ -138,14 +138,14 @@ def test_a_mistake_of_our_own_in_one_event_is_its_500_too(
 ) -> None:
     make_user()
     manga = make_manga()
-    real = datagram.make_notice
+    real = datagram.make_template
 
-    def make_notice(*fields: Any) -> Any:
+    def make_template(*fields: Any) -> Any:
         if fields[2] == ODD:
             raise LookupError("unexpected")
         return real(*fields)
 
-    monkeypatch.setattr(publisher, "make_notice", make_notice)
+    monkeypatch.setattr(publisher, "make_template", make_template)
     events = [{**event(title), "manga_id": manga} for title in ("One", ODD, "Two")]
     answer = server.post("batch", {"events": events})
     assert answer.status_code == 207

@@ -159,13 +159,13 @@ def test_what_the_relay_sends_again_after_weeks_is_still_known(
     outbox.add_events(connection, [event])
     posted = new_manga(event.dedup_key, manga_id, "Snow")
     stored = notifications.store_event(connection, posted)
-    assert stored.outcome is notifications.Outcome.STORED
+    assert stored.outcome is notifications.EventOutcome.STORED
     for table, name in (("notification_receipts", "received_at"), ("notifications", "created_at")):
         connection.execute(f"UPDATE {table} SET {name} = now() - interval '90 days'".encode())
     connection.execute("UPDATE notifications SET read = true")
     assert delete(connection, 1, stop) == {"notifications": 1, "events": 0, "receipts": 0}
     repeated = notifications.store_event(connection, posted)
-    assert repeated.outcome is notifications.Outcome.REPEATED
+    assert repeated.outcome is notifications.EventOutcome.REPEATED
     assert column(connection, "SELECT count(*) FROM notifications") == [0]
 
 

@@ -92,7 +92,7 @@ def test_a_row_that_cannot_be_loaded_is_skipped(
     monkeypatch: Any,
     error: Exception,
 ) -> None:
-    load = replay.NoticeLoader.load
+    load = replay.TemplateLoader.load
 
     def fail(self: Any, connection: Any, ids: list[int]) -> Any:
         if ids and min(ids) <= bad <= max(ids):
@@ -106,7 +106,7 @@ def test_a_row_that_cannot_be_loaded_is_skipped(
         (user,),
     ).fetchall()
     bad = rows[4][0]
-    monkeypatch.setattr(replay.NoticeLoader, "load", fail)
+    monkeypatch.setattr(replay.TemplateLoader, "load", fail)
     client = make_client(server, user)
     client.subscribe()
     wanted = [str(n) for n in range(1, 101) if n != 5]

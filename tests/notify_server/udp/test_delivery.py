@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from notify_server.store.snapshot import Snapshot
-from notify_server.udp.clients import Client, Registry, Replay
+from notify_server.udp.clients import Client, Clients, Replay
 from notify_server.udp.delivery import WINDOW, Delivery, Fanout
-from notify_server.udp.sendmmsg import SLOTS, cooked_address
+from notify_server.udp.sendmmsg import CAPACITY, cooked_address
 from notify_server.udp.stats import Stats
 from notify_server.wire.auth import Address
-from notify_server.wire.datagram import make_notice
+from notify_server.wire.datagram import make_template
 
-NOTICE = make_notice("NEW_MANGA", 1, "T", "m", "", {}, [])
+TEMPLATE = make_template("NEW_MANGA", 1, "T", "m", "", {}, [])
 
 
 class Rows:
@@ -46,9 +46,9 @@ class Scene:
         self.collected: list[tuple[float, Address, int]] = []
         self.now = 1000.0
         self.rows = Rows()
-        self.registry = Registry()
+        self.clients = Clients()
         self.stats = Stats()
-        self.delivery = Delivery(self.registry, self.rows, self, self.stats)
+        self.delivery = Delivery(self.clients, self.rows, self, self.stats)
         self.asked: list[Client] = []
         self.delivery.request_unread = self._ask
 
@@ -56,7 +56,7 @@ class Scene:
         return len(self.collected)
 
     def add(self, datagram: bytes, name: bytes) -> None:
-        assert len(self.collected) < SLOTS
+        assert len(self.collected) < CAPACITY
         self.collected.append((self.now, cooked_address(name), json.loads(datagram)["id"]))
 
     def flush(self) -> list[int]:
@@ -70,15 +70,15 @@ class Scene:
         self.asked.append(client)
 
     def client(self, ack: bool = True, user: bytes | None = None) -> Client:
-        address = ("127.0.0.1", 1000 + len(self.registry))
+        address = ("127.0.0.1", 1000 + len(self.clients))
         client = Client(address, user or os.urandom(16), True, ack, self.now)
-        self.registry.add_candidate(client)
-        self.registry.admit(client)
+        self.clients.add_candidate(client)
+        self.clients.admit(client)
         return client
 
     def push(self, *ids: int, to: Client, xid: int = 100) -> None:
         rows = b"".join(struct.pack(">q16s", id, to.user) for id in ids)
-        self.delivery.fan_out(Fanout(NOTICE, rows, xid))
+        self.delivery.fan_out(Fanout(TEMPLATE, rows, xid))
         self.turn()
 
     def turn(self) -> None:
@@ -107,10 +107,10 @@ def test_unanswered_it_is_sent_at_0_1_3_and_7_seconds_and_the_client_dropped_at_
     assert len(times) == 4
     for sent, wanted in zip(times, (0, 1, 3, 7), strict=True):
         assert wanted * 0.9 <= sent <= wanted * 1.1
-    assert list(scene.registry) == [silent, healthy]
+    assert list(scene.clients) == [silent, healthy]
     scene.pass_time(0.3)
     assert silent.is_gone
-    assert list(scene.registry) == [healthy]
+    assert list(scene.clients) == [healthy]
     assert scene.rows.acknowledged == []
     scene.pass_time(30)
     assert len(scene.ids(silent)) == 4
@@ -167,7 +167,7 @@ def test_what_the_replay_saw_is_not_sent_live_and_the_rest_comes_after_it() -> N
     assert scene.sent == []
     scene.delivery.begin_replay(client, [1, 10], Snapshot(60, 65, frozenset({60})), scene.now)
     ((_, ids),) = scene.rows.pages
-    scene.delivery.take_page(client, [(id, NOTICE) for id in ids], scene.now)
+    scene.delivery.take_page(client, [(id, TEMPLATE) for id in ids], scene.now)
     assert scene.ids(client) == [1, 10, 11, 9]
     scene.push(10, to=client, xid=50)  # a late wake-up for what the query saw
     assert scene.ids(client) == [1, 10, 11, 9]
@@ -213,7 +213,7 @@ def test_without_ack_a_replay_comes_in_portions_and_is_marked_as_read() -> None:
     scene.delivery.begin_replay(client, list(range(1, 201)), Snapshot(1, 1, frozenset()), 1000.0)
     for _ in range(50):
         for _, ids in scene.rows.pages:
-            scene.delivery.take_page(client, [(id, NOTICE) for id in ids], scene.now)
+            scene.delivery.take_page(client, [(id, TEMPLATE) for id in ids], scene.now)
         scene.rows.pages.clear()
         before = len(scene.sent)
         scene.pass_time(0.01)
@@ -236,7 +236,7 @@ def test_when_acks_come_late_events_go_out_slowly_and_when_none_comes_at_once() 
         scene.delivery.acknowledge(client, [2], scene.now)
     before = len(scene.sent)
     rows = b"".join(struct.pack(">q16s", 3, client.user) for client in clients)
-    scene.delivery.fan_out(Fanout(NOTICE, rows, 100))
+    scene.delivery.fan_out(Fanout(TEMPLATE, rows, 100))
     sent = []
     for _ in range(4):
         scene.turn()

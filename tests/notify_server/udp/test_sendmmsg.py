@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from notify_server.udp.sendmmsg import SLOTS, Burst, cooked_address, raw_address
+from notify_server.udp.sendmmsg import CAPACITY, MessageVector, cooked_address, raw_address
 
 
 @pytest.fixture(params=["127.0.0.1", "::1"])
@@ -26,30 +26,30 @@ def test_datagrams_arrive_whole_and_in_order(
     sockets: tuple[socket.socket, socket.socket], has_sendmmsg: bool
 ) -> None:
     sender, receiver = sockets
-    burst = Burst(sender)
+    outgoing = MessageVector(sender)
     if not has_sendmmsg:
-        burst._sendmmsg = None
+        outgoing._sendmmsg = None
     name = raw_address(receiver.getsockname())
     for round in range(3):
-        bodies = [f"{round} {n} ".encode() * n for n in range(SLOTS)]
+        bodies = [f"{round} {n} ".encode() * n for n in range(CAPACITY)]
         for body in bodies:
-            burst.add(body, name)
-        assert len(burst) == SLOTS
-        assert burst.flush() == []
+            outgoing.add(body, name)
+        assert len(outgoing) == CAPACITY
+        assert outgoing.flush() == []
         assert [receiver.recv(2000) for _ in bodies] == bodies
-    assert burst.flush() == []
+    assert outgoing.flush() == []
 
 
 def test_one_that_cannot_be_sent_does_not_stop_the_others(
     sockets: tuple[socket.socket, socket.socket],
 ) -> None:
     sender, receiver = sockets
-    burst = Burst(sender)
+    outgoing = MessageVector(sender)
     good = raw_address(receiver.getsockname())
     bad = good[:2] + b"\0\0" + good[4:]  # port 0
     for n, name in enumerate((bad, good, bad, good, bad)):
-        burst.add(b"%d" % n, name)
-    assert burst.flush() == [0, 2, 4]
+        outgoing.add(b"%d" % n, name)
+    assert outgoing.flush() == [0, 2, 4]
     assert [receiver.recv(100) for _ in range(2)] == [b"1", b"3"]
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notify_server.events import kinds
-from notify_server.wire.datagram import Notice, cut, make_notice, suffix
+from notify_server.wire.datagram import DatagramTemplate, cut, make_template, suffix
 
 SESSION = "0123456789abcdef" * 2
 TIMESTAMP = "2026-01-31T12:00:00.123456Z"
@@ -26,12 +26,12 @@ values = st.recursive(
 )
 
 
-def whole(notice: Notice, id: int = 2**63 - 1) -> bytes:
-    return b"%b%d%b%b" % (notice.head, id, notice.tail, suffix(SESSION))
+def whole(template: DatagramTemplate, id: int = 2**63 - 1) -> bytes:
+    return b"%b%d%b%b" % (template.head, id, template.tail, suffix(SESSION))
 
 
-def notice_of(event: kinds.Event) -> Notice:
-    return make_notice(
+def template_of(event: kinds.Event) -> DatagramTemplate:
+    return make_template(
         event.datagram_type,
         event.manga_id,
         event.title,
@@ -56,7 +56,7 @@ def is_cut_of(shown: str, text: str) -> bool:
 @given(texts)
 def test_any_title_fits_and_is_only_cut(title: str) -> None:
     event = kinds.new_manga("e", 2**63 - 1, title)
-    body = decode(whole(notice_of(event)))
+    body = decode(whole(template_of(event)))
     assert is_cut_of(body["title"], title)
     assert is_cut_of(body["message"], f"New manga added: {title}")
     assert body["session"] == SESSION
@@ -68,7 +68,7 @@ def test_any_list_of_chapters_fits_and_keeps_its_beginning(
     title: str, chapters: list[float]
 ) -> None:
     event = kinds.new_chapter("e", 1, title, max(chapters), 0, chapters)
-    body = decode(whole(notice_of(event)))
+    body = decode(whole(template_of(event)))
     assert body["timestamp"] == TIMESTAMP
     shown = body["data"]["chapters"]
     assert shown == chapters[: len(shown)]
@@ -82,7 +82,7 @@ def test_any_changes_fit(title: str, changed: list[tuple[str, Any, Any]]) -> Non
         {"field": name, "old_value": old, "new_value": new} for name, old, new in changed
     ]
     event = kinds.manga_update("e", 1, title, [name for name, _, _ in changed], changes)
-    body = decode(whole(notice_of(event)))
+    body = decode(whole(template_of(event)))
     assert body["timestamp"] == TIMESTAMP
     for shown, (name, _, _) in zip(body["changes"], changed, strict=False):
         assert is_cut_of(shown["field"], name)
@@ -92,7 +92,7 @@ def test_any_changes_fit(title: str, changed: list[tuple[str, Any, Any]]) -> Non
 def test_a_row_of_another_program_fits_whatever_it_holds(
     data: Any, changes: Any, kind: str, title: str, message: str
 ) -> None:
-    body = decode(whole(make_notice(kind, 1, title, message, TIMESTAMP, data, changes)))
+    body = decode(whole(make_template(kind, 1, title, message, TIMESTAMP, data, changes)))
     assert (body["manga_id"], body["timestamp"]) == (1, TIMESTAMP)
     assert isinstance(body["data"], dict)
     assert isinstance(body["changes"], list)
@@ -101,14 +101,14 @@ def test_a_row_of_another_program_fits_whatever_it_holds(
 @given(values)
 def test_the_order_in_which_an_object_was_posted_does_not_matter(value: Any) -> None:
     stored = json.loads(json.dumps(value, sort_keys=True))
-    one = make_notice("X", 1, "t" * 3000, "m", TIMESTAMP, {"a": value}, [])
-    other = make_notice("X", 1, "t" * 3000, "m", TIMESTAMP, {"a": stored}, [])
+    one = make_template("X", 1, "t" * 3000, "m", TIMESTAMP, {"a": value}, [])
+    other = make_template("X", 1, "t" * 3000, "m", TIMESTAMP, {"a": stored}, [])
     assert decode(whole(one)) == decode(whole(other))
 
 
 def test_what_fits_is_not_changed() -> None:
     event = kinds.new_chapter("e", 7, "Title \U0001f4d6", 10.5, 10, [])
-    assert decode(whole(notice_of(event), 12)) == {
+    assert decode(whole(template_of(event), 12)) == {
         "type": "NEW_CHAPTER",
         "id": 12,
         "manga_id": 7,
@@ -124,7 +124,7 @@ def test_what_fits_is_not_changed() -> None:
 @pytest.mark.parametrize("title", ["T", "\U0001f4d6" * 5000])
 def test_a_long_list_of_chapters_leaves_the_message_whole(title: str) -> None:
     event = kinds.new_chapter("e", 1, title, 5000, 1000.5, list(range(1001, 5001)))
-    body = decode(whole(notice_of(event)))
+    body = decode(whole(template_of(event)))
     assert body["message"] == "4000 new chapters available: 1001–5000 (was chapter 1000.5)"
     assert len(body["data"]["chapters"]) > 50
 
@@ -137,7 +137,7 @@ def test_a_list_of_any_length_leaves_all_but_texts_and_values_whole(
     for count in range(100, 420):
         chapters: list[float] = [1 + n * step for n in range(count)]
         event = kinds.new_chapter("e", 7, title, chapters[-1], 0.5, chapters)
-        body = decode(whole(notice_of(event), 12))
+        body = decode(whole(template_of(event), 12))
         assert body["timestamp"] == TIMESTAMP, count
         assert (body["type"], body["id"], body["manga_id"]) == ("NEW_CHAPTER", 12, 7)
         assert body["data"]["chapter"] == chapters[-1]
@@ -154,14 +154,14 @@ def test_changes_of_any_number_leave_all_but_texts_and_values_whole(
         {"field": name, "old_value": "o" * length, "new_value": "n" * length} for name in names
     ]
     event = kinds.manga_update("e", 7, "A title", names, changes)
-    body = decode(whole(notice_of(event), 12))
+    body = decode(whole(template_of(event), 12))
     assert body["timestamp"] == TIMESTAMP
     assert (body["type"], body["id"], body["manga_id"]) == ("MANGA_UPDATE", 12, 7)
 
 
 def test_a_long_title_uses_the_room_there_is() -> None:
     for character in ("a", "ß", "漢", "\U0001f4d6", "\n", '"'):
-        datagram = whole(notice_of(kinds.new_manga("e", 1, character * 5000)))
+        datagram = whole(template_of(kinds.new_manga("e", 1, character * 5000)))
         assert len(datagram) > 1200 - 60
 
 
@@ -173,6 +173,6 @@ def test_a_cut_ends_in_an_ellipsis(text: str, length: int, wanted: str) -> None:
 
 
 def test_a_client_without_session_gets_none() -> None:
-    notice = notice_of(kinds.new_manga("e", 1, "A"))
-    body = decode(b"%b%d%b%b" % (notice.head, 1, notice.tail, suffix(None)))
+    template = template_of(kinds.new_manga("e", 1, "A"))
+    body = decode(b"%b%d%b%b" % (template.head, 1, template.tail, suffix(None)))
     assert "session" not in body
