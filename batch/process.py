@@ -1,4 +1,4 @@
-"""A child that must not outlive its parent, whatever kills it."""
+"""Child processes that never outlive their parent, whatever kills it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,21 @@ import signal
 _PR_SET_PDEATHSIG = 1  # prctl(2), Linux
 
 
-def die_with(parent: int) -> None:
-    """Has the kernel kill this process as soon as `parent`, which forked it, is gone.
+def become_child(parent: int) -> None:
+    """Settle in a process that was forked: the parent decides when it ends.
+
+    The signals of a terminal go to all its processes; the parent alone obeys them.
+
+    Args:
+        parent: the process id that forked this one.
+    """
+    die_with_parent(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process as soon as its parent is gone.
 
     Transactions of a child that is killed are rolled back; its connections and locks are free at
     once, so that the next run need not wait for it.

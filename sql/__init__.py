@@ -28,7 +28,7 @@ from sql.errors import (
     Unadoptable,
 )
 from sql.schema import migrate, require_current
-from sql.urls import checked, masked
+from sql.urls import checked, is_local, masked
 
 __all__ = [
     "Connection",
@@ -48,6 +48,7 @@ __all__ = [
     "database_url",
     "find_narrow_columns",
     "is_down",
+    "is_local",
     "look_back",
     "masked",
     "migrate",

@@ -39,5 +39,17 @@ class Unadoptable(SqlError):
     """Tables that existed before hold what cannot be converted; nothing was changed."""
 
 
+class PausedForLong(SqlError):
+    """The source asked for a pause that is longer than a caller should wait.
+
+    Attributes:
+        left_s: how many seconds of it are left.
+    """
+
+    def __init__(self, left_s: float) -> None:
+        super().__init__(f"the source asked for a pause; {left_s:.0f} s of it are left")
+        self.left_s = left_s
+
+
 class EmbeddedUnavailable(SqlError):
     """The embedded server cannot be started here; the text says what to do instead."""

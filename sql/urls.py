@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 
@@ -62,3 +63,13 @@ def _options_are_valid(parts: Mapping[str, object]) -> bool:
     timeout = str(parts.get("connect_timeout", "0"))
     known_ssl = parts.get("sslmode", "prefer") in _SSL_MODES
     return known_ssl and re.fullmatch(r"-?\d{1,9}", timeout, re.ASCII) is not None
+
+
+def is_local(url: str) -> bool:
+    """Return whether the URL means something else, or nothing, on another host."""
+    parts = conninfo_to_dict(url)
+    hosts = str(parts.get("hostaddr") or parts.get("host") or os.environ.get("PGHOST", ""))
+    return all(
+        host in ("", "localhost", "::1") or host.startswith(("/", "@", "127."))
+        for host in hosts.split(",")
+    )

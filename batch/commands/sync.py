@@ -173,7 +173,10 @@ def _wind_up(run: Run, exc: Exception) -> None:
     _record_end(run, "error", str(exc) if is_foreseen else f"{type(exc).__name__}: {exc}")
     with suppress(Exception):
         if isinstance(exc, SourceDown):
-            circuit.note_trouble(run.connection, exc, datetime.now(UTC))
+            now = datetime.now(UTC)
+            health = circuit.note_trouble(run.connection, exc, now)
+            if health.until is not None:
+                run.permits.pause(health.until - now, circuit.LONGEST_BAN)
         _deliver(run)
 
 

@@ -11,7 +11,6 @@ import logging
 import multiprocessing
 import os
 import select
-import signal
 import time
 from contextlib import suppress
 from multiprocessing.connection import Connection as Pipe
@@ -22,7 +21,7 @@ import sql
 from batch.config import Config
 from batch.delivery import relay
 from batch.errors import BatchError
-from batch.process import die_with
+from batch.process import become_child
 from batch.store.outbox import CHANNEL
 
 FINISH_S = 5.0  # for a delivery under way when the run ends; what is left stays owed
@@ -69,9 +68,7 @@ class _NoStop:
 
 
 def _serve(pipe: Pipe, parents_end: Pipe, config: Config, database_url: str, parent: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    die_with(parent)
+    become_child(parent)
     parents_end.close()
     try:
         with sql.connect(database_url, "mangahub-batch courier") as connection, sql.translated():

@@ -7,14 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from batch.config import LOCAL, Config
-from batch.limits.gate import Gate, GateServer
+from batch.config import Config
+from batch.limits.gate import Gate
+from batch.limits.permit import Permits
 from batch.mangadex.client import MangaDex
 from batch.models import Summary
 from batch.reporting.progress import Progress
 from batch.stop import SignalStop
-from batch.workers.pool import LocalPool, Pool
-from batch.workers.worker import WorkerSettings, open_api
+from batch.workers.local import new_gate, open_pool
+from batch.workers.pool import Pool
+from batch.workers.worker import WorkerSettings, open_api, open_permits
 from sql import Connection
 
 
@@ -28,6 +30,7 @@ class Run:
         status_before: of the workflow's row; a run that does nothing leaves it as it was.
         full: `--all` was given.
         force: `--force` was given.
+        permits: for what this process itself asks.
         limit: `--count` or `--limit`, None where it was not given.
     """
 
@@ -43,48 +46,34 @@ class Run:
     force: bool = False
     limit: int | None = None
     _gate: Gate = field(init=False)
+    permits: Permits = field(init=False)
     _api: MangaDex | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self._gate = new_gate(self.config)
+        self.permits = open_permits(
+            self.config, self._gate, "main", self.stop, lambda: self.connection
+        )
 
     @property
     def api(self) -> MangaDex:
         """The client of this process, for jobs that ask one thing after the other."""
         if self._api is None:
-            self._api = open_api(self.config, self._gate, "main", self.stop)
+            self._api = open_api(self.config, self.permits)
         return self._api
 
     @contextmanager
     def crew(self, tasks: int) -> Iterator[Crew]:
-        """Workers for so many tasks, and the Manager that keeps them within one budget."""
-        server = self._serve_gate()
+        """Start workers for so many tasks; end them, and count their requests, after the block."""
+        session_pid = self.connection.info.backend_pid
+        pool = open_pool(self.config, self.database_url, session_pid, max(tasks, 1), self.stop)
         try:
-            settings = WorkerSettings(self.config, self.database_url, server.address)
-            pool = self._hire(server, max(tasks, 1))
-            try:
-                yield Crew(pool, settings)
-            finally:
-                with self.stop.uninterrupted():  # or workers would be left
-                    pool.drain(self.stop.grace_left)
-                    pool.shutdown()
+            yield Crew(pool, pool.settings)
         finally:
-            with self.stop.uninterrupted():
-                self._account(*server.close())
-
-    def _serve_gate(self) -> GateServer:
-        if self.config.executor == LOCAL:
-            return GateServer(new_gate(self.config))
-        from batch.workers.dask import executor
-
-        return executor.serve_gate(self.config, self.database_url)
-
-    def _hire(self, server: GateServer, tasks: int) -> Pool:
-        if self.config.executor == LOCAL:
-            return LocalPool(min(self.config.workers, tasks), self.stop, server.forget)
-        from batch.workers.dask import executor
-
-        return executor.ClusterPool(self.config.executor, tasks, self.stop, server.gate)
+            with self.stop.uninterrupted():  # or workers would be left
+                pool.drain(self.stop.grace_left)
+                pool.shutdown()
+                self._account(pool.requests, pool.rate_limited)
 
     def close(self) -> None:
         """Counts the requests of this process and closes its session."""
@@ -103,7 +92,3 @@ class Crew:
 
     pool: Pool
     settings: WorkerSettings
-
-
-def new_gate(config: Config) -> Gate:
-    return Gate(config.rate_concurrency, config.rate_per_second, config.rate_burst)

@@ -80,8 +80,12 @@ def note_well(connection: Connection) -> None:
     )
 
 
-def note_trouble(connection: Connection, error: SourceDown, now: datetime) -> None:
-    """Remembers why a run had to end; a ban that goes on gets longer each time it is met."""
+def note_trouble(connection: Connection, error: SourceDown, now: datetime) -> Health:
+    """Remember why a run had to end; a ban that goes on gets longer each time it is met.
+
+    Returns:
+        what is known now; until its end of a ban nobody may ask.
+    """
     before = read(connection)
     if isinstance(error, Banned):
         health = _banned(before, str(error), now)
@@ -98,6 +102,7 @@ def note_trouble(connection: Connection, error: SourceDown, now: datetime) -> No
         " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
         [_KEY, Jsonb(as_json(health))],
     )
+    return health
 
 
 def _banned(before: Health, reason: str, now: datetime) -> Health:

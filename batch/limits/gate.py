@@ -1,8 +1,8 @@
-"""The turnstile of a run: how many calls are in flight, whose turn it is, whether it still pays.
+"""The gate of a run: how many requests are in flight, and whose turn it is.
 
-One Gate lives in a Manager process and serves all workers; a job that needs no workers has one of
-its own. It hands out turns first in, first out: without tickets the sleepers wake together and
-chance decides. The host's budget (host_budget.py) has the last word on when bytes leave.
+One Gate lives in a Manager process and serves all workers; a job without workers has one of its
+own. Turns are given first in, first out: else all that wait wake together and chance decides. When
+a request leaves is decided by the budget that all programs share (sql/budget.py).
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import secrets
-import signal
 import threading
 import time
 from collections import OrderedDict
@@ -21,30 +20,24 @@ from typing import Protocol, cast
 
 from ratelimit import RateLimitException, limits
 
-from batch.limits.host_budget import EVENNESS, MAX_PATIENCE_S
-from batch.process import die_with
+from batch.process import become_child
+from sql.budget import EVENNESS, MAX_PATIENCE_S
 
 # Longer than any turn, which may have to sit out a pause, connect and wait for an answer; then a
 # turn that a dead caller took comes back.
 LEASE_S = MAX_PATIENCE_S + 60.0
 ABSENCE_S = 5.0  # who waits asks again at once: who has not for so long is dead
-MAX_FAILURES = 10  # in a row, over all workers: then the source is in trouble, not one request
 
 
 class Turns(Protocol):
-    """What a caller sees of a Gate, be it here or behind the Manager."""
+    """What a caller sees of a gate, be it here, behind the Manager, or a cluster's."""
 
     def enter(self, caller: str, timeout_s: float) -> bool: ...
     def leave(self, caller: str, calls: int, rate_limited: int = 0) -> None: ...
-    def spent(self) -> int: ...
-    def rate_limited(self) -> int: ...
-    def forget(self, caller: str) -> None: ...
-    def report(self, succeeded: bool) -> None: ...
-    def is_open(self) -> bool: ...
 
 
 class Gate:
-    """A semaphore, a rate limiter and a circuit breaker for all callers of a run.
+    """A semaphore and a rate limiter for all callers of a run.
 
     Args:
         concurrency: API calls in flight at once.
@@ -58,7 +51,6 @@ class Gate:
         # Who waits, in order, and until when that place is kept (None: waiting in a call now).
         self._waiting: OrderedDict[str, float | None] = OrderedDict()
         self._inside: dict[str, float] = {}  # who has a turn, and when the lease ends
-        self._failures = 0
         self._spent = 0
         self._rate_limited = 0
         self._lease_s = LEASE_S
@@ -108,15 +100,6 @@ class Gate:
             self._waiting.pop(caller, None)
             self._changed.notify_all()
 
-    def report(self, succeeded: bool) -> None:
-        """Counts failures in a row; MAX_FAILURES of them open the circuit for this run."""
-        with self._changed:
-            self._failures = 0 if succeeded else self._failures + 1
-
-    def is_open(self) -> bool:
-        """Whether the run should end early because the source keeps failing."""
-        return self._failures >= MAX_FAILURES
-
     def _delay(self, caller: str) -> float:
         """0 and a call spent, or how long to wait before it makes sense to look again."""
         self._drop_the_dead(time.monotonic())
@@ -152,40 +135,37 @@ _GateClient.register("gate")
 
 
 @dataclass(frozen=True, slots=True)
-class GateAddress:
-    """Where a served Gate is, in a form that can be sent to a worker."""
+class ManagerAddress:
+    """Where a served Gate is; can be sent to a worker."""
 
-    address: str | tuple[str, int]
+    address: str
     key: bytes
 
-    def connect(self) -> Turns:
+    def connect(self) -> Gate:
         manager = _GateClient(address=self.address, authkey=self.key)
         manager.connect()
-        return cast(Turns, manager.gate())  # type: ignore[attr-defined]
+        return cast(Gate, manager.gate())  # type: ignore[attr-defined]
 
 
 class GateServer:
-    """The Manager process that holds the run's Gate.
+    """The Manager process that holds the run's Gate."""
 
-    Args:
-        address: for workers of other hosts; by default only this host can reach it.
-    """
-
-    def __init__(self, gate: Gate, address: tuple[str, int] | None = None) -> None:
+    def __init__(self, gate: Gate) -> None:
         self._key = secrets.token_bytes(32)
         _GateManager.register("gate", callable=lambda: gate)
         fork = multiprocessing.get_context("fork")
         # A name without a file: of a run that is killed none would be left behind.
-        local = f"\0mangahub-gate-{secrets.token_hex(16)}"
-        self._manager = _GateManager(address=address or local, authkey=self._key, ctx=fork)
-        self._manager.start(_survive_signals, (os.getpid(),))
+        address = f"\0mangahub-gate-{secrets.token_hex(16)}"
+        self._manager = _GateManager(address=address, authkey=self._key, ctx=fork)
+        self._manager.start(become_child, (os.getpid(),))
         self.gate = self.address.connect()
 
     @property
-    def address(self) -> GateAddress:
-        address = cast("bytes | tuple[str, int]", self._manager.address)
-        name = address.decode() if isinstance(address, bytes) else address
-        return GateAddress(name, self._key)
+    def address(self) -> ManagerAddress:
+        address = cast("str | bytes", self._manager.address)
+        return ManagerAddress(
+            address.decode() if isinstance(address, bytes) else address, self._key
+        )
 
     def forget(self, caller: str) -> None:
         """As Gate.forget; says nothing where the Manager is gone too."""
@@ -200,10 +180,3 @@ class GateServer:
         del self.gate  # and with it its connection, whoever still holds this server
         self._manager.shutdown()
         return spent, rate_limited
-
-
-def _survive_signals(parent: int) -> None:
-    """The parent decides when the Manager ends, and its death ends the Manager too."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    die_with(parent)

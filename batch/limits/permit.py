@@ -1,31 +1,26 @@
-"""What one process needs before it may call the source: a turn, a slot, and no pause."""
+"""What one process needs before it asks the source: a turn of the run's gate, and a departure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import timedelta
-from typing import Protocol
 
-from batch.errors import BatchError, SourceDown
-from batch.limits.gate import MAX_FAILURES, Turns
+from batch.errors import BatchError, PauseRequested, SourceDown
+from batch.limits.gate import Turns
 from batch.stop import Stop
+from sql.budget import MAX_FAILURES, Budget
+from sql.errors import PausedForLong
+
+LONGEST_PAUSE = timedelta(hours=1)  # whatever a source with a wrong clock says
 
 
-class Budget(Protocol):
-    """Says when a request may leave: HostBudget, or what a cluster has around it."""
-
-    def slot(self, stop: Stop) -> AbstractContextManager[None]: ...
-    def pause(self, seconds: float, stop: Stop) -> None: ...
-    def sit_out_pause(self, stop: Stop) -> None: ...
-
-
-class Calls:
-    """The calls of one process; counts what leaves.
+class Permits:
+    """The permits of one process; counts the requests that leave.
 
     Args:
         turns: the run's gate.
-        budget: the host's, or the cluster's.
+        budget: of all that ask this source.
         caller: this process's name at the gate.
         stop: ends every wait.
     """
@@ -40,56 +35,76 @@ class Calls:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Lets the caller in, one of few at a time.
+        """Hold one of the run's few turns; a pause that somebody asked for is over by then.
 
         Raises:
             SourceDown: the source failed so often in a row that the run should end.
+            PauseRequested: the source asked for a pause that is longer than a run should wait.
             Stopped: the run has been asked to stop.
         """
-        with gate_errors():
-            if self._turns.is_open():
-                raise SourceDown(f"the source failed {MAX_FAILURES} times in a row")
+        with _gate_errors():
             while not self._turns.enter(self._caller, 0.5):
                 self.stop.check()
         count, rate_limited = self.count, self.rate_limited
         try:
-            self._budget.sit_out_pause(self.stop)
+            self._require_source()
             yield
         finally:
-            with gate_errors():
+            with _gate_errors():
                 self._turns.leave(
                     self._caller, self.count - count, self.rate_limited - rate_limited
                 )
 
-    @contextmanager
-    def departure(self) -> Iterator[None]:
-        """Around the sending of a request: waits for the host's next slot, and counts it."""
-        with self._budget.slot(self.stop):
-            self.count += 1
-            yield
+    def await_departure(self) -> None:
+        """Wait for the moment at which a request may leave, and count it; send at once.
+
+        Raises:
+            PauseRequested, Stopped: as `turn`.
+        """
+        with _long_pauses():
+            self._budget.await_departure(self.stop.wait)
+        self.count += 1
+
+    def allow_probe(self) -> None:
+        """Let one request try a source that failed too often."""
+        self._budget.allow_probe()
 
     def succeeded(self) -> None:
-        with gate_errors():
-            self._turns.report(True)
+        """Note that the source answered as it should."""
+        self._budget.count_success()
 
     def failed(self) -> None:
-        with gate_errors():
-            self._turns.report(False)
+        """Count a failure of the source; too many in a row end every run."""
+        self._budget.count_failure()
 
     def limited(self, span: timedelta) -> None:
-        """The source has had too many calls; it wants a pause of so long."""
+        """Note that the source has had too many requests, and wants a pause of so long."""
         self.rate_limited += 1
         self.pause(span)
 
-    def pause(self, span: timedelta) -> None:
-        """Stops the calls of every process of this host for so long."""
-        self._budget.pause(span.total_seconds(), self.stop)
+    def pause(self, span: timedelta, longest: timedelta = LONGEST_PAUSE) -> None:
+        """Let nobody ask the source for so long."""
+        self._budget.pause(min(span, longest).total_seconds())
+
+    def _require_source(self) -> None:
+        with _long_pauses():
+            state = self._budget.await_pause_end(self.stop.wait)
+        if state.is_open:
+            raise SourceDown(f"the source failed {MAX_FAILURES} times in a row")
 
 
 @contextmanager
-def gate_errors() -> Iterator[None]:
+def _long_pauses() -> Iterator[None]:
+    try:
+        yield
+    except PausedForLong as exc:
+        raise PauseRequested(str(exc)) from exc
+
+
+@contextmanager
+def _gate_errors() -> Iterator[None]:
     """Behind the Manager every call can find it gone."""
     try:
         yield
     except (EOFError, ConnectionError) as exc:
-        raise BatchError("the process that shares the request budget has ended") from exc
+        raise BatchError("the process that serves the gate of this run has ended") from exc

@@ -18,7 +18,7 @@ import backoff
 
 from batch.config import CONTENT_RATINGS
 from batch.errors import Banned, RateLimited, RequestRefused, SourceDown, TransientError
-from batch.limits.permit import Calls
+from batch.limits.permit import Permits
 from batch.mangadex.http import Parameters, Session
 from batch.mangadex.responses import Answer, body_of, entity_of, http_date, page_of
 from batch.models import JsonObject, Page
@@ -46,12 +46,12 @@ class MangaDex:
 
     Args:
         session: how requests leave.
-        calls: the permission to let them leave.
+        permits: whether and when they may.
     """
 
-    def __init__(self, session: Session, calls: Calls) -> None:
+    def __init__(self, session: Session, permits: Permits) -> None:
         self._session = session
-        self._calls = calls
+        self._permits = permits
         self._ahead = timedelta(0)  # this host's clock, of the source's
 
     def close(self) -> None:
@@ -71,6 +71,7 @@ class MangaDex:
         Raises:
             SourceDown, Banned, Stopped: it is not.
         """
+        self._permits.allow_probe()
         try:
             self._attempt("/manga", _window(1, 0, ("createdAt", "asc")), lambda body: None)
         except RequestRefused:
@@ -179,27 +180,27 @@ class MangaDex:
             raise SourceDown(f"after {MAX_TRIES} tries: {exc}") from exc
 
     def _attempt(self, path: str, parameters: Parameters, read: Callable[[Body], T]) -> T:
-        """One wire request; its outcome is told to the gate while the turn is still held."""
-        with self._calls.turn():
+        """One wire request; its outcome is counted while the turn is still held."""
+        with self._permits.turn():
             try:
                 answer = self._session.get(path, parameters)
                 self._compare_clocks(answer)
                 result = read(body_of(answer))
             except RateLimited as exc:
-                self._calls.limited(exc.retry_after or UNSAID_PAUSE)
+                self._permits.limited(exc.retry_after or UNSAID_PAUSE)
                 raise
             except Banned:
-                self._calls.pause(BAN_PAUSE)
+                self._permits.pause(BAN_PAUSE)
                 raise
             except TransientError as exc:
                 if exc.retry_after:
-                    self._calls.pause(exc.retry_after)
-                self._calls.failed()
+                    self._permits.pause(exc.retry_after)
+                self._permits.failed()
                 raise
             except RequestRefused:
-                self._calls.succeeded()  # a clear refusal comes from a source in good health
+                self._permits.succeeded()  # a clear refusal comes from a source in good health
                 raise
-            self._calls.succeeded()
+            self._permits.succeeded()
             return result
 
     def _compare_clocks(self, answer: Answer) -> None:
@@ -220,7 +221,7 @@ class MangaDex:
             asked_s = exc.retry_after.total_seconds()
             wait_s = (asked_s if asked_s <= LONGEST_WAIT_S else 0) + random.uniform(0, 0.2)
         log.warning("A request will be repeated try=%d wait_s=%.1f: %s", tries, wait_s, exc)
-        self._calls.stop.wait(wait_s)
+        self._permits.stop.wait(wait_s)
 
 
 def _window(limit: int, offset: int, order: Order) -> list[tuple[str, str]]:

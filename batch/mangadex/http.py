@@ -1,4 +1,4 @@
-"""The HTTP session of one process: every request leaves at its slot, bounded in time and size."""
+"""The HTTP session of one process: requests wait for their departure, bounded in time and size."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import io
 import socket
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import requests
@@ -30,9 +29,9 @@ Parameters = Sequence[tuple[str, str]]
 
 
 class Departure(Protocol):
-    """Holds a request back until its slot is due."""
+    """Holds a request back until it may leave."""
 
-    def departure(self) -> AbstractContextManager[None]: ...
+    def await_departure(self) -> None: ...
 
 
 class Session:
@@ -41,7 +40,7 @@ class Session:
     Args:
         api_url: where the paths begin.
         api_key: sent as a bearer token when given.
-        departure: entered when a connection stands, around the sending of a request's bytes.
+        departure: asked when a connection stands, just before a request's bytes are sent.
     """
 
     def __init__(self, api_url: str, api_key: str | None, departure: Departure) -> None:
@@ -161,10 +160,10 @@ class _TimelyResponse(http.client.HTTPResponse):
 
 
 class _PacedAdapter(HTTPAdapter):
-    """Connections that connect first, wait for their slot then, and send at once.
+    """Connections that connect first, then wait for their departure, and send at once.
 
-    Connecting takes a round trip or three, and of changing length: counted from before it, two
-    requests could leave closer together than their slots were.
+    Connecting takes one to three round trips, of changing length: reserved before it, two requests
+    could leave closer together than their departures were.
     """
 
     def __init__(self, departure: Departure) -> None:
@@ -176,7 +175,7 @@ class _PacedAdapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = _paced_pools(self._departure)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        """Proxies have pools of their own; a request through one waits for its slot too."""
+        """Proxies have pools of their own; a request through one waits for its departure too."""
         if proxy.lower().startswith("socks"):
             raise requests.exceptions.InvalidProxyURL("a SOCKS proxy cannot be used")
         manager = super().proxy_manager_for(proxy, **kwargs)
@@ -198,8 +197,8 @@ def _paced_pools(departure: Departure) -> dict[str, type[HTTPConnectionPool]]:
         def request(self, *args: Any, **kwargs: Any) -> None:
             if self.sock is None:
                 self.connect()
-            with departure.departure():
-                super().request(*args, **kwargs)
+            departure.await_departure()
+            super().request(*args, **kwargs)
 
     class PacedHTTPS(Paced, HTTPSConnection):
         """The same over TLS."""

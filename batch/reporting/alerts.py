@@ -31,7 +31,7 @@ import psycopg
 from batch.config import Config
 from batch.cursors import read_cursor
 from batch.models import JsonObject
-from batch.process import die_with
+from batch.process import die_with_parent
 from batch.stop import SignalStop
 from batch.store import sync_state
 from sql import Connection
@@ -298,7 +298,7 @@ def _send(url: str, word: Word, parent: int) -> None:
     """In a child: exits with 0 where the address has taken the word."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    die_with(parent)
+    die_with_parent(parent)
     _be_silent()
     import apprise
 

@@ -1,15 +1,15 @@
-"""Worker processes behind the shape of `concurrent.futures.Executor`.
+"""Worker processes in the shape of `concurrent.futures.Executor`.
 
 The standard pool fails every pending future when one worker dies. This one knows what each worker
 is doing: it names the dead one, starts another, and gives it the same task again.
 
-There is no thread in it: whoever waits for results (`submit` when the queue is full, `wait`) moves
-the work along, so workers are forked from a process with a single thread.
+It has no thread: whoever waits for results (`submit` when the queue is full, `wait`) moves the work
+along, so that workers are forked from a process with a single thread.
 """
 
 from __future__ import annotations
 
-import gc
+import functools
 import logging
 import multiprocessing
 import os
@@ -26,9 +26,9 @@ from multiprocessing.process import BaseProcess
 from typing import Any, ParamSpec, TypeVar
 
 from batch.errors import BatchError
-from batch.process import die_with
-from batch.stop import PipeStop, SignalStop
-from sql import SqlError
+from batch.stop import SignalStop
+from batch.workers import child
+from batch.workers.worker import WorkerSettings
 
 MAX_DEATHS = 3  # of workers over one task: then it is the task
 # Between two workers' starts: ten at once would take the cores from the first one's first request,
@@ -40,9 +40,6 @@ log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-# The stop of the worker that this process is; None in the parent.
-current_stop: PipeStop | None = None
 
 
 class WorkerDied(BatchError):
@@ -69,34 +66,29 @@ class Pool(Executor):
 
     Attributes:
         size: how many tasks are done at once.
+        settings: what each task brings along.
+        requests: how many left so far, where the pool itself counts them.
+        rate_limited: how many of them were answered with 429.
     """
 
     size: int
+    settings: WorkerSettings
 
     def __init__(self, stop: SignalStop) -> None:
         self._stop = stop
+        self.requests = 0
+        self.rate_limited = 0
 
+    @abstractmethod
     def wait(self, futures: Iterable[Future[T]], timeout_s: float | None = None) -> set[Future[T]]:
-        """Moves the work along until one of the futures is done, a signal comes, or time is up."""
-        watched = list(futures)
-        deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
-        while not (done := {f for f in watched if f.done()}):
-            left_s = None if deadline_s is None else deadline_s - time.monotonic()
-            if (left_s is not None and left_s <= 0) or self._stop.signal_number is not None:
-                break
-            self._pump(left_s)
-        return done
+        """Wait until one of the futures is done, a signal comes, or time is up."""
 
     def expect_no_more(self) -> None:
-        """No further task will come: a worker without one may leave, so that the end is quick."""
+        """Say that no further task comes, so that a worker without one may end."""
 
     @abstractmethod
     def drain(self, timeout_s: float) -> None:
-        """Tells every worker to stop waiting, drops what is queued, lets what is in flight end."""
-
-    @abstractmethod
-    def _pump(self, timeout_s: float | None) -> None:
-        """Waits for one round of news from the workers and deals with it."""
+        """Tell every worker to stop waiting, drop what is queued, let what is in flight end."""
 
 
 class LocalPool(Pool):
@@ -105,7 +97,7 @@ class LocalPool(Pool):
     Args:
         workers: how many processes; each is started when there is work for it.
         stop: readable once the run has to end; `submit` and `wait` return early then.
-        on_death: told the name of a worker that died by itself.
+        on_death: called with the name of a worker that died by itself.
     """
 
     def __init__(
@@ -116,7 +108,7 @@ class LocalPool(Pool):
         self._queue: deque[_Task] = deque()
         self._started = 0
         self._next_start_s = 0.0
-        self._told_to_stop = False
+        self._is_stopping = False
         self._expects_more = True
         self.size = workers
         self._workers: list[_Worker] = []
@@ -129,33 +121,44 @@ class LocalPool(Pool):
         workers = [*self._workers, *self._leaving]
         return [w.process.pid for w in workers if w.process.pid and w.process.is_alive()]
 
+    def wait(self, futures: Iterable[Future[T]], timeout_s: float | None = None) -> set[Future[T]]:
+        """As Pool.wait; also moves the work along."""
+        watched = list(futures)
+        deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
+        while not (done := {f for f in watched if f.done()}):
+            left_s = None if deadline_s is None else deadline_s - time.monotonic()
+            if (left_s is not None and left_s <= 0) or self._stop.signal_number is not None:
+                break
+            self._pump(left_s)
+        return done
+
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Queues a call; waits while the queue is full. Function and arguments are pickled."""
+        """Queue a call; wait while the queue is full. Function and arguments are pickled."""
         while len(self._queue) >= 2 * self.size and self._stop.signal_number is None:
             self._pump(None)
         future: Future[T] = Future()
-        self._queue.append(_Task(future, _Call(fn, args, kwargs)))
+        self._queue.append(_Task(future, functools.partial(fn, *args, **kwargs)))
         self._dispatch()
         return future
 
     def expect_no_more(self) -> None:
         self._expects_more = False
-        self._dismiss_idle()
+        self._end_idle()
 
     def drain(self, timeout_s: float) -> None:
         for task in self._queue:
             task.future.cancel()
         self._queue.clear()
-        self._tell_to_stop()
+        self._stop_workers()
         deadline_s = time.monotonic() + timeout_s
         while any(w.task for w in self._workers) and time.monotonic() < deadline_s:
             self._pump(deadline_s - time.monotonic(), listen=False)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Ends the workers; those that are busy are killed after what `drain` allowed."""
+        """End the workers; those that are busy are killed after what `drain` allowed."""
         for worker in self._workers:
             if worker.task is None:
-                _say_goodbye(worker.connection)
+                _tell_to_end(worker.connection)
             else:
                 worker.process.kill()
         for group in (self._workers, self._leaving):
@@ -164,11 +167,11 @@ class LocalPool(Pool):
                 if group[-1].process.is_alive():
                     group[-1].process.kill()
                     group[-1].process.join()
-                _let_go(group.pop())
+                _close(group.pop())
         self._stop.at_once = lambda: None
 
     def kill(self) -> None:
-        """Ends every worker at once."""
+        """Kill every worker."""
         for pid in self.pids:
             os.kill(pid, signal.SIGKILL)
 
@@ -178,16 +181,16 @@ class LocalPool(Pool):
         ours, theirs = _FORK.Pipe()
         inherited = [worker.connection for worker in [*self._workers, *self._leaving]] + [ours]
         arguments = (theirs, inherited, os.getpid())
-        process = _FORK.Process(target=_serve, args=arguments, name=name)
+        process = _FORK.Process(target=child.serve, args=arguments, name=name)
         process.start()
         theirs.close()
         return _Worker(name, process, ours)
 
     def _dispatch(self) -> None:
-        """Hands tasks to workers, starting one that is wanted where it is time for another."""
-        while self._queue and not self._told_to_stop and (worker := self._idle_worker()):
+        """Give queued tasks to workers; start one where it is wanted and time for another."""
+        while self._queue and not self._is_stopping and (worker := self._idle_worker()):
             worker.task = self._queue.popleft()
-            # A worker that has just died: its sentinel says so in a moment, and what its task was.
+            # A worker may have just died: its sentinel says so, and its task is done again then.
             with suppress(OSError):
                 worker.connection.send(worker.task.call)
 
@@ -201,41 +204,42 @@ class LocalPool(Pool):
         self._workers.append(self._start())
         return self._workers[-1]
 
-    def _dismiss_idle(self) -> None:
-        """Lets workers go that nothing is left for; a task of one that dies starts another."""
+    def _end_idle(self) -> None:
+        """End workers that nothing is left for; the task of one that dies starts another."""
         if self._expects_more or self._queue:
             return
         for worker in [w for w in self._workers if w.task is None]:
-            _say_goodbye(worker.connection)
+            _tell_to_end(worker.connection)
             self._workers.remove(worker)
             self._leaving.append(worker)
 
     def _pump(self, timeout_s: float | None, listen: bool = True) -> None:
+        """Wait for the next messages from the workers, and deal with them."""
         sources: dict[object, _Worker] = {}
         for worker in self._workers:
             sources |= {worker.connection: worker, worker.process.sentinel: worker}
-        ears = [self._stop] if listen else []
-        ready = wait([*sources, *ears], self._patience(timeout_s))  # type: ignore[list-item]
+        stop = [self._stop] if listen else []
+        ready = wait([*sources, *stop], self._patience(timeout_s))  # type: ignore[list-item]
         for worker in {id(sources[r]): sources[r] for r in ready if r in sources}.values():
-            self._hear(worker)
+            self._receive_all(worker)
         self._dispatch()
-        self._dismiss_idle()
+        self._end_idle()
 
     def _patience(self, timeout_s: float | None) -> float | None:
-        """How long to wait for news: until another worker may be started, where one is wanted."""
+        """Return how long to wait: until another worker may be started, where one is wanted."""
         if not self._queue or len(self._workers) == self.size:
             return timeout_s
         left_s = max(self._next_start_s - time.monotonic(), 0)
         return left_s if timeout_s is None else min(timeout_s, left_s)
 
-    def _hear(self, worker: _Worker) -> None:
+    def _receive_all(self, worker: _Worker) -> None:
         try:
             while worker.connection.poll():
                 self._receive(worker, worker.connection.recv())
         except (EOFError, OSError):
             worker.process.join()
         if not worker.process.is_alive():
-            self._bury(worker)
+            self._replace(worker)
 
     def _receive(self, worker: _Worker, message: object) -> None:
         if isinstance(message, logging.LogRecord):
@@ -249,12 +253,12 @@ class LocalPool(Pool):
         else:
             task.future.set_exception(error)
 
-    def _bury(self, worker: _Worker) -> None:
-        """Replaces a worker that died by itself, and has its task done again."""
+    def _replace(self, worker: _Worker) -> None:
+        """Let a worker go that died by itself, and have its task done again."""
         code = worker.process.exitcode
         self._workers.remove(worker)
-        _let_go(worker)
-        if self._told_to_stop and worker.task is None:
+        _close(worker)
+        if self._is_stopping and worker.task is None:
             return
         log.warning("A worker died by itself name=%s exit_code=%s", worker.name, code)
         self._on_death(worker.name)
@@ -263,91 +267,28 @@ class LocalPool(Pool):
 
     def _requeue(self, task: _Task, name: str) -> None:
         task.deaths += 1
-        if task.deaths < MAX_DEATHS and not self._told_to_stop:
+        if task.deaths < MAX_DEATHS and not self._is_stopping:
             self._queue.appendleft(task)
         else:
             task.future.set_exception(WorkerDied(f"{name} died, as {task.deaths - 1} before it"))
 
-    def _tell_to_stop(self) -> None:
-        if self._told_to_stop:
+    def _stop_workers(self) -> None:
+        if self._is_stopping:
             return
-        self._told_to_stop = True
+        self._is_stopping = True
         for worker in self._workers:
             if worker.task is not None:
-                _say_goodbye(worker.connection)
+                _tell_to_end(worker.connection)
 
 
-class _Call:
-    """A function and its arguments, picklable where they are."""
-
-    def __init__(self, fn: Callable[..., object], args: Any, kwargs: Any) -> None:
-        self._fn, self._args, self._kwargs = fn, args, kwargs
-
-    def __call__(self) -> object:
-        return self._fn(*self._args, **self._kwargs)
-
-
-def _say_goodbye(connection: Connection) -> None:
+def _tell_to_end(connection: Connection) -> None:
     try:
         connection.send(None)
     except OSError:
-        log.debug("A worker had gone before it was told to")
+        log.debug("A worker ended before it was told to")
 
 
-def _let_go(worker: _Worker) -> None:
-    """To be called for one that is in no list any more: a second signal asks all that are there."""
+def _close(worker: _Worker) -> None:
+    """Free what the parent holds of a worker that is in no list any more: `kill` uses the lists."""
     worker.connection.close()
     worker.process.close()
-
-
-def _serve(connection: Connection, inherited: list[Connection], parent: int) -> None:
-    """A worker's life: one call after the other until it is told to go, or its parent dies."""
-    global current_stop
-    die_with(parent)
-    gc.freeze()  # what is shared with the parent stays so: a collection would write to all of it
-    # The parent hears the signals, which a terminal sends to all, and decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    for other in inherited:
-        other.close()
-    logging.getLogger().handlers[:] = [_Forward(connection)]
-    current_stop = PipeStop(connection)
-    while (call := _next(connection)) is not None:
-        connection.send(outcome_of(call))
-
-
-def _next(connection: Connection) -> Callable[[], object] | None:
-    try:
-        call: Callable[[], object] | None = connection.recv()
-    except (EOFError, OSError):
-        return None
-    return call
-
-
-def outcome_of(call: Callable[[], object]) -> tuple[object, BaseException | None]:
-    """(result, None) or (None, an error that can be sent): whoever asked is somewhere else."""
-    try:
-        return call(), None
-    except (BatchError, SqlError) as exc:
-        return None, exc
-    except Exception as exc:
-        log.exception("A task failed in a way that nobody foresaw")
-        return None, BatchError(f"{type(exc).__name__}: {exc}")
-
-
-class _Forward(logging.Handler):
-    """Sends a worker's log records to its parent, so that lines and progress bar do not mix."""
-
-    def __init__(self, connection: Connection) -> None:
-        super().__init__()
-        self._connection = connection
-
-    def emit(self, record: logging.LogRecord) -> None:
-        record.msg, record.args = record.getMessage(), None
-        if record.exc_info:
-            record.msg += "\n" + logging.Formatter().formatException(record.exc_info)
-            record.exc_info = None
-        try:
-            self._connection.send(record)
-        except OSError:
-            os._exit(1)  # nobody is left to work for

@@ -1,23 +1,30 @@
-"""What a worker process builds once, after the fork, and keeps: API client and connection."""
+"""What a worker builds once and keeps: its API client and its database connection."""
 
 from __future__ import annotations
 
 import multiprocessing
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import sql
 from batch.config import Config
 from batch.errors import BatchError
-from batch.limits.gate import GateAddress, Turns
-from batch.limits.host_budget import HostBudget
-from batch.limits.permit import Budget, Calls
+from batch.limits.gate import Turns
+from batch.limits.permit import Permits
 from batch.mangadex.client import MangaDex
 from batch.mangadex.http import Session
 from batch.stop import Stop
-from batch.workers import pool
+from batch.workers import child
+from sql.budget import Budget, Pace
+
+
+class GateAddress(Protocol):
+    """Where a run's gate is; can be sent to a worker."""
+
+    def connect(self) -> Turns: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,39 +36,53 @@ class WorkerSettings:
     gate: GateAddress
 
 
-def open_api(
-    config: Config, turns: Turns, caller: str, stop: Stop, budget: Budget | None = None
-) -> MangaDex:
-    """A client whose calls go through the run's gate and a budget, by default the host's."""
-    budget = budget or HostBudget(config.api_url, config.rate_per_second, config.rate_burst)
-    calls = Calls(turns, budget, caller, stop)
-    return MangaDex(Session(config.api_url, config.api_key, calls), calls)
+def open_permits(
+    config: Config, turns: Turns, caller: str, stop: Stop, connect: Callable[[], sql.Connection]
+) -> Permits:
+    """Return the permits of a caller that asks the configured source."""
+    pace = Pace(config.rate_per_second, config.rate_burst)
+    return Permits(turns, Budget(connect, config.api_url, pace), caller, stop)
+
+
+def open_api(config: Config, permits: Permits) -> MangaDex:
+    """Return a client of the configured source; each request waits for its permit."""
+    return MangaDex(Session(config.api_url, config.api_key, permits), permits)
 
 
 class Worker:
     """The resources of one worker: a process of this host's pool, or a thread on a cluster."""
 
-    def __init__(self, api: MangaDex, database_url: str) -> None:
-        self.api = api
-        self._url = database_url
+    def __init__(self, settings: WorkerSettings, turns: Turns, caller: str, stop: Stop) -> None:
+        self._url = settings.database_url
         self._connection: sql.Connection | None = None
+        self.permits = open_permits(settings.config, turns, caller, stop, self.connect)
+        self.api = open_api(settings.config, self.permits)
 
     def close(self) -> None:
         self.api.close()
         if self._connection is not None:
             self._connection.close()
 
+    def connect(self) -> sql.Connection:
+        """Return the worker's connection; a lost one is replaced.
+
+        Raises:
+            sql.DatabaseDown: the database is away.
+        """
+        if self._connection is None or self._connection.closed:
+            self._connection = sql.connect(self._url, "mangahub-batch worker")
+        return self._connection
+
     @contextmanager
     def transaction(self) -> Iterator[sql.Connection]:
-        """One transaction; a lost connection is replaced by the next one.
+        """Open one transaction.
 
         Raises:
             sql.SqlError: the database is away, or cannot store.
         """
-        if self._connection is None or self._connection.closed:
-            self._connection = sql.connect(self._url, "mangahub-batch worker")
-        with sql.translated(), self._connection.transaction():
-            yield self._connection
+        connection = self.connect()
+        with sql.translated(), connection.transaction():
+            yield connection
 
 
 class _Here(threading.local):
@@ -73,23 +94,17 @@ class _Here(threading.local):
 _here = _Here()
 
 
-def employ(worker: Worker) -> None:
-    """Makes it the one that the tasks of this thread find."""
+def set_worker(worker: Worker | None) -> None:
+    """Make it the one that the tasks of this thread find."""
     _here.worker = worker
 
 
 def this_worker(settings: WorkerSettings) -> Worker:
-    """The resources of this worker; in the local pool they are made at the first task."""
+    """Return the resources of this worker; in the local pool the first task makes them."""
     if _here.worker is None:
-        employ(_local_worker(settings))
+        if child.current_stop is None:
+            raise BatchError("this process is no worker")
+        name = multiprocessing.current_process().name
+        set_worker(Worker(settings, settings.gate.connect(), name, child.current_stop))
     assert _here.worker is not None
     return _here.worker
-
-
-def _local_worker(settings: WorkerSettings) -> Worker:
-    stop = pool.current_stop
-    if stop is None:
-        raise BatchError("this process is no worker")
-    name = multiprocessing.current_process().name
-    api = open_api(settings.config, settings.gate.connect(), name, stop)
-    return Worker(api, settings.database_url)

@@ -10,7 +10,6 @@ import pytest
 
 from batch.mangadex.http import Session
 from mangadex_sim import Simulator
-from tests.support.budget import forget_budget
 from tests.support.raw_server import Departures, Handler, RawServer
 
 
@@ -20,10 +19,7 @@ def simulator() -> Iterator[Callable[..., Simulator]]:
     with ExitStack() as stack:
 
         def start(**settings: Any) -> Simulator:
-            sim = stack.enter_context(Simulator(**settings))
-            forget_budget(sim)  # of an earlier one that had this port
-            stack.callback(forget_budget, sim)
-            return sim
+            return stack.enter_context(Simulator(**settings))
 
         yield start
 

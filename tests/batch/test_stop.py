@@ -18,7 +18,6 @@ import sql
 from batch import stop as stop_module
 from batch.errors import Stopped
 from batch.stop import SignalStop, listening
-from tests.support.budget import forget_budget
 from tests.support.raw_server import Handler, RawServer
 from tests.support.waiting import wait_until
 
@@ -116,10 +115,8 @@ def silent(server: RawServer, connection: socket.socket) -> None:
 
 
 @pytest.fixture
-def silent_source(serve: Callable[[Handler], RawServer]) -> Iterator[RawServer]:
-    server = serve(silent)
-    yield server
-    forget_budget(server)  # type: ignore[arg-type]
+def silent_source(serve: Callable[[Handler], RawServer]) -> RawServer:
+    return serve(silent)
 
 
 @pytest.fixture

@@ -21,7 +21,6 @@ from mangadex_sim import Simulator
 from mangahub.env import Env
 from sql import embedded
 from sql.embedded import processes
-from tests.support.budget import forget_budget
 from tests.support.paths import ROOT
 from tests.support.readers import Readers
 from tests.support.waiting import wait_until
@@ -215,7 +214,6 @@ def simulator() -> Iterator[Callable[..., Simulator]]:
     yield start
     for sim in started:
         sim.stop()
-        forget_budget(sim)
 
 
 def rows(url: str, query: str) -> list[Any]:

@@ -128,7 +128,7 @@ def _let_a_ban_pass(hub: Hub) -> None:
             "UPDATE mangahub_meta SET value = jsonb_set(value, '{until}', to_jsonb(now()))"
             " WHERE key = 'source'"
         )
-    forget_budget(hub.sim)
+    forget_budget(hub.env["DATABASE_URL"])
 
 
 def test_a_source_that_takes_five_seconds_slows_all_jobs_down_and_fails_none(

@@ -1,19 +1,11 @@
-"""The host's shared request budgets that tests use: one for each stand-in source."""
+"""The budget of requests, as a test finds or changes it."""
 
 from __future__ import annotations
 
-from contextlib import suppress
-from pathlib import Path
-
-from batch.limits import host_budget
-from mangadex_sim import Simulator
+import sql
 
 
-def forget_budget(sim: Simulator) -> None:
-    """As if nobody had called this source; another user's file can be emptied, not removed."""
-    path = Path("/dev/shm") / host_budget._file_name(sim.url)
-    # Not made anew: the kernel refuses O_CREAT on another user's file there.
-    with suppress(FileNotFoundError), path.open("r+b") as file:
-        file.truncate()
-    with suppress(FileNotFoundError, PermissionError):
-        path.unlink()
+def forget_budget(database_url: str) -> None:
+    """Make it as if nobody had asked any source, and none had asked for a pause."""
+    with sql.connect(database_url, "mangahub-tests") as connection:
+        connection.execute("DELETE FROM api_budget")

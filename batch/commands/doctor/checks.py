@@ -22,13 +22,13 @@ import requests
 from batch.config import Config
 from batch.errors import BatchError, PauseRequested, Stopped
 from batch.limits.circuit import Health
-from batch.limits.gate import Gate
-from batch.limits.host_budget import HostBudget
-from batch.limits.permit import Calls
 from batch.mangadex.http import Session
 from batch.mangadex.responses import Answer, http_date
 from batch.reporting import alerts
 from batch.stop import SignalStop
+from batch.workers.local import new_gate
+from batch.workers.worker import open_permits
+from sql import Connection, SqlError
 
 MAX_CLOCK_ERROR_S = 60
 MIN_FREE_BYTES = 200 * 1024 * 1024
@@ -52,8 +52,14 @@ class Check:
         return self.severity == "ok"
 
 
-def check_source(config: Config, health: Health, stop: SignalStop) -> Iterator[Check]:
-    """One request, none during a ban; also tells whether the clocks agree.
+def check_source(
+    config: Config, health: Health, connection: Connection | None, stop: SignalStop
+) -> Iterator[Check]:
+    """Send one request, but none during a ban; also tells whether the clocks agree.
+
+    Args:
+        connection: to the database that holds the budget of requests; without it no program asks,
+            so that this one request needs no permit.
 
     Raises:
         Stopped: a signal came.
@@ -62,26 +68,20 @@ def check_source(config: Config, health: Health, stop: SignalStop) -> Iterator[C
         fact = f"{config.api_url} has banned this address: {health.reason}"
         cure = f"wait until {health.until:%Y-%m-%d %H:%M} UTC: a request would prolong it"
         yield Check("source", "bad", fact, cure)
-        return
-    try:
-        budget = HostBudget(config.api_url, config.rate_per_second, config.rate_burst)
-    except BatchError as exc:
-        yield Check("request budget", "bad", str(exc), "remove that file, or let all users write")
-        return
-    with closing(budget):
-        yield from _ask_source(config, budget, stop)
+    else:
+        yield from _ask_source(config, connection, stop)
 
 
-def _ask_source(config: Config, budget: HostBudget, stop: SignalStop) -> Iterator[Check]:
+def _ask_source(config: Config, connection: Connection | None, stop: SignalStop) -> Iterator[Check]:
     try:
-        answer = _ask(config, budget, stop)
+        answer = _ask(config, connection, stop)
     except Stopped:
         raise
     except PauseRequested as exc:
         cure = "wait; if it comes again, look for other programs that ask from this address"
         yield Check("source", "bad", f"{config.api_url}: {exc}", cure)
         return
-    except BatchError as exc:
+    except (BatchError, SqlError) as exc:
         cure = "check the network, MANGADEX_API_URL and proxies"
         yield Check("source", "bad", f"{config.api_url}: {exc}", cure)
         return
@@ -94,11 +94,22 @@ def _ask_source(config: Config, budget: HostBudget, stop: SignalStop) -> Iterato
     yield from _clock(answer.headers.get("Date", ""))
 
 
-def _ask(config: Config, budget: HostBudget, stop: SignalStop) -> Answer:
-    """It waits for its slot like every call."""
-    calls = Calls(Gate(1, config.rate_per_second, 1), budget, "doctor", stop)
-    with closing(Session(config.api_url, config.api_key, calls)) as session, calls.turn():
+def _ask(config: Config, connection: Connection | None, stop: SignalStop) -> Answer:
+    """Send a request that waits for its permit like every other."""
+    if connection is None:
+        with closing(Session(config.api_url, config.api_key, _Unpaced())) as session:
+            return session.get("/manga", [("limit", "1")])
+    permits = open_permits(config, new_gate(config), "doctor", stop, lambda: connection)
+    permits.allow_probe()
+    with closing(Session(config.api_url, config.api_key, permits)) as session, permits.turn():
         return session.get("/manga", [("limit", "1")])
+
+
+class _Unpaced:
+    """For the one request of a program that is alone."""
+
+    def await_departure(self) -> None:
+        return None
 
 
 def _clock(date: str) -> Iterator[Check]:

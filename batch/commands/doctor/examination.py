@@ -37,33 +37,32 @@ def examine(env: Env, config: Config, stop: SignalStop) -> Findings:
         Stopped: a signal came.
     """
     found: list[Check] = []
-    health = Health()
     url: str | None = None
     try:
         url = sql.database_url(env)
-        health = _examine_database(url, config, found)
+        _examine_database(url, config, stop, found)
     except (SettingError, sql.SqlError, psycopg.Error) as exc:
         fact = " ".join(str(exc).split())
         found.append(Check("database", "bad", fact, "start it, or correct DATABASE_URL"))
-    found += checks.check_source(config, health, stop)
+    if "source" not in {check.name for check in found}:
+        found += checks.check_source(config, Health(), None, stop)
     found += [checks.check_rate(config), checks.check_notify(config), *_rooms(env, config)]
     found += checks.check_extras(config)
     return Findings(found, sql.masked(url) if url else None, settings.shown(config))
 
 
-def _examine_database(url: str, config: Config, found: list[Check]) -> Health:
-    """Adds what it finds; returns what the runs have learnt about the source."""
+def _examine_database(url: str, config: Config, stop: SignalStop, found: list[Check]) -> None:
+    """Add what the database tells, and what the source answers, whose budget is in it."""
     began_s = time.monotonic()
     with closing(sql.connect(url, "mangahub-batch doctor")) as connection, sql.translated():
         took_s = time.monotonic() - began_s
         found.append(database_checks.check_server(connection, took_s))
-        schema = database_checks.check_schema(connection)
-        found.append(schema)
+        found.append(schema := database_checks.check_schema(connection))
         if not schema.is_well:
-            return Health()
+            return
         found.append(database_checks.check_rights(connection))
         found += database_checks.check_work(connection, config.alert_after)
-        return circuit.read(connection)
+        found += checks.check_source(config, circuit.read(connection), connection, stop)
 
 
 def _rooms(env: Env, config: Config) -> Iterator[Check]:

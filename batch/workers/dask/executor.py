@@ -1,49 +1,43 @@
 """Workers on a Dask cluster, in the shape of the local pool.
 
-    LocalPool    → pipes → processes of this host
-    ClusterPool  → Dask's `concurrent.futures` executor → scheduler → workers of any host
-                   the gate is served by this program, at the address where it meets the cluster
-
-Dask does the task of a worker that died again by itself. Dask is imported only where it is used:
-it is an extra, and takes as long to import as all the rest.
+Dask does the task of a worker that died again by itself. It is an extra, and imported only where
+`MANGA_SYNC_EXECUTOR` asks for it.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import logging
-import os
+import math
 import pkgutil
-import select
+import secrets
 import socket
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
-from psycopg.conninfo import conninfo_to_dict
+import dask
+from distributed import Client
 
 import sql
 from batch.config import Config
 from batch.errors import BatchError, ClusterDown
-from batch.limits.gate import GateServer, Turns
 from batch.stop import SignalStop
-from batch.workers.dask.gate import ClusterGate, ClusterTurns
-from batch.workers.dask.remote import Job, Outcome, perform
+from batch.workers.dask.remote import Job, JobResult, perform, stop_run
+from batch.workers.dask.semaphore import SemaphoreAddress
 from batch.workers.pool import Pool, WorkerDied
 from batch.workers.worker import WorkerSettings
 from mangahub import __version__
 from mangahub.env import SettingError
 
-if TYPE_CHECKING:
-    from distributed import Client
-
 CONNECT_S = 5.0
 NO_WORKERS_AT_START_S = 4.0
 NO_WORKERS_S = 30.0  # during a run: a nanny starts another within seconds
-LOOK_S = 2.0  # between two looks at who is there
+LOOK_S = 2.0  # between two looks at which workers there are
+POLL_S = 0.2  # between two looks at the signal that ends the run
 
 log = logging.getLogger(__name__)
 
@@ -51,74 +45,35 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def serve_gate(config: Config, database_url: str) -> GateServer:
-    """Starts the Manager with the cluster's gate; before Dask, as threads forbid forking.
-
-    Raises:
-        ClusterDown: the scheduler cannot be reached.
-        SettingError: the cluster could not reach the database.
-    """
-    scheduler = _find(config.executor)
-    here = _address_towards(scheduler)
-    is_elsewhere = scheduler[0] != here and not ipaddress.ip_address(scheduler[0]).is_loopback
-    if is_elsewhere and is_local(database_url):
-        allowed = "a database that the cluster's hosts can reach; this one is for this host alone"
-        raise SettingError("DATABASE_URL", sql.masked(database_url), allowed)
-    gate = ClusterGate(config.rate_concurrency, config.rate_per_second, config.rate_burst)
-    return GateServer(gate, (here, 0))
-
-
-def _find(executor: str) -> tuple[str, int]:
-    parts = urlsplit(executor)
-    assert parts.hostname and parts.port
-    with _cluster_errors(executor):
-        # IPv4, as the Manager can serve nothing else.
-        address = socket.gethostbyname(parts.hostname), parts.port
-        socket.create_connection(address, CONNECT_S).close()
-    return address
-
-
-def _address_towards(remote: tuple[str, int]) -> str:
-    """Of this host, as the network around `remote` sees it; nothing is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect(remote)
-        return str(probe.getsockname()[0])
-
-
-def is_local(database_url: str) -> bool:
-    """Whether the URL means something else, or nothing, on another host."""
-    parts = conninfo_to_dict(database_url)
-    hosts = str(parts.get("hostaddr") or parts.get("host") or os.environ.get("PGHOST", ""))
-    return all(
-        host in ("", "localhost", "::1") or host.startswith(("/", "@", "127."))
-        for host in hosts.split(",")
-    )
-
-
 class ClusterPool(Pool):
     """The threads of a cluster's workers.
 
     Args:
-        executor: `dask://host:port`.
+        config: its `executor` is `dask://host:port`.
+        database_url: as the cluster's hosts reach it.
+        session_pid: of the database session that lives as long as the run.
         tasks: how many there will be: more threads are of no use.
         stop: readable once the run has to end; `wait` returns early then.
-        turns: the run's gate, which tells all workers when the run ends.
 
     Raises:
         ClusterDown: the scheduler is away, or has no workers.
+        SettingError: the cluster cannot reach the database.
         BatchError: a worker has another version of this program, or none.
     """
 
-    def __init__(self, executor: str, tasks: int, stop: SignalStop, turns: Turns) -> None:
+    def __init__(
+        self, config: Config, database_url: str, session_pid: int, tasks: int, stop: SignalStop
+    ) -> None:
         super().__init__(stop)
-        self._name = executor
-        self._gate = cast(ClusterTurns, turns)
-        self._running: dict[Future[Outcome], Future[Any]] = {}
-        self._next_look_s = 0.0
+        require_reachable(config.executor, database_url)
+        self._name = config.executor
+        self._session_pid = session_pid
+        gate = SemaphoreAddress(f"mangahub-{secrets.token_hex(8)}", config.rate_concurrency)
+        self.settings = WorkerSettings(config, database_url, gate)
+        self._running: dict[Future[Any], Future[JobResult]] = {}
+        self._next_look_s = self._seen_s = time.monotonic()
         self._known: dict[str, int] = {}
-        self._client = _connect(executor)
-        self._bell, self._ringer = socket.socketpair()
-        self._ringer.setblocking(False)
+        self._client = _connect(self._name)
         try:
             self._wait_for_workers()
             self._check_versions()
@@ -127,78 +82,73 @@ class ClusterPool(Pool):
             raise
         self._executor = self._client.get_executor(pure=False)  # else equal calls are done once
         self.size = max(min(sum(self._known.values()), tasks), 1)
-        log.info("Workers are on a cluster executor=%s threads=%d", executor, self.size)
+        log.info("Workers are on a cluster executor=%s threads=%d", self._name, self.size)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Has `fn(settings, …)` called by a worker; function and arguments are pickled."""
+        """Have `fn(settings, …)` called by a worker; function and arguments are pickled."""
         settings, *others = args
         assert isinstance(settings, WorkerSettings) and not kwargs
         self._require_scheduler()
         future: Future[T] = Future()
-        inner = self._executor.submit(perform, Job(fn, settings, tuple(others)))
-        self._running[inner] = future
-        inner.add_done_callback(self._ring)
+        job = Job(self._session_pid, fn, settings, tuple(others))
+        self._running[future] = self._executor.submit(perform, job)
+        self._running[future].add_done_callback(lambda inner: self._settle(inner, future))
         return future
 
+    def wait(self, futures: Iterable[Future[T]], timeout_s: float | None = None) -> set[Future[T]]:
+        watched = list(futures)
+        deadline_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            span_s = max(min(POLL_S, deadline_s - time.monotonic()), 0)
+            done = wait(watched, span_s, FIRST_COMPLETED).done
+            if done or self._stop.signal_number is not None or time.monotonic() >= deadline_s:
+                return done
+            self._look()
+
     def drain(self, timeout_s: float) -> None:
-        """Ends the run for all workers: what has not begun ends at once, by `Stopped`."""
-        with suppress(EOFError, ConnectionError):
-            self._gate.end()
-        deadline_s = time.monotonic() + timeout_s
-        while self._running and (left_s := deadline_s - time.monotonic()) > 0:
-            self._pump(left_s, listen=False)
-        for inner, future in self._running.items():
+        """End the run for all workers: what has not begun ends at once, by `Stopped`."""
+        with suppress(OSError):
+            self._client.run(stop_run, self.settings.gate, on_error="ignore")
+        wait(self._running, timeout_s)
+        for future, inner in self._running.items():
             inner.cancel()
             future.cancel()
-        self._running.clear()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Leaves the cluster, which stays."""
+        """Leave the cluster, which stays."""
         with suppress(OSError):
             self._client.close(timeout=1)
         logging.captureWarnings(False)
-        self._ringer.close()
-        self._bell.close()
 
-    def _pump(self, timeout_s: float | None, listen: bool = True) -> None:
-        span_s = LOOK_S if timeout_s is None else min(LOOK_S, max(timeout_s, 0))
-        bell, ears = self._bell.fileno(), [self._stop.fileno()] if listen else []
-        ready, _, _ = select.select([bell, *ears], [], [], span_s)
-        if bell in ready:
-            self._bell.recv(4096)
-        for inner in [inner for inner in self._running if inner.done()]:
-            self._settle(inner, self._running.pop(inner))
-        if listen and time.monotonic() >= self._next_look_s:
-            self._look()
-
-    def _ring(self, _: Future[Outcome]) -> None:
-        """In Dask's thread: wakes `_pump`. A bell that is full, or closed, has rung enough."""
-        with suppress(OSError):
-            self._ringer.send(b"!")
-
-    def _settle(self, inner: Future[Outcome], future: Future[Any]) -> None:
+    def _settle(self, inner: Future[JobResult], future: Future[Any]) -> None:
+        """Hand on what became of a job; called in Dask's thread."""
+        if future.cancelled():
+            return
         if inner.cancelled():
-            future.set_exception(self._gone())
+            future.set_exception(ClusterDown(f"the scheduler {self._name} has gone"))
         elif (exc := inner.exception()) is not None:
             future.set_exception(_translated(exc))
         else:
             self._pass_on(inner.result(), future)
 
-    def _pass_on(self, outcome: Outcome, future: Future[Any]) -> None:
-        for record in outcome.records:
+    def _pass_on(self, done: JobResult, future: Future[Any]) -> None:
+        self.requests += done.requests
+        self.rate_limited += done.rate_limited
+        for record in done.records:
             logging.getLogger(record.name).handle(record)
-        if outcome.error is None:
-            future.set_result(outcome.result)
+        if done.error is None:
+            future.set_result(done.result)
         else:
-            future.set_exception(outcome.error)
+            future.set_exception(done.error)
 
     def _look(self) -> None:
-        """Notes who has come and gone; a cluster that stays without workers ends the run."""
+        """Note who has come and gone; a cluster that stays without workers ends the run."""
+        if (now_s := time.monotonic()) < self._next_look_s:
+            return
+        self._next_look_s = now_s + LOOK_S
         self._require_scheduler()
         with _cluster_errors(self._name):
             threads = self._client.nthreads(callback_timeout=CONNECT_S)
-        now_s = time.monotonic()
-        self._next_look_s = now_s + LOOK_S
         for name in self._known.keys() - threads.keys():
             log.warning("A worker has gone; its task is done again name=%s", name)
         self._known = dict(threads)
@@ -210,19 +160,16 @@ class ClusterPool(Pool):
     def _require_scheduler(self) -> None:
         """Dask's client closes itself when it has tried to connect again for a while."""
         if self._client.status == "closed":
-            raise self._gone()
-
-    def _gone(self) -> ClusterDown:
-        return ClusterDown(f"the scheduler {self._name} has gone")
+            raise ClusterDown(f"the scheduler {self._name} has gone")
 
     def _wait_for_workers(self) -> None:
-        self._seen_s = began_s = time.monotonic()
-        self._look()
+        deadline_s = time.monotonic() + NO_WORKERS_AT_START_S
         while not self._known:
-            if time.monotonic() > began_s + NO_WORKERS_AT_START_S:
+            if time.monotonic() > deadline_s:
                 raise ClusterDown(f"the cluster {self._name} has no workers")
-            self._stop.wait(0.2)
+            self._next_look_s = 0.0
             self._look()
+            self._stop.wait(0.0 if self._known else POLL_S)
 
     def _check_versions(self) -> None:
         with _cluster_errors(self._name):
@@ -238,20 +185,34 @@ class ClusterPool(Pool):
                 )
 
 
-def _connect(executor: str) -> Client:
-    """A client of the scheduler; by TLS where Dask's own configuration asks for that."""
-    import dask
-    from distributed import Client
+def require_reachable(executor: str, database_url: str) -> None:
+    """Refuse a database that the cluster's hosts cannot reach.
 
+    Raises:
+        SettingError: it is for this host alone, and the scheduler is on another one.
+    """
+    host = urlsplit(executor).hostname or ""
+    with _cluster_errors(executor):
+        address = ipaddress.ip_address(socket.gethostbyname(host))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((str(address), 9))  # nothing is sent: this asks for our own address
+        is_here = address.is_loopback or probe.getsockname()[0] == str(address)
+    if not is_here and sql.is_local(database_url):
+        allowed = "a database that the cluster's hosts can reach; this one is for this host alone"
+        raise SettingError("DATABASE_URL", sql.masked(database_url), allowed)
+
+
+def _connect(executor: str) -> Client:
+    """Return a client of the scheduler; by TLS where Dask's own configuration asks for that."""
     logging.captureWarnings(True)  # of other versions of libraries on the workers
     for name in ("distributed", "distributed.client", "tornado.application"):
         # They log a traceback where they raise, too; what they raise becomes our one line.
         logging.getLogger(name).setLevel(logging.CRITICAL)
     parts = urlsplit(executor)
     scheme = "tls" if dask.config.get("distributed.comm.require-encryption", False) else "tcp"
-    address = f"{scheme}://{parts.netloc}"
     with _cluster_errors(executor):
-        return Client(address, timeout=CONNECT_S, set_as_default=False)
+        socket.create_connection((parts.hostname, parts.port), CONNECT_S).close()
+        return Client(f"{scheme}://{parts.netloc}", timeout=CONNECT_S, set_as_default=False)
 
 
 def _translated(exc: BaseException) -> BatchError:

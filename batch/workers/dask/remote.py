@@ -1,35 +1,28 @@
-"""The part of a Dask worker: does one task of a run at a time in each of its threads.
+"""What runs in a Dask worker: a run's tasks, each thread with a client and connection of its own.
 
-    perform → Visit (one a run and process) → a thread of its own → the job's function
-                └ stays until the gate says that the run has ended, or is gone; then lets all go
-
-A Dask worker outlives runs and may have several threads. API client and database connection are
-for one thread each, so a visit has threads of its own: what belongs to them ends with them.
+A Dask worker outlives runs. What it holds for a run ends when the program says so, or when the
+database session that holds the workflow's lock is gone: then the program has died.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from logging.handlers import QueueHandler
 from typing import Any, cast
 
+import sql
 from batch.errors import BatchError, Stopped
-from batch.limits.gate import GateAddress
-from batch.limits.host_budget import HostBudget
-from batch.workers.dask.gate import ClusterBudget, ClusterTurns
-from batch.workers.pool import outcome_of
-from batch.workers.worker import Worker, WorkerSettings, employ, open_api
+from batch.workers.child import outcome_of
+from batch.workers.worker import GateAddress, Worker, WorkerSettings, set_worker
 from mangahub import __version__
 
-MAX_THREADS = 64  # as many as MANGA_SYNC_WORKERS may be
+LOOK_S = 2.0  # between two looks whether the program is alive
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -37,10 +30,12 @@ class Job:
     """One call for a worker; shown without its arguments, which hold secrets.
 
     Attributes:
-        version: of the program that asks.
+        session_pid: of the database session that lives as long as the run.
         function: called with the settings and the rest of the arguments.
+        version: of the program that asks.
     """
 
+    session_pid: int
     function: Callable[..., object]
     settings: WorkerSettings
     args: tuple[Any, ...]
@@ -48,33 +43,51 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Outcome:
-    """What became of a job, and what was logged meanwhile."""
+class JobResult:
+    """What became of a job.
+
+    Attributes:
+        records: what was logged meanwhile.
+        requests: how many left.
+        rate_limited: how many of them were answered with 429.
+    """
 
     result: object
     error: BaseException | None
     records: list[logging.LogRecord] = field(default_factory=list)
+    requests: int = 0
+    rate_limited: int = 0
 
 
-def perform(job: Job) -> Outcome:
-    """Does a job; every error is part of the outcome, as Dask would log the arguments otherwise."""
+def perform(job: Job) -> JobResult:
+    """Do a job; every error is part of the result, as Dask would log the arguments otherwise."""
     if job.version != __version__:
         text = f"{socket.gethostname()} has version {__version__}, the program {job.version}"
-        return Outcome(None, BatchError(text))
-    try:
-        return _visit_of(job.settings).do(job)
-    except BatchError as exc:
-        return Outcome(None, exc)
+        return JobResult(None, BatchError(text))
+    with _lock:
+        run = _runs.get(job.settings.gate) or RemoteRun(job)
+    return run.perform(job)
+
+
+def stop_run(gate: GateAddress) -> None:
+    """End every wait of the run's tasks in this process, and free what it held."""
+    with _lock:
+        run = _runs.get(gate)
+    if run is not None:
+        run.stop.set()
 
 
 class EventStop:
-    """A visit's view: stopped once the run has ended."""
+    """The stop of a remote run."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
 
     def set(self) -> None:
         self._event.set()
+
+    def is_set_within(self, seconds: float) -> bool:
+        return self._event.wait(seconds)
 
     def check(self) -> None:
         self.wait(0)
@@ -84,89 +97,66 @@ class EventStop:
             raise Stopped(signal.SIGTERM)
 
 
-class Visit:
-    """What this process holds for one run.
+class RemoteRun:
+    """What this process holds for one run: a Worker for each thread that does its tasks."""
 
-    Raises:
-        BatchError: the run's gate cannot be reached from here.
-    """
+    def __init__(self, job: Job) -> None:
+        self.stop = EventStop()
+        self._settings = job.settings
+        self._session_pid = job.session_pid
+        self._turns = job.settings.gate.connect()
+        self._workers: dict[str, tuple[Worker, threading.Lock]] = {}
+        _runs[job.settings.gate] = self
+        logging.getLogger("batch").setLevel(job.settings.config.log_level)
+        threading.Thread(target=self._watch, name="mangahub-run", daemon=True).start()
 
-    def __init__(self, settings: WorkerSettings) -> None:
-        self._settings = settings
-        self._turns = _connect(settings.gate)
-        self._stop = EventStop()
-        self._threads = ThreadPoolExecutor(MAX_THREADS, "mangahub", self._settle_in)
-        self._belongings = ExitStack()
-        logging.getLogger("batch").setLevel(settings.config.log_level)
-        threading.Thread(target=self._stay, name="mangahub-visit", daemon=True).start()
-
-    def do(self, job: Job) -> Outcome:
-        """Does the job in a thread of the visit.
-
-        Raises:
-            Stopped: the run has ended.
-        """
-        try:
-            future = self._threads.submit(self._do, job)
-        except RuntimeError as exc:  # they have been shut down
-            raise Stopped(signal.SIGTERM) from exc
-        return future.result()
-
-    def _do(self, job: Job) -> Outcome:
-        with _kept_records() as records:
+    def perform(self, job: Job) -> JobResult:
+        worker, busy = self._worker_of(threading.current_thread().name)
+        set_worker(worker)
+        permits = worker.permits
+        requests, rate_limited = permits.count, permits.rate_limited
+        with busy, _kept_records() as records:
             result, error = outcome_of(lambda: self._call(job))
-        return Outcome(result, error, records)
+        counts = permits.count - requests, permits.rate_limited - rate_limited
+        return JobResult(result, error, records, *counts)
 
     def _call(self, job: Job) -> object:
-        self._stop.check()
+        self.stop.check()
         return job.function(job.settings, *job.args)
 
-    def _settle_in(self) -> None:
-        """Once in each thread: builds what its tasks will ask `this_worker` for."""
-        config = self._settings.config
-        caller = f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}"
-        host = HostBudget(config.api_url, config.rate_per_second, config.rate_burst)
-        budget = ClusterBudget(host, self._turns, caller)
-        api = open_api(config, self._turns, caller, self._stop, budget)
-        worker = Worker(api, self._settings.database_url)
-        self._belongings.enter_context(closing(host))
-        self._belongings.enter_context(closing(worker))
-        employ(worker)
+    def _worker_of(self, thread: str) -> tuple[Worker, threading.Lock]:
+        if thread not in self._workers:
+            caller = f"{socket.gethostname()}:{thread}"
+            worker = Worker(self._settings, self._turns, caller, self.stop)
+            self._workers[thread] = worker, threading.Lock()
+        return self._workers[thread]
 
-    def _stay(self) -> None:
-        """Until the run ends, or its program does; then leaves nothing behind."""
-        with suppress(EOFError, OSError):
-            while not self._turns.wait_end(10):
+    def _watch(self) -> None:
+        """Wait for the end of the run, or of its program; then free everything."""
+        url = self._settings.database_url
+        with suppress(sql.SqlError), sql.connect(url, "mangahub-batch worker") as connection:
+            while not self.stop.is_set_within(LOOK_S) and self._is_alive(connection):
                 pass
-        self._stop.set()
-        self._threads.shutdown()  # waits for what is in flight
-        self._belongings.close()
-        with _visiting:
-            _visits.pop(self._settings.gate, None)
+        self.stop.set()
+        with _lock:
+            del _runs[self._settings.gate]
+        for worker, busy in list(self._workers.values()):
+            with busy:
+                worker.close()
+
+    def _is_alive(self, connection: sql.Connection) -> bool:
+        query = "SELECT FROM pg_stat_activity WHERE pid = %s"
+        with sql.translated():
+            return connection.execute(query, [self._session_pid]).fetchone() is not None
 
 
-_visits: dict[GateAddress, Visit] = {}
-_visiting = threading.Lock()
-
-
-def _visit_of(settings: WorkerSettings) -> Visit:
-    with _visiting:
-        if settings.gate not in _visits:
-            _visits[settings.gate] = Visit(settings)
-        return _visits[settings.gate]
-
-
-def _connect(gate: GateAddress) -> ClusterTurns:
-    try:
-        return cast(ClusterTurns, gate.connect())
-    except (EOFError, OSError) as exc:
-        text = f"{socket.gethostname()} cannot reach the run's gate at {gate.address}: {exc}"
-        raise BatchError(text) from exc
+_runs: dict[GateAddress, RemoteRun] = {}
+_lock = threading.Lock()
 
 
 @contextmanager
 def _kept_records() -> Iterator[list[logging.LogRecord]]:
-    """What this thread logs meanwhile, in a form that can be sent."""
+    """Keep what this thread logs meanwhile, in a form that can be sent."""
     handler = _Keeper()
     logger = logging.getLogger("batch")
     logger.addHandler(handler)

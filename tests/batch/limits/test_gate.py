@@ -1,4 +1,4 @@
-"""The run's turnstile, in this process and behind its Manager."""
+"""The gate of a run, in this process and behind its Manager."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from batch.limits import gate as gate_module
-from batch.limits.gate import MAX_FAILURES, Gate, GateAddress, GateServer
-from batch.limits.host_budget import EVENNESS, MAX_PATIENCE_S
+from batch.limits.gate import Gate, GateServer, ManagerAddress
 from batch.mangadex.http import CONNECT_TIMEOUT_S, TIMEOUT_S
+from sql.budget import EVENNESS, MAX_PATIENCE_S
 from tests.support.waiting import wait_until
 
 
@@ -103,17 +103,6 @@ def test_a_burst_goes_at_once() -> None:
     assert not gate.enter("one more", 0.01)
 
 
-def test_failures_in_a_row_open_the_circuit_and_a_success_between_does_not() -> None:
-    gate = Gate(concurrency=1, per_second=1000, burst=1)
-    for _ in range(MAX_FAILURES - 1):
-        gate.report(False)
-    gate.report(True)
-    assert not gate.is_open()
-    for _ in range(MAX_FAILURES):
-        gate.report(False)
-    assert gate.is_open()
-
-
 def test_calls_are_counted() -> None:
     gate = Gate(concurrency=1, per_second=1000, burst=10)
     gate.enter("a", 1)
@@ -165,7 +154,7 @@ def test_a_server_whose_process_is_gone_is_closed_without_a_fuss() -> None:
     assert server.close() == (0, 0)
 
 
-def _enter_and_leave_nothing_back(address: GateAddress) -> None:
+def _enter_and_leave_nothing_back(address: ManagerAddress) -> None:
     address.connect().enter("child", 5)
     os.kill(os.getpid(), signal.SIGKILL)
 

@@ -8,22 +8,22 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID, uuid4
 
 import pytest
 import requests
 
+import sql
 from batch.config import CONTENT_RATINGS, ORDER_KEYS
 from batch.errors import Banned, RequestRefused, SourceDown, Stopped
-from batch.limits.gate import MAX_FAILURES, Gate
-from batch.limits.host_budget import HostBudget
-from batch.limits.permit import Calls
+from batch.limits.gate import Gate
+from batch.limits.permit import Permits
 from batch.mangadex import client as module
 from batch.mangadex.client import MangaDex
 from batch.mangadex.http import Session
 from mangadex_sim import Simulator
+from sql.budget import MAX_FAILURES, Budget, Pace
 from tests.support.raw_server import RawServer, answering
 
 Open = Callable[..., MangaDex]
@@ -51,17 +51,22 @@ def waits() -> Waits:
     return Waits()
 
 
+def budget_of(connection: sql.Connection, url: str) -> Budget:
+    return Budget(lambda: connection, url, Pace(500))
+
+
 @pytest.fixture
-def open_client(waits: Waits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
-    """`open_client(url, gate=…)`: a client that loses no time; all share the host's budget."""
+def open_client(
+    waits: Waits, connection: sql.Connection, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Open]:
+    """`open_client(url)`: a client that loses no time; all share the budget."""
     monkeypatch.setattr(module, "FIRST_WAIT_S", 0.01)
     monkeypatch.setattr(module, "UNSAID_PAUSE", timedelta(seconds=0.2))
     with ExitStack() as stack:
 
-        def start(url: str, gate: Gate | None = None) -> MangaDex:
-            budget = stack.enter_context(closing(HostBudget(url, 500, directory=tmp_path)))
-            calls = Calls(gate or Gate(2, 500, 1), budget, "test", waits)
-            return stack.enter_context(closing(MangaDex(Session(url, None, calls), calls)))
+        def start(url: str) -> MangaDex:
+            permits = Permits(Gate(2, 500, 1), budget_of(connection, url), "test", waits)
+            return stack.enter_context(closing(MangaDex(Session(url, None, permits), permits)))
 
         yield start
 
@@ -298,7 +303,7 @@ def test_a_long_pause_that_the_source_asks_for_ends_the_run_at_once(
 ) -> None:
     head = f"HTTP/1.1 {status}\r\nRetry-After: 1800\r\nContent-Length: 0\r\n\r\n"
     server = serve(answering(head.encode()))
-    with pytest.raises(SourceDown, match=r"asked for a pause, 1[78]\d\d s of it are left"):
+    with pytest.raises(SourceDown, match=r"asked for a pause; 1[78]\d\d s of it are left"):
         open_client(server.url).list_manga()
     assert len(server.requests) == 1
     assert sum(waits.seconds) < 1
@@ -310,35 +315,36 @@ def test_a_pause_of_a_damaged_clock_is_capped(
     far = int(datetime.now(UTC).timestamp()) + 10**9
     head = f"HTTP/1.1 429 No\r\nX-RateLimit-Retry-After: {far}\r\nContent-Length: 0\r\n\r\n"
     server = serve(answering(head.encode()))
-    with pytest.raises(SourceDown, match=r"asked for a pause, 3[56]\d\d s"):
+    with pytest.raises(SourceDown, match=r"asked for a pause; 3[56]\d\d s"):
         open_client(server.url).list_manga()
 
 
 def test_failures_in_a_row_end_the_run_and_one_success_forgives_them(
-    sim: Simulator, open_client: Open
+    sim: Simulator, open_client: Open, connection: sql.Connection
 ) -> None:
-    gate = Gate(2, 500, 1)
-    client = open_client(sim.url, gate)
+    budget = budget_of(connection, sim.url)
+    client = open_client(sim.url)
     for _ in range(MAX_FAILURES - 1):
-        gate.report(False)
+        budget.count_failure()
     client.list_manga()
     for _ in range(MAX_FAILURES - 1):
-        gate.report(False)
+        budget.count_failure()
     sim.fail("500")
     with pytest.raises(SourceDown, match=f"failed {MAX_FAILURES} times in a row"):
         client.list_manga()
     assert sim.stats()["total"] == 2
 
 
-def test_a_refusal_is_a_sign_of_health(sim: Simulator, open_client: Open) -> None:
-    gate = Gate(2, 500, 1)
+def test_a_refusal_is_a_sign_of_health(
+    sim: Simulator, open_client: Open, connection: sql.Connection
+) -> None:
+    budget = budget_of(connection, sim.url)
     for _ in range(MAX_FAILURES - 1):
-        gate.report(False)
+        budget.count_failure()
     sim.fail("400_json")
     with pytest.raises(RequestRefused):
-        open_client(sim.url, gate).list_manga()
-    gate.report(False)
-    assert not gate.is_open()
+        open_client(sim.url).list_manga()
+    assert budget.read().failures == 0
 
 
 def test_a_signal_ends_the_wait_between_two_tries(

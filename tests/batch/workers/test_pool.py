@@ -17,6 +17,7 @@ import pytest
 
 from batch.errors import BatchError, RequestRefused, Stopped
 from batch.stop import SignalStop, listening
+from batch.workers import child
 from batch.workers import pool as pool_module
 from batch.workers.pool import LocalPool, WorkerDied
 from tests.support.waiting import wait_until
@@ -74,8 +75,8 @@ def say(text: str) -> None:
 
 
 def wait_for_stop() -> None:
-    assert pool_module.current_stop is not None
-    pool_module.current_stop.wait(30)
+    assert child.current_stop is not None
+    child.current_stop.wait(30)
 
 
 def work_until_told(folder: Path) -> str:

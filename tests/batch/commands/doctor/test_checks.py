@@ -16,9 +16,8 @@ from batch.commands.doctor import checks, database_checks, examination
 from batch.commands.doctor.checks import Check
 from batch.config import Config, load
 from batch.errors import Banned
-from batch.limits import circuit, host_budget
+from batch.limits import circuit
 from batch.limits.circuit import Health
-from batch.limits.host_budget import HostBudget
 from batch.models import Rejected
 from batch.reporting import alerts
 from batch.stop import SignalStop
@@ -26,7 +25,7 @@ from batch.store import sync_state
 from batch.store.sync_state import SyncState
 from mangadex_sim import Simulator
 from mangahub.env import Env
-from tests.support.budget import forget_budget
+from sql.budget import Budget, Pace
 from tests.support.raw_server import OK, RawServer
 
 Serve = Callable[..., RawServer]
@@ -165,26 +164,19 @@ def test_during_a_ban_the_source_is_left_alone(
 
 
 def test_while_the_source_wants_a_pause_the_cure_is_to_wait(
-    sim: Simulator, stop: SignalStop
+    sim: Simulator, connection: sql.Connection, stop: SignalStop
 ) -> None:
-    with closing(HostBudget(sim.url, 5)) as budget:
-        budget.pause(600, stop)
-    (found,) = checks.check_source(config(MANGADEX_API_URL=sim.url), Health(), stop)
-    forget_budget(sim)
+    Budget(lambda: connection, sim.url, Pace(5)).pause(600)
+    settings = config(MANGADEX_API_URL=sim.url)
+    (found,) = checks.check_source(settings, Health(), connection, stop)
     assert (found.severity, found.cure.partition(";")[0]) == ("bad", "wait")
     assert sim.stats()["total"] == 0
 
 
-def test_a_request_budget_that_cannot_be_used_is_named(sim: Simulator, stop: SignalStop) -> None:
-    place = host_budget._shared_directory() / host_budget._file_name(sim.url)
-    place.mkdir()
-    try:
-        (found,) = checks.check_source(config(MANGADEX_API_URL=sim.url), Health(), stop)
-    finally:
-        place.rmdir()
-    assert (found.name, found.severity) == ("request budget", "bad")
-    assert str(place) in found.fact
-    assert sim.stats()["total"] == 0
+def test_without_a_database_the_source_is_asked_once(sim: Simulator, stop: SignalStop) -> None:
+    found, _ = checks.check_source(config(MANGADEX_API_URL=sim.url), Health(), None, stop)
+    assert (found.name, found.severity) == ("source", "ok")
+    assert sim.stats()["total"] == 1
 
 
 @pytest.mark.parametrize(

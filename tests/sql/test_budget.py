@@ -1,0 +1,251 @@
+"""One budget of requests for all that use the database."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from itertools import pairwise
+
+import pytest
+
+import sql
+from sql import budget as module
+from sql.budget import EVENNESS, MAX_AHEAD_S, MAX_FAILURES, SPACING, Budget, Pace, source_key
+from sql.errors import PausedForLong
+from tests.support.paths import ROOT
+
+URL = "http://127.0.0.1:1"
+
+
+def make_budget(connection: sql.Connection, pace: Pace = Pace(50), url: str = URL) -> Budget:  # noqa: B008
+    return Budget(lambda: connection, url, pace)
+
+
+def depart(budget: Budget, times: int) -> list[float]:
+    """Return when requests could leave, in monotonic seconds."""
+    moments = []
+    for _ in range(times):
+        budget.await_departure(time.sleep)
+        moments.append(time.monotonic())
+    return moments
+
+
+def test_departures_keep_their_distance_over_all_connections(database_url: str) -> None:
+    moments: list[float] = []
+
+    def call() -> None:
+        with sql.connect(database_url) as connection:
+            moments.extend(depart(make_budget(connection), 10))
+
+    callers = [threading.Thread(target=call) for _ in range(4)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join(30)
+    moments.sort()
+    assert len(moments) == 40
+    late_s = module.TOLERANCE_S + 0.004  # what is measured after the departure, on a busy machine
+    assert all(later - earlier > EVENNESS / 50 - late_s for earlier, later in pairwise(moments))
+    window = 16
+    spans = [later - earlier for earlier, later in zip(moments, moments[window:], strict=False)]
+    assert min(spans) > SPACING * window / 50 - late_s
+
+
+def test_another_source_has_another_budget(connection: sql.Connection) -> None:
+    depart(make_budget(connection, Pace(0.1)), 1)
+    began = time.monotonic()
+    depart(make_budget(connection, Pace(0.1), "http://127.0.0.1:2"), 1)
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("url", "key"),
+    [
+        ("https://api.mangadex.org", "api.mangadex.org:443"),
+        ("https://API.mangadex.org:443/", "api.mangadex.org:443"),
+        ("http://127.0.0.1:8099", "127.0.0.1:8099"),
+        ("http://host/a/b/", "host:80/a/b"),
+    ],
+)
+def test_a_source_is_the_same_however_its_url_is_written(url: str, key: str) -> None:
+    assert source_key(url) == key
+
+
+def test_a_burst_goes_at_once_and_then_at_the_rate(connection: sql.Connection) -> None:
+    budget = make_budget(connection, Pace(per_second=10, burst=5))
+    moments = depart(budget, 7)
+    assert moments[4] - moments[0] < 0.5
+    assert moments[6] - moments[0] > 0.15
+
+
+def test_who_wakes_up_too_late_reserves_anew(connection: sql.Connection) -> None:
+    budget = make_budget(connection, Pace(5))
+    depart(budget, 1)
+    overslept = iter([0.5])
+
+    def sleep(seconds: float) -> None:
+        time.sleep(seconds + next(overslept, 0))
+
+    budget.await_departure(sleep)
+    last = connection.execute("SELECT departures[16] - departures[15] FROM api_budget").fetchone()
+    assert last is not None
+    assert last[0].total_seconds() > 0.3
+
+
+def test_a_caller_that_was_killed_or_stopped_holds_up_nobody(database_url: str) -> None:
+    """It reserves as fast as it can, and is caught at some moment of it."""
+    program = (
+        "import sys, time, sql; from sql.budget import Budget, Pace;"
+        f"c = sql.connect(sys.argv[1]); b = Budget(lambda: c, {URL!r}, Pace(5));"
+        "print('ready', flush=True)\n"
+        "while True: b.await_departure(time.sleep)"
+    )
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for moment_s in (0.05, 0.11, 0.23):
+            with subprocess.Popen(
+                [sys.executable, "-c", program, database_url],
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                text=True,
+            ) as process:
+                try:
+                    assert process.stdout is not None
+                    assert process.stdout.readline() == "ready\n"
+                    time.sleep(moment_s)  # not to order anything: any moment will do
+                    os.kill(process.pid, number)
+                    with sql.connect(database_url) as connection:
+                        began = time.monotonic()
+                        depart(make_budget(connection, Pace(5)), 1)
+                        assert time.monotonic() - began < 2
+                finally:
+                    process.kill()
+
+
+def test_nobody_reserves_further_ahead_than_others_would_wait(
+    connection: sql.Connection, database_url: str
+) -> None:
+    connection.execute(
+        "INSERT INTO api_budget (source, departures) VALUES (%s, array_fill(clock_timestamp()"
+        " + %s * interval '1 s', ARRAY[16]))",
+        [source_key(URL), MAX_AHEAD_S],
+    )
+    naps: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        naps.append(seconds)
+        time.sleep(seconds)
+
+    make_budget(connection, Pace(5)).await_departure(sleep)
+    assert naps[0] <= 0.2 + 0.01
+    assert len(naps) > 2
+
+
+def test_a_clock_that_was_set_back_holds_up_nobody(connection: sql.Connection) -> None:
+    connection.execute(
+        "INSERT INTO api_budget (source, departures)"
+        " VALUES (%s, array_fill(now() + interval '3 days', ARRAY[16]))",
+        [source_key(URL)],
+    )
+    began = time.monotonic()
+    depart(make_budget(connection), 2)
+    assert time.monotonic() - began < 2
+
+
+def test_a_pause_is_never_longer_than_any_can_be(connection: sql.Connection) -> None:
+    connection.execute(
+        "INSERT INTO api_budget (source, paused_until) VALUES (%s, now() + interval '3 days')",
+        [source_key(URL)],
+    )
+    with pytest.raises(PausedForLong, match=r"8\d{4} s of it are left"):
+        depart(make_budget(connection), 1)
+
+
+def test_a_pause_holds_up_all_and_a_shorter_one_does_not_end_it(
+    connection: sql.Connection, database_url: str
+) -> None:
+    budget = make_budget(connection)
+    budget.pause(0.6)
+    budget.pause(0.1)
+    began = time.monotonic()
+    with sql.connect(database_url) as other:
+        depart(make_budget(other), 1)
+    assert time.monotonic() - began > 0.55
+
+
+def test_a_pause_that_comes_after_a_reservation_holds_its_caller_up_too(
+    connection: sql.Connection, database_url: str
+) -> None:
+    budget = make_budget(connection, Pace(2))
+    depart(budget, 1)
+    began = time.monotonic()
+    paused: list[bool] = []
+
+    def sleep(seconds: float) -> None:
+        if not paused:
+            with sql.connect(database_url) as other:
+                make_budget(other).pause(1.2)
+            paused.append(True)
+        time.sleep(seconds)
+
+    budget.await_departure(sleep)
+    assert time.monotonic() - began > 1.15
+
+
+def test_a_long_pause_is_told_and_not_waited_for(connection: sql.Connection) -> None:
+    budget = make_budget(connection)
+    budget.pause(600)
+    for wait in (budget.await_departure, budget.await_pause_end):
+        with pytest.raises(PausedForLong, match=r"[56]\d\d s of it are left"):
+            wait(lambda seconds: pytest.fail(f"waited for {seconds} s"))
+
+
+def test_failures_in_a_row_open_the_circuit_for_all_until_a_probe_succeeds(
+    connection: sql.Connection, database_url: str
+) -> None:
+    budget = make_budget(connection)
+    for _ in range(MAX_FAILURES - 1):
+        budget.count_failure()
+    budget.count_success()
+    assert budget.read().failures == 0
+    for _ in range(MAX_FAILURES):
+        budget.count_failure()
+    with sql.connect(database_url) as other:
+        assert make_budget(other).read().is_open
+    budget.allow_probe()
+    assert not budget.read().is_open
+    budget.count_failure()
+    assert budget.read().is_open
+
+
+def test_the_wait_can_be_ended(connection: sql.Connection) -> None:
+    budget = make_budget(connection, Pace(1))
+    depart(budget, 1)
+
+    def interrupt(_: float) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        budget.await_departure(interrupt)
+
+
+def test_the_clocks_of_database_and_host_need_not_agree(connection: sql.Connection) -> None:
+    clock = module._DatabaseClock()
+    clock.learn(10.0, 10.2, 5_000.1)
+    assert clock.monotonic_s(5_000.5) == pytest.approx(10.5)
+    clock.learn(20.0, 21.0, 5_010.9)  # vaguer, and no contradiction
+    assert clock.monotonic_s(5_000.5) == pytest.approx(10.5)
+    clock.learn(30.0, 31.0, 9_000.5)  # the database's clock was set
+    assert clock.monotonic_s(9_000.5) == pytest.approx(30.5)
+
+
+def test_without_a_database_nothing_may_be_asked(database_url: str, admin: sql.Connection) -> None:
+    with sql.connect(database_url) as connection:
+        budget = make_budget(connection)
+        depart(budget, 1)
+        admin.execute("SELECT pg_terminate_backend(%s)", [connection.info.backend_pid])
+        with pytest.raises(sql.DatabaseDown):
+            depart(budget, 1)
