@@ -1,8 +1,8 @@
-"""From the commit of an event to its datagram at the reader, over courier and server.
+"""From the commit of an event to its datagram at the reader, over relay and server.
 
     python -m bench.commit_to_datagram [--events 300]
 
-A transaction that writes one event is committed; the courier of a run is woken by it, posts the
+A transaction that writes one event is committed; the relay of a run is woken by it, posts the
 event, the server stores a notification and sends it. To reach: 99 of 100 within 100 ms.
 """
 
@@ -14,7 +14,7 @@ from statistics import quantiles
 from time import perf_counter
 
 from batch import config
-from batch.delivery.background import Courier
+from batch.delivery.background import BackgroundRelay
 from batch.models import Event
 from batch.store.outbox import add_events
 from bench.harness import new_database, print_table, server
@@ -43,12 +43,12 @@ def measure(bench: Bench, events: int) -> list[float]:
     crowd = bench.crowd(bench.set_users(1))
     url = f"http://{bench.http[0]}:{bench.http[1]}"
     settings = config.load(Env({"UDP_SERVER_URL": url, "MANGAHUB_DATA": str(Path.cwd())}))
-    courier = Courier(settings, bench.url)
+    relay = BackgroundRelay(settings, bench.url)
     try:
-        crowd.read(1, 0.5)  # until the courier listens
+        crowd.read(1, 0.5)  # until the relay listens
         return [time_one(bench, crowd, number) for number in range(events)]
     finally:
-        courier.finish()
+        relay.finish()
         crowd.close()
 
 

@@ -1,1 +1,1 @@
-"""What a person or a timer can ask for, one command a module."""
+"""What a person or a timer asks for, one command a module."""

@@ -1,25 +1,25 @@
-"""The commands behind the command line; each returns what is to be printed."""
+"""What all commands share: how one is declared, what it gets, what it returns."""
 
 from __future__ import annotations
 
 import argparse
-import logging
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+import psycopg
+from psycopg.pq import TransactionStatus
 
 import sql
 from batch.config import Config
-from batch.errors import BatchError, Stopped
-from batch.models import Summary
-from batch.report import summary_text
-from batch.stop import SignalStop
+from batch.errors import BatchError
+from batch.stop import LAST_S, SignalStop
 from mangahub.env import Env
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What every command is given."""
+    """What a command gets."""
 
     arguments: argparse.Namespace
     env: Env
@@ -42,144 +42,69 @@ class Report:
     code: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command of the command line.
+
+    Attributes:
+        summary: one line of help.
+        add_arguments: declares its options.
+        nothing_done: what `--json` prints, beside the error, where it failed before it began.
+    """
+
+    name: str
+    summary: str
+    run: Callable[[Context], Report]
+    add_arguments: Callable[[argparse.ArgumentParser], None] = lambda parser: None
+    nothing_done: Mapping[str, object] = field(default_factory=lambda: {"status": "error"})
+
+
 class Failed(BatchError):
-    """A sync command that did not end well.
+    """A command failed after it began.
 
     Attributes:
         cause: the error that ended it.
-        done: what it had done until then, as in a good run's JSON.
+        done: what it had done until then, as in the JSON of a good end.
     """
 
-    def __init__(self, cause: Exception, done: dict[str, object]) -> None:
+    def __init__(self, cause: Exception, done: Mapping[str, object]) -> None:
         super().__init__(str(cause))
         self.cause = cause
         self.done = done
 
 
-def nothing_done(arguments: argparse.Namespace) -> dict[str, object]:
-    """What `--json` has of a command that failed before it began."""
-    if arguments.function is not sync:
-        return {"status": "error"}
-    return Summary(_sync_type(arguments), status="error").as_json()
+def whole_number(low: int, high: int, hint: str = "") -> Callable[[str], int]:
+    """Return an argument's type: a whole number within bounds; the hint ends the error."""
+
+    def parse(text: str) -> int:
+        if text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high:
+            return int(text)
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not allowed: it must be a whole number from {low} to {high:,}{hint}"
+        )
+
+    return parse
 
 
-def _sync_type(arguments: argparse.Namespace) -> str:
-    return str(arguments.command).replace("-", "_")
+@contextmanager
+def open_database(url: str) -> Iterator[sql.Connection]:
+    """Connect to a database with the current schema, for the time of the block.
 
-
-def sync(context: Context) -> Report:
-    """Runs one workflow."""
-    from batch.commands import sync
-    from batch.reporting import after_run
-
-    arguments = context.arguments
-    workflow = sync.Workflow(
-        sync_type=_sync_type(arguments),
-        full=getattr(arguments, "all", False),
-        force=getattr(arguments, "force", False),
-        limit=getattr(arguments, "count", None) or getattr(arguments, "limit", None),
-    )
-    summary = Summary(workflow.sync_type, status="error")
-    try:
-        with after_run.following(context.config, context.stop, summary) as ending:
-            ending.database_url = url = sql.database_url(context.env)
-            sync.run_workflow(workflow, context.config, url, context.stop, summary)
-    except Exception as exc:
-        if summary.status == "completed":  # its very end could not be recorded
-            summary.status = "error"
-        raise Failed(exc, summary.as_json()) from exc
-    return Report(summary.as_json(), summary_text(summary))
-
-
-def relay(context: Context) -> Report:
-    """Delivers everything that is owed, whatever its next attempt's time."""
-    from batch.commands import sync
-    from batch.delivery import relay
-    from batch.reporting import after_run
-    from batch.store import outbox
-
-    with sync.open_database(sql.database_url(context.env)) as connection, sql.translated():
+    Raises:
+        SqlError: also for what psycopg raises in the block.
+    """
+    with sql.translated():
+        connection = sql.connect(url, "mangahub-batch")
         try:
-            done = relay.relay(connection, context.config, context.stop, everything=True)
-        except Stopped as exc:
-            owed = outbox.count_owed(connection)
-            stopped = {"sync_type": "relay", "status": "stopped", "owed": owed}
-            raise Failed(exc, stopped) from exc
-        owed = outbox.count_owed(connection)
-        after_run.note_state(context.config, connection)
-    data: dict[str, object] = {
-        "sync_type": "relay",
-        "status": "completed" if owed == 0 else "owed",
-        "accepted": done.accepted,
-        "owed": owed,
-    }
-    return Report(data, f"{done.accepted:,} events delivered, {owed:,} still owed", 75 * (owed > 0))
+            sql.require_current(connection)
+            yield connection
+        finally:
+            _close(connection)
 
 
-def retention(context: Context) -> Report:
-    """Deletes what is old and needed by nobody; nothing where no number of days is given."""
-    from batch.commands import sync
-    from batch.store import locks, retention
-
-    arguments = context.arguments
-    days = arguments.days or context.config.retention_days
-    data: dict[str, object] = {
-        "sync_type": "retention",
-        "status": "skipped",
-        "days": days,
-        "dry_run": arguments.dry_run,
-    }
-    if days is None:
-        text = "retention is off: set MANGAHUB_RETENTION_DAYS, or give --days"
-        return Report(data | dict.fromkeys(retention.NAMES, 0), text)
-    done: dict[str, int] = {}
-    with sync.open_database(sql.database_url(context.env)) as connection, sql.translated():
-        if arguments.dry_run:
-            done |= retention.count_old(connection, days)
-        else:
-            locks.take_lock(connection, "retention")
-            try:
-                retention.delete_old(connection, days, context.stop, done)
-            except (BatchError, sql.SqlError) as exc:
-                raise Failed(exc, data | {"status": "error"} | done) from exc
-    counts = ", ".join(f"{count:,} {name}" for name, count in done.items())
-    verb = "would be deleted" if arguments.dry_run else "deleted"
-    return Report(data | {"status": "completed"} | done, f"{counts} {verb}")
-
-
-def status(context: Context) -> Report:
-    """What ran when, how it ended, cursors, failures, counts."""
-    from batch.commands import status, sync
-
-    with sync.open_database(sql.database_url(context.env)) as connection, sql.translated():
-        facts = status.read_status(connection)
-    return Report(status.as_json(facts), status.as_text(facts))
-
-
-def migrate(context: Context) -> Report:
-    """Brings the database to the current schema."""
-    stop = context.stop
-    url = sql.database_url(context.env)
-    try:
-        applied = sql.migrate(url, lambda: stop.signal_number is not None)
-    except sql.MigrationStopped:
-        stop.check()
-        raise
-    outcome = sql.look_back(url, applied)
-    for warning in outcome.warnings:
-        logger.warning("%s", warning)
-    lines = [f"applied {name}" for name in applied] + ([outcome.origin] if outcome.origin else [])
-    text = "\n".join(lines) or "the schema is current"
-    return Report({"status": "completed", "applied": applied}, text)
-
-
-def doctor(context: Context) -> Report:
-    """Looks for the usual mistakes."""
-    from batch.commands.doctor import examination
-
-    findings = examination.examine(context.env, context.config, context.stop)
-    return Report(
-        examination.as_json(findings),
-        examination.as_text(findings),
-        examination.exit_code(findings),
-    )
+def _close(connection: sql.Connection) -> None:
+    """Close; cancel a query that a signal interrupted, which the server would go on with."""
+    if connection.info.transaction_status == TransactionStatus.ACTIVE:
+        with suppress(psycopg.Error):
+            connection.cancel_safe(timeout=LAST_S)
+    connection.close()

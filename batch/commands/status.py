@@ -1,10 +1,12 @@
-"""What `status` tells: each workflow's last run, cursor and failures, and what the tables hold."""
+"""`status`: each workflow's last run, cursor and rejections, and what the tables hold."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import sql
+from batch.commands.context import Command, Context, Report, open_database
 from batch.limits import circuit
 from batch.limits.circuit import Health
 from batch.store.locks import is_running
@@ -12,49 +14,64 @@ from batch.store.outbox import count_owed
 from batch.store.sync_state import SyncState, read_all, rejected_in
 from sql import Connection
 
-MAX_LISTED = 20  # failures of a workflow; --json has all of them
+MAX_LISTED = 20  # rejections of a workflow; --json has all of them
+MAX_COUNTED = 1_000_000  # rows; counting more would keep an operator waiting
 _TABLES = ("manga", "chapters", "genres", "users", "user_library", "notifications")
 
 
 @dataclass(frozen=True, slots=True)
-class Workflow:
+class WorkflowStatus:
     """One workflow; `status` is `killed` where the row says running and nobody holds its lock."""
 
     state: SyncState
     status: str
+
+    @property
+    def name(self) -> str:
+        """As on the command line."""
+        return self.state.sync_type.replace("_", "-")
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
     """Everything `status` shows."""
 
-    workflows: list[Workflow]
+    workflows: list[WorkflowStatus]
     source: Health
     counts: dict[str, int]
     events_owed: int
     now: datetime
 
 
+def run(context: Context) -> Report:
+    """Read everything, and print it."""
+    with open_database(sql.database_url(context.env)) as connection:
+        status = read_status(connection)
+    return Report(as_json(status), as_text(status))
+
+
 def read_status(connection: Connection) -> Status:
-    """Reads it all; on big tables the counts are the planner's estimates."""
-    workflows = [Workflow(row, _true_status(connection, row)) for row in read_all(connection)]
-    counts = {table: _count(connection, table) for table in _TABLES}
-    health = circuit.read(connection)
-    return Status(workflows, health, counts, count_owed(connection), datetime.now(UTC))
+    return Status(
+        workflows=[WorkflowStatus(row, _status(connection, row)) for row in read_all(connection)],
+        source=circuit.read(connection),
+        counts={table: _count(connection, table) for table in _TABLES},
+        events_owed=count_owed(connection),
+        now=datetime.now(UTC),
+    )
 
 
-def _true_status(connection: Connection, row: SyncState) -> str:
+def _status(connection: Connection, row: SyncState) -> str:
     if row.status == "running" and not is_running(connection, row.sync_type):
         return "killed"
     return row.status
 
 
 def _count(connection: Connection, table: str) -> int:
-    """Exact up to a million rows; counting more would keep an operator waiting."""
+    """Count rows; of a big table return the planner's estimate."""
     row = connection.execute(
         "SELECT reltuples::bigint FROM pg_class WHERE oid = to_regclass(%s)", [table]
     ).fetchone()
-    if row and row[0] > 1_000_000:
+    if row and row[0] > MAX_COUNTED:
         return int(row[0])
     counted = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
     return int(counted[0]) if counted else 0
@@ -70,7 +87,7 @@ def as_json(status: Status) -> dict[str, object]:
     }
 
 
-def _workflow_json(workflow: Workflow) -> dict[str, object]:
+def _workflow_json(workflow: WorkflowStatus) -> dict[str, object]:
     row = workflow.state
     return {
         "status": workflow.status,
@@ -84,17 +101,17 @@ def _workflow_json(workflow: Workflow) -> dict[str, object]:
 
 
 def as_text(status: Status) -> str:
-    """A table for people; failures follow it with their reasons."""
+    """Return a table for people, and below it errors and rejections with their reasons."""
     lines = [f"{'workflow':<17} {'status':<10} {'last run':<15} {'last success':<15} cursor"]
     for workflow in status.workflows:
         row = workflow.state
         lines.append(
-            f"{row.sync_type.replace('_', '-'):<17} {workflow.status:<10}"
+            f"{workflow.name:<17} {workflow.status:<10}"
             f" {_ago(row.last_run_at, status.now):<15} {_ago(row.last_success_at, status.now):<15}"
             f" {row.last_cursor or '-'}"
         )
     for workflow in status.workflows:
-        lines += _trouble(workflow)
+        lines += [f"{workflow.name}: {problem}" for problem in _problems(workflow)]
     if status.source.state != "well":
         until = f" until {status.source.until:%Y-%m-%d %H:%M} UTC" if status.source.until else ""
         lines.append(f"source: {status.source.state}{until}: {status.source.reason}")
@@ -102,18 +119,17 @@ def as_text(status: Status) -> str:
     return "\n".join([*lines, "", f"{counts}; {status.events_owed:,} events owed"])
 
 
-def _trouble(workflow: Workflow) -> list[str]:
+def _problems(workflow: WorkflowStatus) -> list[str]:
     row = workflow.state
-    name = row.sync_type.replace("_", "-")
-    lines = [f"{name}: {' '.join(row.error_message.split())}"] if row.error_message else []
+    problems = [" ".join(row.error_message.split())] if row.error_message else []
     if workflow.status == "killed":
-        lines.append(f"{name}: the last run was killed; the next one goes on from its cursor")
+        problems.append("the last run was killed; the next one continues from its cursor")
     rejected = rejected_in(row.metadata)
     for key, why in list(rejected.items())[:MAX_LISTED]:
-        lines.append(f"{name}: cannot store {key}: {why.get('reason')} (try {why.get('attempts')})")
+        problems.append(f"cannot store {key}: {why.get('reason')} (try {why.get('attempts')})")
     if len(rejected) > MAX_LISTED:
-        lines.append(f"{name}: … and {len(rejected) - MAX_LISTED:,} more; --json lists them all")
-    return lines
+        problems.append(f"… and {len(rejected) - MAX_LISTED:,} more; --json lists them all")
+    return problems
 
 
 def _iso(moment: datetime | None) -> str | None:
@@ -128,3 +144,6 @@ def _ago(moment: datetime | None, now: datetime) -> str:
         if seconds >= 2 * size:
             return f"{seconds // size} {unit} ago"
     return f"{seconds} s ago"
+
+
+COMMAND = Command("status", "show what ran when, how it ended, and what was rejected", run)

@@ -1,42 +1,53 @@
-"""One run of a workflow from lock to summary: what every sync command shares."""
+"""The sync commands: run one workflow from lock to summary, and deliver its events."""
 
 from __future__ import annotations
 
-import importlib
+import argparse
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import cast
-
-import psycopg
-from psycopg.pq import TransactionStatus
 
 import sql
-from batch.config import Config
-from batch.delivery import relay
-from batch.delivery.background import Courier
+from batch.commands.context import Command, Context, Failed, Report, open_database, whole_number
+from batch.config import MAX_COUNT, Config
+from batch.delivery.background import BackgroundRelay
+from batch.delivery.relay import deliver_owed
 from batch.errors import BatchError, SourceDown, Stopped
+from batch.jobs import chapter_check, chapter_feed, initial_sync, metadata_refresh, new_manga_poll
 from batch.jobs.context import Run
 from batch.limits import circuit
 from batch.models import Summary
+from batch.reporting import after_run
 from batch.reporting.progress import Progress
-from batch.stop import LAST_S, SignalStop
+from batch.stop import SignalStop
 from batch.store import sync_state
 from batch.store.locks import take_lock
+
+JOBS: dict[str, Callable[[Run], None]] = {
+    "initial_sync": initial_sync.run,
+    "new_manga_poll": new_manga_poll.run,
+    "chapter_feed": chapter_feed.run,
+    "chapter_check": chapter_check.run,
+    "metadata_refresh": metadata_refresh.run,
+}
+# Fields of a summary that its sentence counts; those that are 0 are left out, but the first.
+_COUNTED = {
+    "manga_seen": "titles seen",
+    "manga_new": "new",
+    "manga_updated": "changed",
+    "chapters_new": "new chapters",
+    "events": "events",
+    "failed": "rejected",
+}
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Workflow:
-    """A sync command.
-
-    Attributes:
-        sync_type: its row in `sync_state`; also its module in `batch.jobs`.
-        options: as they stand on the command line.
-    """
+    """A workflow to run: its row in `sync_state`, and its options on the command line."""
 
     sync_type: str
     full: bool = False
@@ -44,152 +55,206 @@ class Workflow:
     limit: int | None = None
 
 
+def run(context: Context) -> Report:
+    """Run the workflow that the command names.
+
+    Raises:
+        Failed: with what was done until then.
+    """
+    workflow = _read_workflow(context.arguments)
+    summary = Summary(workflow.sync_type, status="error")
+    try:
+        with after_run.reporting(summary, context.config, context.stop) as ending:
+            ending.database_url = url = sql.database_url(context.env)
+            run_workflow(workflow, context.config, url, context.stop, summary)
+    except Exception as exc:
+        if summary.status == "completed":  # its very end could not be recorded
+            summary.status = "error"
+        raise Failed(exc, summary.as_json()) from exc
+    return Report(summary.as_json(), summary_text(summary))
+
+
+def _read_workflow(arguments: argparse.Namespace) -> Workflow:
+    return Workflow(
+        sync_type=arguments.command.name.replace("-", "_"),
+        full=getattr(arguments, "all", False),
+        force=getattr(arguments, "force", False),
+        limit=getattr(arguments, "count", None) or getattr(arguments, "limit", None),
+    )
+
+
 def run_workflow(
     workflow: Workflow, config: Config, database_url: str, stop: SignalStop, summary: Summary
 ) -> None:
-    """Runs one workflow, and tries to deliver what the outbox owes after it.
+    """Run one workflow, and try to deliver what the outbox owes after it.
 
     Args:
-        summary: filled as the run goes on, so that it also tells of one that fails.
+        summary: filled while the run goes on, so that it also describes one that fails.
 
     Raises:
-        LockHeld, Stopped, SourceDown, BatchError, sql.SqlError: how the run failed; its state has
-            been recorded where the database could be reached.
+        LockHeld, Stopped, SourceDown, BatchError, SqlError: how the run failed; its state is
+            recorded where the database can be reached.
     """
-    with open_database(database_url) as connection, sql.translated():
+    with open_database(database_url) as connection:
         take_lock(connection, workflow.sync_type)
-        run = _prepare(workflow, config, connection, database_url, stop, summary)
+        before = sync_state.read(connection, workflow.sync_type)
+        if before.status == "running":
+            log.warning(
+                "The previous run was killed; continuing from its cursor started_at=%s",
+                before.last_run_at,
+            )
+        now = datetime.now(UTC)
+        sync_state.begin(connection, workflow.sync_type, now)
+        summary.status = "completed"
+        job = Run(
+            config=config,
+            connection=connection,
+            database_url=database_url,
+            stop=stop,
+            progress=Progress(),
+            summary=summary,
+            started_at=now,
+            status_before=before.status,
+            full=workflow.full,
+            force=workflow.force,
+            limit=workflow.limit,
+        )
         try:
-            _run_job(run)
+            _run_job(job)
         finally:
             summary.stop_clock()
-            run.progress.close()
+            job.progress.close()
 
 
-@contextmanager
-def open_database(database_url: str) -> Iterator[sql.Connection]:
-    """A connection to a database whose schema is current, for the time of the block."""
-    connection = sql.connect(database_url, "mangahub-batch")
+def _run_job(job: Run) -> None:
+    name = job.summary.sync_type
     try:
-        with sql.translated():
-            sql.require_current(connection)
-        yield connection
-    finally:
-        _close(connection)
-
-
-def _close(connection: sql.Connection) -> None:
-    """The server would go on with a query, or a wait, that the program was torn out of."""
-    if connection.info.transaction_status == TransactionStatus.ACTIVE:
-        with suppress(psycopg.Error):
-            connection.cancel_safe(timeout=LAST_S)
-    connection.close()
-
-
-def _prepare(
-    workflow: Workflow,
-    config: Config,
-    connection: sql.Connection,
-    database_url: str,
-    stop: SignalStop,
-    summary: Summary,
-) -> Run:
-    before = sync_state.read(connection, workflow.sync_type)
-    if before.status == "running":
-        log.warning(
-            "The run before did not end by itself started=%s; going on from its cursor",
-            before.last_run_at,
-        )
-    now = datetime.now(UTC)
-    summary.status = "completed"
-    sync_state.begin(connection, workflow.sync_type, now)
-    return Run(
-        config=config,
-        connection=connection,
-        database_url=database_url,
-        stop=stop,
-        progress=Progress(),
-        summary=summary,
-        started_at=now,
-        status_before=before.status,
-        full=workflow.full,
-        force=workflow.force,
-        limit=workflow.limit,
-    )
-
-
-def _run_job(run: Run) -> None:
-    name = run.summary.sync_type
-    job = cast("Callable[[Run], None]", importlib.import_module(f"batch.jobs.{name}").run)
-    try:
-        with sql.translated(), _couriered(run):
-            _ask_for_admission(run)
-            job(run)
-        _deliver(run)
+        with sql.translated(), _delivering(job):
+            _admit(job)
+            JOBS[name](job)
+        _deliver(job)
     except Stopped as exc:
-        _record_end(run, "idle", f"{exc}; the next run goes on from there")
+        _record_end(job, "idle", f"{exc}; the next run continues from its cursor")
         raise
     except Exception as exc:
-        _wind_up(run, exc)
+        _record_failure(job, exc)
         raise
-    run.summary.stop_clock()
-    did_nothing = run.summary.status == "skipped" and run.status_before == "idle"
-    ending = "idle" if did_nothing else "completed"
-    sync_state.finish(run.connection, name, ending, None, last_run=run.summary.as_json())
+    job.summary.stop_clock()
+    did_nothing = job.summary.status == "skipped" and job.status_before == "idle"
+    status = "idle" if did_nothing else "completed"
+    sync_state.finish(job.connection, name, status, None, last_run=job.summary.as_json())
     log.info(
         "Run ended sync_type=%s status=%s requests=%d seconds=%.1f",
         name,
-        run.summary.status,
-        run.summary.requests,
-        run.summary.seconds,
+        job.summary.status,
+        job.summary.requests,
+        job.summary.seconds,
     )
 
 
-def _ask_for_admission(run: Run) -> None:
-    """Probes a source that was in trouble; a run that asks nothing need not know."""
-    if run.summary.sync_type == "initial_sync" and not run.config.initial_enabled:
+def _admit(job: Run) -> None:
+    """Probe a source that was unavailable; not for a run that asks nothing."""
+    if job.summary.sync_type == "initial_sync" and not job.config.initial_enabled:
         return
-    circuit.admit(run.connection, lambda: run.api.probe(), run.started_at)
+    circuit.admit(job.connection, lambda: job.api.probe(), job.started_at)
 
 
 @contextmanager
-def _couriered(run: Run) -> Iterator[None]:
-    """Delivers events while the job is under way; an initial sync makes none."""
-    courier = None
-    if run.summary.sync_type != "initial_sync":
-        courier = Courier(run.config, run.database_url)
+def _delivering(job: Run) -> Iterator[None]:
+    """Deliver events while the job is under way; an initial sync makes none."""
+    relay = None
+    if job.summary.sync_type != "initial_sync":
+        relay = BackgroundRelay(job.config, job.database_url)
     try:
         yield
     finally:
-        with run.stop.uninterrupted():  # or the courier would be left
-            run.close()
-            if courier is not None:
-                courier.finish(run.stop.grace_left)
+        with job.stop.uninterrupted():  # else the relay's process would be left behind
+            job.close()
+            if relay is not None:
+                relay.finish(job.stop.grace_left)
 
 
-def _wind_up(run: Run, exc: Exception) -> None:
-    """After a failure: what was committed before it is news all the same."""
-    is_foreseen = isinstance(exc, BatchError | sql.SqlError)
-    _record_end(run, "error", str(exc) if is_foreseen else f"{type(exc).__name__}: {exc}")
+def _record_failure(job: Run, exc: Exception) -> None:
+    """Record the error; deliver what was committed before it all the same."""
+    is_expected = isinstance(exc, BatchError | sql.SqlError)
+    _record_end(job, "error", str(exc) if is_expected else f"{type(exc).__name__}: {exc}")
     with suppress(Exception):
         if isinstance(exc, SourceDown):
             now = datetime.now(UTC)
-            health = circuit.note_trouble(run.connection, exc, now)
+            health = circuit.note_trouble(job.connection, exc, now)
             if health.until is not None:
-                run.permits.pause(health.until - now, circuit.LONGEST_BAN)
-        _deliver(run)
+                job.permits.pause(health.until - now, circuit.LONGEST_BAN)
+        _deliver(job)
 
 
-def _record_end(run: Run, status: str, error: str) -> None:
-    """The run's own error matters more than one in recording it."""
-    run.summary.status = "stopped" if status == "idle" else "error"
-    run.summary.stop_clock()
+def _record_end(job: Run, status: str, error: str) -> None:
+    """Record how the run ended; its own error matters more than one of the recording."""
+    job.summary.status = "stopped" if status == "idle" else "error"
+    job.summary.stop_clock()
     with suppress(Exception):
         sync_state.finish(
-            run.connection, run.summary.sync_type, status, error, last_run=run.summary.as_json()
+            job.connection, job.summary.sync_type, status, error, last_run=job.summary.as_json()
         )
 
 
-def _deliver(run: Run) -> None:
-    """What cannot be delivered stays owed; a run does not fail by it."""
-    relay.relay(run.connection, run.config, run.stop, everything=False)
+def _deliver(job: Run) -> None:
+    """Deliver what is due; what cannot be delivered stays owed, and fails no run."""
+    deliver_owed(job.connection, job.config, job.stop, everything=False)
+
+
+def summary_text(summary: Summary) -> str:
+    """Return, say, `initial-sync completed: 150 titles seen, 150 new; 2 requests in 0.8 s`."""
+    name = summary.sync_type.replace("_", "-")
+    if summary.status == "skipped":
+        return f"{name} skipped: there is nothing to do"
+    counts = [
+        f"{getattr(summary, key):,} {words}"
+        for key, words in _COUNTED.items()
+        if getattr(summary, key) or key == "manga_seen"
+    ]
+    cost = f"{summary.requests:,} requests in {summary.seconds:.1f} s"
+    limited = f", {summary.rate_limited:,} answered with 429" if summary.rate_limited else ""
+    return f"{name} {summary.status}: {', '.join(counts)}; {cost}{limited}"
+
+
+def _add_import_arguments(parser: argparse.ArgumentParser) -> None:
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--count",
+        type=whole_number(1, MAX_COUNT, " (use --all for more)"),
+        metavar="N",
+        help="titles to import (MANGA_SYNC_INITIAL_COUNT)",
+    )
+    which.add_argument("--all", action="store_true", help="import the whole catalogue")
+    parser.add_argument(
+        "--force", action="store_true", help="even if a completed run covered as much"
+    )
+
+
+def _add_check_arguments(parser: argparse.ArgumentParser) -> None:
+    how_many = parser.add_mutually_exclusive_group()
+    how_many.add_argument(
+        "--limit",
+        type=whole_number(1, 1_000_000, " (or --all)"),
+        metavar="N",
+        help="titles to check (MANGA_SYNC_CHAPTER_BATCH)",
+    )
+    how_many.add_argument("--all", action="store_true", help="all titles that are due")
+
+
+def _command(
+    name: str,
+    summary: str,
+    add_arguments: Callable[[argparse.ArgumentParser], None] = lambda parser: None,
+) -> Command:
+    nothing_done = Summary(name.replace("-", "_"), status="error").as_json()
+    return Command(name, summary, run, add_arguments, nothing_done)
+
+
+COMMANDS = (
+    _command("initial-sync", "import the first titles, or all", _add_import_arguments),
+    _command("new-manga-poll", "import titles created since the last run"),
+    _command("chapter-feed", "find new chapters of all tracked titles"),
+    _command("chapter-check", "read the chapters of titles that are due", _add_check_arguments),
+    _command("metadata-refresh", "update what changed of known titles"),
+)

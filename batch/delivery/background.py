@@ -1,8 +1,8 @@
-"""Delivers events while a run is still under way, in a process of its own.
+"""Deliver events while a run is under way, in a process of its own.
 
 A run commits title by title and may take minutes; readers should not wait for its end. PostgreSQL
-wakes the courier at each commit that wrote to the outbox (`NOTIFY`), whichever process made it, and
-a notification server that does not answer holds up the courier and not the run.
+wakes this process at each commit that writes to the outbox (`NOTIFY`), whichever process made it,
+and a notification server that does not answer delays this process, not the run.
 """
 
 from __future__ import annotations
@@ -19,37 +19,32 @@ import psycopg
 
 import sql
 from batch.config import Config
-from batch.delivery import relay
+from batch.delivery.relay import deliver_owed
 from batch.errors import BatchError
 from batch.process import become_child
 from batch.store.outbox import CHANNEL
 
-FINISH_S = 5.0  # for a delivery under way when the run ends; what is left stays owed
+FINISH_S = 5.0  # for a delivery under way when the run ends; the rest stays owed
 
 log = logging.getLogger(__name__)
 
 
-class Courier:
-    """A child process that listens to the outbox.
-
-    Args:
-        config: where the notification server is.
-        database_url: where the outbox is.
-    """
+class BackgroundRelay:
+    """A child process that delivers what each commit adds to the outbox."""
 
     def __init__(self, config: Config, database_url: str) -> None:
         context = multiprocessing.get_context("fork")
         self._pipe, theirs = context.Pipe()
         arguments = (theirs, self._pipe, config, database_url, os.getpid())
-        self._process = context.Process(target=_serve, args=arguments, name="courier")
+        self._process = context.Process(target=_serve, args=arguments, name="relay")
         self._process.start()
         theirs.close()
 
-    def finish(self, patience_s: float = FINISH_S) -> None:
-        """Lets a delivery under way end, for so long and FINISH_S at most; ends the process."""
+    def finish(self, timeout_s: float = FINISH_S) -> None:
+        """End the process once its delivery is done, or kill it after the timeout or FINISH_S."""
         with suppress(OSError):
             self._pipe.send(None)
-        self._process.join(min(FINISH_S, patience_s))
+        self._process.join(min(FINISH_S, timeout_s))
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
@@ -58,7 +53,7 @@ class Courier:
 
 
 class _NoStop:
-    """A delivery under way is ended by nobody but `Courier.finish`, which loses patience."""
+    """A Stop that never comes: `BackgroundRelay.finish` alone ends a delivery."""
 
     def check(self) -> None:
         return None
@@ -71,28 +66,29 @@ def _serve(pipe: Pipe, parents_end: Pipe, config: Config, database_url: str, par
     become_child(parent)
     parents_end.close()
     try:
-        with sql.connect(database_url, "mangahub-batch courier") as connection, sql.translated():
+        with sql.connect(database_url, "mangahub-batch relay") as connection, sql.translated():
             connection.execute(f"LISTEN {CHANNEL}")
-            _deliver_until_told(pipe, connection, config)
+            _deliver_until_finished(pipe, connection, config)
     except (BatchError, sql.SqlError, psycopg.Error) as exc:
         line = " ".join(str(exc).split())
         log.warning("Events are delivered at the end of the run only: %s", line)
 
 
-def _deliver_until_told(pipe: Pipe, connection: sql.Connection, config: Config) -> None:
-    """One attempt for each commit; a server that turns out to be down is left alone.
+def _deliver_until_finished(pipe: Pipe, connection: sql.Connection, config: Config) -> None:
+    """Make one attempt for each commit; give up once the server is down.
 
-    A wake-up that comes while a delivery asks the database is taken in by that very query, and
-    leaves nothing to be read at the socket: the handler remembers it.
+    A notification that arrives while a delivery asks the database is consumed by that query and
+    leaves nothing to read at the socket: the handler keeps it.
     """
-    wake_ups: list[object] = ["events of before somebody listened"]
+    wake_ups: list[object] = ["events from before the LISTEN"]
     connection.add_notify_handler(wake_ups.append)
-    while wake_ups or not _told_to_end(pipe, connection):
+    while wake_ups or not _wait_for_finish(pipe, connection):
         wake_ups.clear()
-        if relay.relay(connection, config, _NoStop(), everything=False).is_down:
+        if deliver_owed(connection, config, _NoStop(), everything=False).is_down:
             return
 
 
-def _told_to_end(pipe: Pipe, connection: sql.Connection) -> bool:
+def _wait_for_finish(pipe: Pipe, connection: sql.Connection) -> bool:
+    """Wait for the next event; return whether the run has ended."""
     ready, _, _ = select.select([connection.fileno(), pipe.fileno()], [], [])
     return pipe.fileno() in ready

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from batch.config import Config
+from batch.config import LOCAL, Config
 from batch.limits.gate import Gate
 from batch.limits.permit import Permits
 from batch.mangadex.client import MangaDex
 from batch.models import Summary
 from batch.reporting.progress import Progress
 from batch.stop import SignalStop
-from batch.workers.local import new_gate, open_pool
+from batch.workers.local import GatedPool, new_gate
 from batch.workers.pool import Pool
 from batch.workers.worker import WorkerSettings, open_api, open_permits
 from sql import Connection
@@ -65,8 +65,7 @@ class Run:
     @contextmanager
     def crew(self, tasks: int) -> Iterator[Crew]:
         """Start workers for so many tasks; end them, and count their requests, after the block."""
-        session_pid = self.connection.info.backend_pid
-        pool = open_pool(self.config, self.database_url, session_pid, max(tasks, 1), self.stop)
+        pool = self._open_pool(max(tasks, 1))
         try:
             yield Crew(pool, pool.settings)
         finally:
@@ -74,6 +73,14 @@ class Run:
                 pool.drain(self.stop.grace_left)
                 pool.shutdown()
                 self._account(pool.requests, pool.rate_limited)
+
+    def _open_pool(self, tasks: int) -> Pool:
+        if self.config.executor == LOCAL:
+            return GatedPool(self.config, self.database_url, tasks, self.stop)
+        from batch.workers.dask.executor import ClusterPool  # an extra
+
+        session_pid = self.connection.info.backend_pid
+        return ClusterPool(self.config, self.database_url, session_pid, tasks, self.stop)
 
     def close(self) -> None:
         """Counts the requests of this process and closes its session."""

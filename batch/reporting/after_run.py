@@ -37,7 +37,7 @@ class Ending:
 
 
 @contextmanager
-def following(config: Config, stop: SignalStop, summary: Summary) -> Iterator[Ending]:
+def reporting(summary: Summary, config: Config, stop: SignalStop) -> Iterator[Ending]:
     """Looks after the run in the block when it is over; errors pass through.
 
     A run that another one kept from beginning is none.
@@ -55,7 +55,7 @@ def following(config: Config, stop: SignalStop, summary: Summary) -> Iterator[En
             _follow(ending, config, stop)
 
 
-def note_state(config: Config, connection: sql.Connection) -> None:
+def write_state(config: Config, connection: sql.Connection) -> None:
     """Writes what the database tells, for commands that are no runs of a workflow."""
     if config.metrics_dir is None:
         return

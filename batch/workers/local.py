@@ -1,11 +1,11 @@
-"""The workers of a run: processes of this host that share a gate, or a cluster's."""
+"""The workers of a run on this host: processes that share a gate."""
 
 from __future__ import annotations
 
-from batch.config import LOCAL, Config
+from batch.config import Config
 from batch.limits.gate import Gate, GateServer
 from batch.stop import SignalStop
-from batch.workers.pool import LocalPool, Pool
+from batch.workers.pool import LocalPool
 from batch.workers.worker import WorkerSettings
 
 
@@ -26,25 +26,6 @@ class GatedPool(LocalPool):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         super().shutdown()
         self.requests, self.rate_limited = self._server.close()
-
-
-def open_pool(
-    config: Config, database_url: str, session_pid: int, tasks: int, stop: SignalStop
-) -> Pool:
-    """Return the pool that `MANGA_SYNC_EXECUTOR` names.
-
-    Args:
-        session_pid: of the database session that lives as long as the run.
-
-    Raises:
-        ClusterDown: the scheduler is away, or has no workers.
-        SettingError: the cluster cannot reach the database.
-    """
-    if config.executor == LOCAL:
-        return GatedPool(config, database_url, tasks, stop)
-    from batch.workers.dask.executor import ClusterPool  # an extra
-
-    return ClusterPool(config, database_url, session_pid, tasks, stop)
 
 
 def new_gate(config: Config) -> Gate:

@@ -40,7 +40,7 @@ def delivering(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         while not stop.wait(0.05):
             try:
                 with sql.connect(url) as connection, sql.translated():
-                    relay.relay(connection, config, _NoStop(), everything=True)
+                    relay.deliver_owed(connection, config, _NoStop(), everything=True)
             except sql.DatabaseDown:
                 continue
 

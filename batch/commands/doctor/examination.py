@@ -1,4 +1,4 @@
-"""`doctor`: looks at everything a run depends on, and names the cure of what is wrong."""
+"""`doctor`: look at everything a run depends on, and name the cure of what is wrong."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import psycopg
 
 import sql
 from batch import config as settings
+from batch.commands.context import Command, Context, Report
 from batch.commands.doctor import checks, database_checks
 from batch.commands.doctor.checks import Check
 from batch.config import Config
@@ -28,6 +29,12 @@ class Findings:
     checks: list[Check]
     database_url: str | None
     configuration: dict[str, object]
+
+
+def run(context: Context) -> Report:
+    """Look for the usual mistakes; 1 where one keeps a run from its work."""
+    findings = examine(context.env, context.config, context.stop)
+    return Report(as_json(findings), as_text(findings), exit_code(findings))
 
 
 def examine(env: Env, config: Config, stop: SignalStop) -> Findings:
@@ -115,3 +122,6 @@ def _line(check: Check) -> str:
 def exit_code(findings: Findings) -> int:
     """1 where something keeps a run from its work; a warning does not."""
     return int(any(check.severity == "bad" for check in findings.checks))
+
+
+COMMAND = Command("doctor", "look for the usual mistakes and name the cure", run)

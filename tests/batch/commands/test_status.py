@@ -54,7 +54,7 @@ def test_a_run_that_holds_no_lock_was_killed(
             take_lock(run, "chapter_feed")
         data, lines = show(connection)
     assert data["workflows"]["chapter_feed"]["status"] == ("running" if is_alive else "killed")
-    told = "chapter-feed: the last run was killed; the next one goes on from its cursor"
+    told = "chapter-feed: the last run was killed; the next one continues from its cursor"
     assert (told in lines) == (not is_alive)
 
 
@@ -131,7 +131,7 @@ def test_a_big_table_is_not_counted_row_by_row(connection: sql.Connection) -> No
 def test_moments_are_told_by_how_long_ago_they_were(ago: timedelta, text: str) -> None:
     idle = sync_state.SyncState("a_b", NOW - ago, None, None, "idle", None, {})
     facts = status.Status(
-        workflows=[status.Workflow(idle, "idle")],
+        workflows=[status.WorkflowStatus(idle, "idle")],
         source=Health(),
         counts={},
         events_owed=0,

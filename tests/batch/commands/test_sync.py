@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from batch.commands.sync import summary_text
 from batch.models import Summary
-from batch.report import summary_text
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from batch.report import summary_text
         ),
         (
             Summary("chapter_feed", chapters_new=1_234, events=12, failed=1, requests=1_000),
-            "chapter-feed completed: 0 titles seen, 1,234 new chapters, 12 events, 1 failed;"
+            "chapter-feed completed: 0 titles seen, 1,234 new chapters, 12 events, 1 rejected;"
             " 1,000 requests in 0.0 s",
         ),
         (Summary("initial_sync", status="skipped"), "initial-sync skipped: there is nothing to do"),

@@ -1,4 +1,4 @@
-"""The courier of a run: each commit's events are on their way before the run has ended."""
+"""The relay of a run: each commit's events are on their way before the run has ended."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 import sql
 from batch.config import load
-from batch.delivery.background import Courier
+from batch.delivery.background import BackgroundRelay
 from batch.models import Event
 from batch.store.outbox import add_events, count_owed
 from mangahub.env import Env
@@ -57,9 +57,9 @@ def receiver() -> Iterator[Receiver]:
     server.server_close()
 
 
-def start(url: str, database_url: str, folder: Path) -> Courier:
+def start(url: str, database_url: str, folder: Path) -> BackgroundRelay:
     config = load(Env({"UDP_SERVER_URL": url, "MANGAHUB_DATA": str(folder)}))
-    return Courier(config, database_url)
+    return BackgroundRelay(config, database_url)
 
 
 def commit(connection: sql.Connection, number: int) -> None:
@@ -76,21 +76,21 @@ def titled(connection: sql.Connection) -> sql.Connection:
 def test_every_commit_is_delivered_at_once_also_while_a_delivery_is_under_way(
     titled: sql.Connection, database_url: str, receiver: Receiver, tmp_path: Path
 ) -> None:
-    courier = start(receiver.url, database_url, tmp_path)
+    relay = start(receiver.url, database_url, tmp_path)
     try:
         for number in range(200):
             commit(titled, number)
             if number % 10 == 9:
                 wait_until(lambda: count_owed(titled) == 0)
     finally:
-        courier.finish()
+        relay.finish()
     assert receiver.taken == [f"news:{number}" for number in range(200)]
 
 
 def test_a_server_that_is_down_is_tried_once_and_the_courier_still_ends(
     titled: sql.Connection, database_url: str, tmp_path: Path
 ) -> None:
-    courier = start("http://127.0.0.1:9", database_url, tmp_path)
+    relay = start("http://127.0.0.1:9", database_url, tmp_path)
     tried = "SELECT max(attempts) FROM notification_events"
 
     def commit_and_look() -> bool:
@@ -98,7 +98,7 @@ def test_a_server_that_is_down_is_tried_once_and_the_courier_still_ends(
         return titled.execute(tried).fetchone() == (1,)
 
     wait_until(commit_and_look)
-    courier.finish()
-    courier_is_gone = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '%courier'"
+    relay.finish()
+    courier_is_gone = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '%relay'"
     wait_until(lambda: titled.execute(courier_is_gone).fetchone() == (0,))
     assert count_owed(titled) == 1

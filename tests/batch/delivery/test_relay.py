@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from batch.delivery import relay
-from batch.delivery.relay import Delivery, Notifier
+from batch.delivery.relay import Delivery, Relay
 from batch.errors import Stopped
 from batch.models import Event
 from batch.stop import SignalStop
@@ -94,10 +94,10 @@ def stop() -> Iterator[SignalStop]:
 @pytest.fixture
 def deliver(connection: Connection, stop: SignalStop, receiver: Receiver) -> Iterator[Any]:
     """`deliver()` → Delivery, respecting postponements; `deliver(everything=True)`, `url=`."""
-    made: list[Notifier] = []
+    made: list[Relay] = []
 
     def run(*, everything: bool = False, url: str = "", key: str | None = None) -> Delivery:
-        made.append(Notifier(url or receiver.url, key, stop))
+        made.append(Relay(url or receiver.url, key, stop))
         return made[-1].deliver(connection, everything=everything)
 
     yield run

@@ -75,7 +75,7 @@ class Terminal:
 
 LOGGING_BAR = """
 import logging, sys
-from batch.progress import Progress
+from batch.reporting.progress import Progress
 from mangahub import log
 log.configure()
 progress = Progress()
@@ -122,7 +122,7 @@ def test_a_real_run_on_a_terminal_shows_its_bar_and_the_troubles_above_it(
     assert terminal.code == 0, terminal.lines
     assert json.loads(terminal.stdout.splitlines()[-1])["manga_new"] == 300
     [warning] = [line for line in terminal.lines if "A request will be repeated" in line]
-    assert re.match(r"\d{4}-\d\d-\d\dT\S+ WARNING batch\.mangadex: ", warning)
+    assert re.match(r"\d{4}-\d\d-\d\dT\S+ WARNING batch\.mangadex\.client: ", warning)
     assert any(re.match(r"Titles .* 300/300", line) for line in terminal.lines)
 
 
