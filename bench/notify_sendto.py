@@ -15,22 +15,24 @@ import struct
 import subprocess
 import sys
 import tempfile
+from datetime import UTC, datetime
 from multiprocessing import Event, Process
 from multiprocessing.synchronize import Event as EventType
 from pathlib import Path
 from time import monotonic, perf_counter
-from typing import cast
 
-from notify_server.events import kinds
-from notify_server.udp import server
-from notify_server.udp.clients import Client
-from notify_server.udp.database_thread import DatabaseThread
-from notify_server.udp.delivery import Fanout
+from notify_server.store.recipients import Recipients
+from notify_server.udp.clients import Client, Clients
+from notify_server.udp.database_requests import DatabaseRequests
+from notify_server.udp.delivery import Delivery, Fanout
+from notify_server.udp.replay import Replays
+from notify_server.udp.sendmmsg import MessageVector
+from notify_server.udp.sockets import open_socket
 from notify_server.udp.stats import Stats
-from notify_server.wire.auth import Cookies
-from notify_server.wire.datagram import make_template
+from notify_server.wire.datagram import Content, make_template
 
 CLIENTS = 10_000
+MOMENT = datetime(2026, 1, 31, 12, tzinfo=UTC)
 SOURCE = r"""
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -60,18 +62,6 @@ int main(int argc, char **argv) {
 """
 
 
-class NoRows:
-    """Stands where the database would be: this measures sending only."""
-
-    def mark(self, acknowledged: list[int], read: list[int]) -> None: ...
-
-    def request_page(self, client: Client, ids: list[int]) -> None: ...
-
-    def request_join(self, request: object) -> None: ...
-
-    def connect(self, *parts: object) -> None: ...
-
-
 def drain(sock: socket.socket, stop: EventType) -> None:
     sock.settimeout(0.1)
     buffer = bytearray(2048)
@@ -87,40 +77,25 @@ def address(n: int) -> str:
 
 
 def send_with_server(port: int, ack: bool) -> float:
-    """Seconds for one event to all clients, through the server's own code."""
-    sock = server.open_socket("127.0.0.1", 0)
-    running = server.UdpServer(
-        sock,
-        cast(DatabaseThread, NoRows()),
-        Cookies("x"),
-        "off",
-        Stats(),
-        lambda: None,
-    )
-    rows = b""
-    for n in range(CLIENTS):
-        client = Client((address(n), port), os.urandom(16), True, ack, monotonic())
-        running.clients.add_candidate(client)
-        running.clients.admit(client)
-        rows += struct.pack(">q16s", n + 1, client.user)
-    event = kinds.new_manga("e", 1, "A Title")
-    template = make_template(
-        event.datagram_type,
-        1,
-        event.title,
-        event.message,
-        "2026-01-31T12:00:00.000000Z",
-        {},
-        [],
-        monotonic(),
-    )
-    running.delivery.fan_out(Fanout(template, rows, 1))
-    started = perf_counter()
-    while running.delivery.has_work(monotonic()):
-        running.delivery.send_some(monotonic(), 64)
-    taken = perf_counter() - started
-    running.close()
-    return taken
+    """Return the seconds for one event to all clients, through the server's own code."""
+    clients, stats = Clients(), Stats()
+    requests = DatabaseRequests(lambda request: None)  # this measures sending only
+    replays = Replays(clients, requests, stats)
+    users = [os.urandom(16) for _ in range(CLIENTS)]
+    for n, user in enumerate(users):
+        client = Client((address(n), port), user, True, ack, monotonic())
+        clients.add_candidate(client)
+        clients.admit(client)
+    recipients = Recipients.pack(enumerate(users, start=1))
+    content = Content("NEW_MANGA", 1, "A Title", "New manga added: A Title", MOMENT, {}, [])
+    with open_socket("127.0.0.1", 0) as sock:
+        vector = MessageVector(sock)
+        delivery = Delivery(clients, replays, requests, vector, stats)
+        delivery.fan_out(Fanout(make_template(content, monotonic()), recipients, 1))
+        started = perf_counter()
+        while delivery.has_work(monotonic()):
+            delivery.send_some(monotonic(), 64)
+        return perf_counter() - started
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""A few connections to share, which fail at once while the database is away and come back alone."""
+"""A few shared connections, which fail at once while the database is away and recover alone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MOST_LENT_S = 25
 
 
 class Database:
-    """Hands out connections, at most `size` at a time.
+    """Lends connections, at most `size` at a time.
 
     While the database is away one caller at a time tries to reach it, and all others are refused
     at once. An idle connection that the server has closed is replaced before it is used.
@@ -32,33 +32,31 @@ class Database:
 
     def __init__(self, url: str, size: int) -> None:
         self._url = url
-        self._slots = threading.BoundedSemaphore(size)
+        self._available = threading.BoundedSemaphore(size)
         self._idle: list[sql.Connection] = []
         self._lent: dict[sql.Connection, float] = {}
         self._lock = threading.Lock()
-        self._probe = threading.Lock()
-        self._trouble: str | None = None
+        self._reconnecting = threading.Lock()
+        self._reason_away: str | None = None
         self._is_closed = False
 
     @contextmanager
     def connection(self) -> Iterator[sql.Connection]:
-        """An autocommit connection for one transaction.
+        """Lend an autocommit connection for one transaction.
 
         Raises:
             DatabaseDown: there is none, or it was lost on the way.
         """
-        with self._slots:
+        with self._available:
             connection = self._take() or self._open()
             self._lent[connection] = monotonic()
             try:
                 with sql.translated():
                     yield connection
-            except sql.DatabaseDown:
+            except BaseException as exc:
                 connection.close()
-                self._close_idle()
-                raise
-            except BaseException:
-                connection.close()
+                if isinstance(exc, sql.DatabaseDown):
+                    self._close_idle()
                 raise
             finally:
                 self._lent.pop(connection, None)
@@ -81,26 +79,26 @@ class Database:
         connection.close()
 
     def _open(self) -> sql.Connection:
-        if self._trouble is None:
+        if self._reason_away is None:
             return self._connect()
-        if not self._probe.acquire(blocking=False):
-            raise sql.DatabaseDown(self._trouble)
+        if not self._reconnecting.acquire(blocking=False):
+            raise sql.DatabaseDown(self._reason_away)
         try:
             return self._connect()
         finally:
-            self._probe.release()
+            self._reconnecting.release()
 
     def _connect(self) -> sql.Connection:
         try:
             connection = open_connection(self._url)
         except sql.SqlError as exc:
-            if self._trouble is None:
+            if self._reason_away is None:
                 log.warning("The database is away reason=%s", exc)
-            self._trouble = str(exc)
+            self._reason_away = str(exc)
             raise
-        if self._trouble is not None:
+        if self._reason_away is not None:
             log.info("The database is back")
-        self._trouble = None
+        self._reason_away = None
         return connection
 
     def _close_idle(self) -> None:
@@ -109,22 +107,26 @@ class Database:
         for connection in idle:
             connection.close()
 
-    def cut_stuck(self) -> None:
-        """Ends the wait of those whose connection has been silent for far too long."""
+    def close_stuck(self) -> None:
+        """Shut down connections that have been lent for far too long, so that their users fail."""
         overdue = monotonic() - _MOST_LENT_S
         for connection, since in list(self._lent.items()):
             if since < overdue and not connection.closed:
-                log.error("The database does not answer, cutting the connection")
-                _cut(connection)
+                log.error("The database does not answer, closing the connection")
+                _shut_down(connection)
 
     def close(self) -> None:
-        """Closes what is idle now, and the rest when it is given back."""
+        """Close what is idle now, and the rest when it is given back."""
         self._is_closed = True
         self._close_idle()
 
 
 def open_connection(url: str) -> sql.Connection:
-    """A new connection to a database whose schema is this program's."""
+    """Open a connection to a database whose schema is this program's.
+
+    Raises:
+        SqlError: the database is away, or the schema is another one.
+    """
     connection = sql.connect(url, "mangahub-notify")
     try:
         with sql.translated():
@@ -137,7 +139,7 @@ def open_connection(url: str) -> sql.Connection:
 
 
 def _has_been_closed(connection: sql.Connection) -> bool:
-    """Whether an idle connection has something to read: nothing but a farewell can be."""
+    """Return whether an idle connection has something to read, which can only be its end."""
     if connection.closed:
         return True
     poller = select.poll()
@@ -145,8 +147,8 @@ def _has_been_closed(connection: sql.Connection) -> bool:
     return bool(poller.poll(0))
 
 
-def _cut(connection: sql.Connection) -> None:
-    """Has whoever waits for an answer on it fail; it may have been closed just now."""
+def _shut_down(connection: sql.Connection) -> None:
+    """Make whoever waits for an answer on it fail; it may have been closed just now."""
     with suppress(OSError, psycopg.Error):
         with socket.socket(fileno=os.dup(connection.fileno())) as end:
             end.shutdown(socket.SHUT_RDWR)

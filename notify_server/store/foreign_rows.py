@@ -6,29 +6,51 @@ PostgreSQL holds times and numbers that Python cannot, and JSON nested deeper th
 from __future__ import annotations
 
 import json
-from typing import NoReturn
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 from notify_server.events.kinds import Json
+from notify_server.wire.datagram import Content
 
 # Deeper than anything that can be posted, and far from Python's own limit.
 _DEEPEST = 100
-
-# To be read by `read_content`.
-CONTENT = "data::text"
+# A datagram shows less of a text than this; titles in the database may be much longer.
+_SHOWN = 1_300
 
 
 def moment(column: str) -> str:
-    """SQL for a time, the nearest one that Python can hold."""
+    """Return SQL for a time: the nearest one that Python can hold."""
     return (
         f"CASE WHEN {column} IS NOT NULL THEN greatest('0001-01-01 00:00:00+00', "
         f"least({column}, '9999-12-31 23:59:59.999999+00')) END"
     )
 
 
-def read_content(text: str | None) -> tuple[dict[str, Json], list[Json]]:
-    """`data` and `changes` from a row's JSON; empty where it has none that JSON can say again."""
+# To be read by `read_data`, and by `read_content`.
+DATA = "data::text"
+CONTENT = (
+    f"type, manga_id, left(title, {_SHOWN}), left(message, {_SHOWN}), "
+    f"{moment('created_at')}, {DATA}"
+)
+
+
+def read_content(row: Sequence[Any]) -> Content:
+    """Return the content of a row, which may lack anything but its message."""
+    kind, manga_id, title, message, created_at, stored = row
+    return Content(
+        kind or "NOTIFICATION",
+        manga_id or 0,
+        title or "",
+        message or "",
+        created_at,
+        *read_data(stored),
+    )
+
+
+def read_data(text: str | None) -> tuple[dict[str, Json], list[Json]]:
+    """Return `data` and `changes` from a row's JSON; empty where they cannot be written again."""
     try:
-        whole = json.loads(text or "null", parse_float=_finite, parse_constant=_refuse)
+        whole = json.loads(text or "null", parse_float=_finite, parse_constant=_reject)
     except (ValueError, RecursionError):
         return {}, []
     if not isinstance(whole, dict) or not _is_shallow(whole):
@@ -42,10 +64,10 @@ def read_content(text: str | None) -> tuple[dict[str, Json], list[Json]]:
 
 def _finite(text: str) -> float:
     number = float(text)
-    return _refuse(text) if number in (float("inf"), float("-inf")) else number
+    return _reject(text) if number in (float("inf"), float("-inf")) else number
 
 
-def _refuse(text: str) -> NoReturn:
+def _reject(text: str) -> NoReturn:
     raise ValueError(f"no number in JSON: {text:.40}")
 
 

@@ -1,8 +1,8 @@
 """PostgreSQL's snapshots: what a query could see of other transactions. Pure.
 
-A client's replay is one query. Whether a notification was part of it is not a question of ids,
-which are not handed out in the order of commits, but of whether the query's snapshot saw the
-transaction that stored it. So a client is pushed exactly what its replay did not see.
+A client's replay is one query. Whether a notification was part of it cannot be told by ids, which
+are not handed out in the order of commits, but by whether the query's snapshot saw the transaction
+that stored it. So a client is pushed exactly what its replay did not see.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ _EPOCH = 2**32
 
 
 class Snapshot(NamedTuple):
-    """`pg_current_snapshot()`: transactions before `xmin` were over, those from `xmax` on not."""
+    """`pg_current_snapshot()`: transactions before `xmin` had ended, from `xmax` on none had."""
 
     xmin: int
     xmax: int
     running: frozenset[int]
 
     def sees(self, xid: int) -> bool:
-        """Whether the committed transaction `xid` was over when the snapshot was taken."""
+        """Return whether the committed transaction `xid` had ended when the snapshot was taken."""
         return xid < self.xmin or (xid < self.xmax and xid not in self.running)
 
 
 def parse_snapshot(text: str) -> Snapshot:
-    """Reads `xmin:xmax:xip,xip…`."""
+    """Read `xmin:xmax:xip,xip…`."""
     xmin, xmax, running = text.split(":")
     return Snapshot(int(xmin), int(xmax), frozenset(int(x) for x in running.split(",") if x))
 
 
 def full_xid(xid: int, snapshot: Snapshot) -> int:
-    """The 64-bit number of a 32-bit one that is visible in the snapshot (the column `xmin`)."""
+    """Return the 64-bit number of a 32-bit one that is visible in the snapshot (column `xmin`)."""
     return snapshot.xmax - (snapshot.xmax - xid) % _EPOCH

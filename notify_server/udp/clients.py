@@ -1,7 +1,4 @@
-"""Who is subscribed: clients by address and by user. Belongs to the UDP thread alone.
-
-Other threads may ask `has_user`, one look-up in a dictionary.
-"""
+"""Who is subscribed, by address and by user, and what waits for them. Belongs to the UDP thread."""
 
 from __future__ import annotations
 
@@ -10,102 +7,117 @@ import secrets
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from notify_server.store.snapshot import Snapshot
 from notify_server.udp.sendmmsg import raw_address
 from notify_server.wire.auth import Address
-from notify_server.wire.datagram import DatagramTemplate, suffix
+from notify_server.wire.datagram import DatagramTemplate, session_suffix
 
 MAX_CLIENTS_PER_USER = 16
 MAX_CLIENTS = 100_000
+_MAX_QUEUE = 1_000
+_MAX_QUEUED = 300_000
+
+_T = TypeVar("_T")
 
 
+@dataclass(slots=True, eq=False)
 class InFlight:
     """A notification that was sent to an acknowledging client and not acknowledged yet."""
 
-    __slots__ = ("first_sent", "id", "template", "tries")
-
-    def __init__(self, id: int, template: DatagramTemplate, first_sent: float) -> None:
-        self.id = id
-        self.template = template
-        self.first_sent = first_sent
-        self.tries = 1
+    id: int
+    template: DatagramTemplate
+    first_sent: float
+    tries: int = 1
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Replay:
     """What a client still gets from the database before anything new.
 
     Attributes:
-        ids: of unread rows that are not loaded yet, None until the query has told.
+        ids: of unread rows that are not loaded yet, None until the database has answered.
         is_loading: whether a page of them is being loaded.
         later: live notifications that arrived meanwhile, each with its transaction.
-        settled: ids done with since the query was asked for; it may still list them.
+        settled: ids that were dealt with since the question was asked; the answer may list them.
     """
 
     ids: deque[int] | None = None
     is_loading: bool = False
-    later: list[tuple[int, DatagramTemplate, int]] = field(default_factory=list)
+    later: deque[tuple[int, DatagramTemplate, int]] = field(default_factory=deque)
     settled: set[int] = field(default_factory=set)
 
 
+@dataclass(slots=True, eq=False)
 class Client:
-    """One address on which one user listens.
+    """One address at which one user listens.
 
     Attributes:
-        session: 32 hexadecimal digits, None for a client of the original kind.
+        user: the user's id as 16 bytes.
+        is_proved: False for a legacy client, which has no session.
+        session, suffix: 32 hexadecimal digits, and the end of its datagrams.
+        generation: of the key that it has proved to hold.
         queue: notifications that wait for the window, oldest first.
         replay: None when everything that was unread is queued.
-        is_behind: it had to be skipped; the database has to be asked again.
         snapshot: of the last replay's query; None where there has been none.
-        generation: of the key that it proved to hold.
-        name: the address as the kernel has it.
-        fastest_ack: the shortest time in seconds from a notification to its ACK.
+        is_behind: whether it had to be skipped, and the database has to be asked again.
+        fastest_ack_s: the shortest time from a notification to its ACK.
     """
 
-    __slots__ = (
-        "ack",
-        "address",
-        "fastest_ack",
-        "generation",
-        "in_flight",
-        "is_behind",
-        "is_gone",
-        "last_seen",
-        "name",
-        "queue",
-        "replay",
-        "session",
-        "snapshot",
-        "suffix",
-        "user",
-    )
+    address: Address
+    user: bytes
+    is_proved: bool
+    ack: bool
+    last_seen: float
+    raw_address: bytes = field(init=False)
+    session: str | None = field(init=False)
+    suffix: bytes = field(init=False)
+    generation: int = 0
+    in_flight: dict[int, InFlight] = field(default_factory=dict)
+    # None until something is queued: an empty deque takes 600 bytes.
+    queue: deque[tuple[int, DatagramTemplate]] | None = None
+    replay: Replay | None = None
+    snapshot: Snapshot | None = None
+    is_behind: bool = False
+    is_gone: bool = False
+    fastest_ack_s: float = math.inf
 
-    def __init__(self, address: Address, user: bytes, proved: bool, ack: bool, now: float) -> None:
-        self.address = address
-        self.name = raw_address(address)
-        self.user = user
-        self.session = secrets.token_hex(16) if proved else None
-        self.suffix = suffix(self.session)
-        self.ack = ack
-        self.last_seen = now
-        self.in_flight: dict[int, InFlight] = {}
-        self.queue: deque[tuple[int, DatagramTemplate]] | None = None
-        self.replay: Replay | None = None
-        self.is_behind = False
-        self.is_gone = False
-        self.snapshot: Snapshot | None = None
-        self.generation = 0
-        self.fastest_ack = math.inf
+    def __post_init__(self) -> None:
+        self.raw_address = raw_address(self.address)
+        self.session = secrets.token_hex(16) if self.is_proved else None
+        self.suffix = session_suffix(self.session)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether there may be something to send when the window opens."""
+        return bool(self.queue) or self.replay is not None or self.is_behind
+
+    def own_queue(self) -> deque[tuple[int, DatagramTemplate]]:
+        """Return the queue, which is made when it is first needed."""
+        if self.queue is None:
+            self.queue = deque()
+        return self.queue
 
 
 class Clients:
-    """All clients. A candidate is one whose subscription is being checked: it only collects."""
+    """All clients. A candidate is one whose subscription is being checked: it only collects.
+
+    Memory is bounded since the rows are the truth: a client for which too much waits is skipped,
+    and gets the rest from the database when it has caught up.
+
+    Attributes:
+        queued: notifications that wait for all clients together.
+        ready, ready_plain: clients with and without ACK to which something may be sent now.
+    """
 
     def __init__(self) -> None:
         self._by_address: dict[Address, Client] = {}
         self._by_user: dict[bytes, tuple[Client, ...]] = {}
         self._candidates: dict[Address, Client] = {}
+        self.queued = 0
+        self.ready: dict[Client, None] = {}
+        self.ready_plain: dict[Client, None] = {}
 
     def __len__(self) -> int:
         return len(self._by_address)
@@ -121,39 +133,35 @@ class Clients:
         return self._by_address.get(address)
 
     def of(self, user: bytes) -> tuple[Client, ...]:
-        """The user's clients and candidates."""
+        """Return the user's clients and candidates."""
         return self._by_user.get(user, ())
-
-    def has_user(self, user: bytes) -> bool:
-        return user in self._by_user
-
-    def users(self) -> list[bytes]:
-        return list(self._by_user)
 
     def candidate_at(self, address: Address) -> Client | None:
         return self._candidates.get(address)
 
+    def has_acknowledging(self, user: bytes) -> bool:
+        return any(c.ack and self.at(c.address) is c for c in self.of(user))
+
+    # --- coming and going ----------------------------------------------------------------------
+
     def add_candidate(self, client: Client) -> None:
-        """From now on live notifications of its user are kept for it."""
+        """Keep live notifications of its user for it from now on."""
         self._candidates[client.address] = client
         self._by_user[client.user] = (*self.of(client.user), client)
 
-    def admit(self, candidate: Client) -> list[Client]:
-        """Makes the candidate a client, and returns those that had to go for it."""
+    def admit(self, candidate: Client) -> None:
+        """Make the candidate a client, in place of the one at its address or one of its user's."""
         self._candidates.pop(candidate.address, None)
-        gone = [c for c in [self.at(candidate.address)] if c is not None]
-        for client in gone:
-            self.remove(client)
+        replaced = self.at(candidate.address)
+        if replaced is not None:
+            self.remove(replaced)
         self._by_address[candidate.address] = candidate
         mine = [c for c in self.of(candidate.user) if self.at(c.address) is c]
         if len(mine) > MAX_CLIENTS_PER_USER:
-            silent = min((c for c in mine if c is not candidate), key=lambda c: c.last_seen)
-            self.remove(silent)
-            gone.append(silent)
-        return gone
+            self.remove(min((c for c in mine if c is not candidate), key=lambda c: c.last_seen))
 
     def remove(self, client: Client) -> None:
-        """Forgets a client or a candidate; does nothing where it is forgotten already."""
+        """Remove a client or a candidate; what it has not acknowledged stays unread."""
         client.is_gone = True
         for table in (self._by_address, self._candidates):
             if table.get(client.address) is client:
@@ -163,6 +171,39 @@ class Clients:
             self._by_user[client.user] = rest
         else:
             self._by_user.pop(client.user, None)
+        self.drop_replay(client)
+        self.queued -= len(client.queue or ())
+        client.queue = None
+        client.in_flight.clear()
 
-    def has_acknowledging(self, user: bytes) -> bool:
-        return any(c.ack and self.at(c.address) is c for c in self.of(user))
+    # --- what waits for them -------------------------------------------------------------------
+
+    def mark_ready(self, client: Client) -> None:
+        """Have `Delivery` look at what waits for the client."""
+        (self.ready if client.ack else self.ready_plain)[client] = None
+
+    def queue_live(self, client: Client, id: int, template: DatagramTemplate, xid: int) -> None:
+        """Queue what is new, after the client's replay where there is one."""
+        if client.replay is not None:
+            self._queue(client, client.replay.later, (id, template, xid))
+            return
+        self._queue(client, client.own_queue(), (id, template))
+
+    def _queue(self, client: Client, queue: deque[_T], item: _T) -> None:
+        if len(queue) >= _MAX_QUEUE or self.queued >= _MAX_QUEUED:
+            client.is_behind = True
+            return
+        queue.append(item)
+        self.queued += 1
+
+    def take_queued(self, client: Client, most: int) -> list[tuple[int, DatagramTemplate]]:
+        """Take up to `most` notifications from the client's queue, oldest first."""
+        queue = client.queue
+        taken = [queue.popleft() for _ in range(min(most, len(queue)))] if queue else []
+        self.queued -= len(taken)
+        return taken
+
+    def drop_replay(self, client: Client) -> None:
+        if client.replay is not None:
+            self.queued -= len(client.replay.later)
+        client.replay = None

@@ -1,9 +1,10 @@
-"""Counters of the UDP side: plain numbers, written by its thread and read by /metrics."""
+"""Counters of the UDP thread, and the copy of them that it gives to /metrics."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 _BOUNDS = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
@@ -23,7 +24,7 @@ class Histogram:
         self.sum += seconds * times
 
     def cumulative(self) -> list[tuple[str, float]]:
-        """Bound as text and count up to it, as Prometheus wants them."""
+        """Return each bound as text with the count up to it, as Prometheus wants them."""
         total, buckets = 0, []
         bounds = [str(b) for b in _BOUNDS] + ["+Inf"]
         for bound, count in zip(bounds, self.counts, strict=True):
@@ -48,3 +49,16 @@ class Stats:
     refused: int = 0
     to_send: Histogram = field(default_factory=Histogram)
     to_ack: Histogram = field(default_factory=Histogram)
+
+
+class Figures(NamedTuple):
+    """The UDP side at one moment.
+
+    Attributes:
+        stats: a copy, which does not change any more.
+        waiting: notifications that wait to be sent.
+    """
+
+    stats: Stats
+    clients: int
+    waiting: int

@@ -14,8 +14,8 @@ from flask import Blueprint, Response, jsonify, request
 import sql
 from notify_server.events import validation
 from notify_server.events.validation import Invalid
-from notify_server.store import notifications
-from notify_server.store.notifications import EventOutcome, Stored
+from notify_server.store import marks, notifications
+from notify_server.store.notifications import EventOutcome, StoreResult
 from notify_server.web.errors import failure, services, status_of
 from notify_server.web.openapi import DESCRIPTION
 from notify_server.wire.protocol import timestamp, user_bytes
@@ -43,7 +43,7 @@ def notify(kind: str) -> Response:
     if isinstance(body, Response):
         return body
     event = validation.parse_event(kind, validation.parse_json(body))
-    stored = services().publisher.accept(event, received)
+    stored = services().publisher.publish(event, received)
     if stored.outcome is EventOutcome.UNKNOWN_MANGA:
         return failure(404, f"manga_id: there is no manga {event.manga_id}")
     answer = jsonify(_accepted(event.event_id, stored))
@@ -82,7 +82,7 @@ def _accept_one(element: object, started: float, before: list[Result]) -> Result
     if late or monotonic() - started > _BATCH_TIME_S:
         return _rejected(event.event_id, late[0] if late else 503, "not tried, send again")
     try:
-        stored = services().publisher.accept(event)
+        stored = services().publisher.publish(event)
     except Exception as exc:
         return _failed(event.event_id, exc, before)
     if stored.outcome is EventOutcome.UNKNOWN_MANGA:
@@ -109,12 +109,12 @@ def _rejected(event_id: str, status: int, message: str) -> Result:
     return {"status": status, "event_id": event_id, "error": message}
 
 
-def _accepted(event_id: str, stored: Stored) -> Result:
+def _accepted(event_id: str, stored: StoreResult) -> Result:
     return {
         "status": 202,
         "event_id": event_id,
         "outcome": stored.outcome.value,
-        "recipients": len(stored.rows) // 24,
+        "recipients": len(stored.recipients),
     }
 
 
@@ -175,7 +175,7 @@ def mark_notification_read(id: str) -> Response:
     number = _number(id)
     if number is not None and number <= validation.MAX_BIGINT:
         with services().database.connection() as connection:
-            if notifications.mark_read(connection, [number]):
+            if marks.mark_read(connection, [number]):
                 return Response(status=204)
     return failure(404, f"there is no notification {id:.40}")
 

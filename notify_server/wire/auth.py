@@ -1,8 +1,8 @@
 """User keys, proofs and cookies: pure functions of the server's secret.
 
-A user's key is derived, never stored; raising his generation in `notify_keys` rotates it. A cookie
-is a clock reading and an HMAC over it and the address it was sent to, so the server keeps nothing
-for addresses that have not shown that they are real.
+A user's key is derived, never stored; a higher generation in `notify_keys` rotates it. A cookie is
+a time and an HMAC over it and the address it was sent to, so the server keeps nothing for addresses
+that have not shown that they are real.
 """
 
 from __future__ import annotations
@@ -21,35 +21,35 @@ Address = tuple[str, int] | tuple[str, int, int, int]
 
 
 def derive_key(secret: str, user_id: str, generation: int) -> str:
-    """The user's key: 64 hexadecimal digits. `user_id` is the UUID in its canonical form."""
+    """Return the user's key, 64 hexadecimal digits; `user_id` is the UUID in canonical form."""
     return _hmac(secret.encode(), f"key|{user_id}|{generation}").hex()
 
 
 def subscribe_proof(key: str, user_text: str, ack: bool, cookie: str) -> str:
-    """What a client sends to show that it holds the key; `user_text` as in its datagram."""
+    """Return what shows that a client holds the key; `user_text` is as in its datagram."""
     return _hmac(key.encode(), f"subscribe|{user_text}|{int(ack)}|{cookie}").hex()
 
 
 def proof_is_valid(proof: str, key: str, user_text: str, ack: bool, cookie: str) -> bool:
-    """Compares in constant time."""
+    """Return whether this is the proof; compare in constant time."""
     wanted = subscribe_proof(key, user_text, ack, cookie)
     return hmac.compare_digest(proof.lower().encode(), wanted.encode())
 
 
 class Cookies:
-    """Makes and checks cookies."""
+    """Make and check cookies."""
 
     def __init__(self, secret: str) -> None:
         self._key = _hmac(secret.encode(), "cookies")
 
     def make(self, address: Address, now: float) -> str:
-        """A cookie for this address; `now` in seconds since the epoch."""
+        """Return a cookie for this address; `now` is in seconds since the epoch."""
         stamp = int(now).to_bytes(8, "big")[-4:]
         mac = self._mac(stamp, address)
         return base64.urlsafe_b64encode(stamp + mac).decode().rstrip("=")
 
     def is_valid(self, cookie: str, address: Address, now: float) -> bool:
-        """Whether the cookie was made for this address within the last 30 s."""
+        """Return whether the cookie was made for this address within the last 30 s."""
         if len(cookie) != _COOKIE_LENGTH or not cookie.isascii():
             return False
         try:
@@ -66,7 +66,7 @@ class Cookies:
 
 
 def token_is_valid(authorization: str, api_key: str) -> bool:
-    """Whether the header's value is `Bearer` and the key; compares in constant time."""
+    """Return whether the header's value is `Bearer` and the key; compare in constant time."""
     scheme, _, token = authorization.partition(" ")
     matches = hmac.compare_digest(token.strip().encode(), api_key.encode())
     return scheme.lower() == "bearer" and matches

@@ -1,16 +1,18 @@
-"""A notification as a datagram: encoded once per event, cut to 1200 bytes, completed per client.
+"""A notification as a datagram: encoded once per event, cut to 1200 bytes, filled in per client.
 
 Only the row's id and the session differ between the recipients of one event, so everything else is
-rendered once. Long texts and lists are cut just as far as needed; the rows in the database stay
+encoded once. Long texts and lists are cut just as far as needed; the rows in the database stay
 whole. Pure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
+from typing import NamedTuple
 
 from notify_server.events.kinds import Json
-from notify_server.wire.protocol import MAX_DATAGRAM, encode
+from notify_server.wire.protocol import MAX_DATAGRAM, encode, timestamp
 
 # What stands around the common part: the longest id, and `,"session":"<32 digits>"}`.
 _ID_DIGITS = 19
@@ -22,74 +24,96 @@ _VALUES = ("data", "changes")
 _DEEPEST = 4
 
 
-class DatagramTemplate:
-    """The bytes around the id and the session of one event's datagrams."""
+class Content(NamedTuple):
+    """What all rows of one event in `notifications` have in common.
 
-    __slots__ = ("head", "received", "tail")
+    Attributes:
+        type: the type of the datagram.
+        created_at: None in a row of another program that did not say.
+    """
+
+    type: str
+    manga_id: int
+    title: str
+    message: str
+    created_at: datetime | None
+    data: dict[str, Json]
+    changes: list[Json]
+
+
+class DatagramTemplate:
+    """The bytes around the id and the session in one event's datagrams.
+
+    Attributes:
+        received: monotonic time of the POST, None where it did not arrive at this server.
+    """
+
+    __slots__ = ("_head", "_tail", "received")
 
     def __init__(self, head: bytes, tail: bytes, received: float | None = None) -> None:
-        self.head = head
-        self.tail = tail
-        # Monotonic time of the POST, None where it did not arrive at this server.
+        self._head = head
+        self._tail = tail
         self.received = received
 
+    def fill(self, id: int, suffix: bytes) -> bytes:
+        """Return the datagram of the row `id`, with the client's `session_suffix`."""
+        return b"%b%d%b%b" % (self._head, id, self._tail, suffix)
 
-def suffix(session: str | None) -> bytes:
-    """The end of every notification to one client."""
+
+def session_suffix(session: str | None) -> bytes:
+    """Return the end of every notification to one client."""
     return b"}" if session is None else b',"session":"%b"}' % session.encode()
 
 
-def make_template(
-    kind: str,
-    manga_id: int,
-    title: str,
-    message: str,
-    timestamp: str,
-    data: Json,
-    changes: Json,
-    received: float | None = None,
-) -> DatagramTemplate:
-    """Renders the fields of a row of `notifications`.
+def make_template(content: Content, received: float | None = None) -> DatagramTemplate:
+    """Encode what the datagrams of one event have in common.
 
-    Args:
-        kind: the datagram's type.
-        data, changes: as in `notifications.data`; anything but an object and a list is left out.
+    Data and changes that UTF-8 cannot hold (half a surrogate pair, which a `json` column takes)
+    are left out.
     """
-    head = encode({"type": cut(kind, 64)})[:-1] + b',"id":'
+    head = encode({"type": cut(content.type, 64)})[:-1] + b',"id":'
     fields: dict[str, Json] = {
-        "manga_id": manga_id,
-        "title": title,
-        "message": message,
-        "timestamp": timestamp,
-        "data": data if isinstance(data, dict) else {},
-        "changes": changes if isinstance(changes, list) else [],
+        "manga_id": content.manga_id,
+        "title": content.title,
+        "message": content.message,
+        "timestamp": timestamp(content.created_at) if content.created_at else "",
+        "data": content.data,
+        "changes": content.changes,
     }
-    room = MAX_DATAGRAM - len(head) - _ID_DIGITS - _SUFFIX
-    return DatagramTemplate(head, b"," + _fit(fields, room - 1), received)
+    limit = MAX_DATAGRAM - len(head) - _ID_DIGITS - _SUFFIX - 1
+    try:
+        body = _fit(fields, limit)
+    except UnicodeEncodeError:
+        body = _fit(_without_values(fields), limit)
+    return DatagramTemplate(head, b"," + body, received)
 
 
-def _fit(fields: dict[str, Json], room: int) -> bytes:
-    """The members of the object without its braces, in at most `room` bytes."""
+def _fit(fields: dict[str, Json], limit: int) -> bytes:
+    """Return the members of the object, without its braces, in at most `limit` bytes."""
     whole = _render(fields)
-    if len(whole) <= room:
+    if len(whole) <= limit:
         return whole
 
     def fits(text_length: int, list_length: int) -> bool:
-        return len(_render(_trim(fields, text_length, list_length))) <= room
+        return len(_render(_trim(fields, text_length, list_length))) <= limit
 
     most = MAX_DATAGRAM
     if not fits(_LEAST_TEXT, most):
         most = _largest(0, MAX_DATAGRAM, lambda n: fits(_LEAST_TEXT, n))
         if not fits(_LEAST_TEXT, most):
-            return _fit({**fields, "data": {}, "changes": []}, room)
+            return _fit(_without_values(fields), limit)
     length = _largest(_LEAST_TEXT, MAX_DATAGRAM, lambda n: fits(n, most))
     return _render(_trim(fields, length, most))
 
 
-def _largest(low: int, high: int, fits: Callable[[int], bool]) -> int:
-    """A value from `low` to `high` that fits, the largest where fitting is monotonic.
+def _without_values(fields: dict[str, Json]) -> dict[str, Json]:
+    return {**fields, "data": {}, "changes": []}
 
-    `low` is returned without being asked for, any other value only after it was found to fit.
+
+def _largest(low: int, high: int, fits: Callable[[int], bool]) -> int:
+    """Return a value from `low` to `high` that fits, the largest where fitting is monotonic.
+
+    `low` is returned without being tried, any other value only after it was found to fit.
     """
     while low < high:
         middle = (low + high + 1) // 2
@@ -114,7 +138,7 @@ def _trim(fields: dict[str, Json], text_length: int, list_length: int) -> dict[s
 
 
 def _cut_value(value: Json, text_length: int, list_length: int, depth: int) -> Json:
-    """Cuts texts and lists inside any JSON value; what is nested very deeply is left out."""
+    """Cut texts and lists inside any JSON value; what is nested very deeply is left out."""
     if isinstance(value, str):
         return cut(value, text_length)
     if isinstance(value, list | dict) and depth > _DEEPEST:
@@ -132,5 +156,5 @@ def _cut_value(value: Json, text_length: int, list_length: int, depth: int) -> J
 
 
 def cut(text: str, length: int) -> str:
-    """At most `length` characters, the last one an ellipsis where something is missing."""
+    """Return at most `length` characters, the last one an ellipsis where something is missing."""
     return text if len(text) <= length else text[: length - 1] + "…"

@@ -1,4 +1,4 @@
-"""The datagrams of docs/protocol.md, but for notifications: bytes to messages and back. Pure."""
+"""The datagrams of docs/protocol.md, except notifications: bytes to messages and back. Pure."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import NamedTuple
 
 MAX_DATAGRAM = 1200
 CLIENT_TTL_S = 300
-MAX_SESSION_LENGTH = 64
 
-# The ACK of one notification, as most JSON libraries write it: far more frequent than all else, and
-# read in a third of the time.
+# The ACK of one notification, as most JSON libraries write it: by far the most frequent message,
+# read so in a third of the time.
 _USUAL_ACK = re.compile(
     rb'\{"type": ?"ACK", ?"session": ?"([0-9a-f]{32})", ?"ids": ?\[([1-9][0-9]{0,17})\]\}'
 )
@@ -26,7 +25,7 @@ class Subscribe(NamedTuple):
     Attributes:
         user: the user's id as 16 bytes, None where the text is no UUID.
         user_text: the id as it was sent; it is part of the proof.
-        cookie: None where the field is absent: the original way to subscribe.
+        cookie: None where the field is absent, as in the original protocol.
     """
 
     user: bytes | None
@@ -61,7 +60,7 @@ ClientMessage = Subscribe | Ack | Ping | Unsubscribe
 
 
 def parse(datagram: bytes) -> ClientMessage | None:
-    """The message in a datagram, or None where it is malformed or of unknown type."""
+    """Return the message in a datagram, None where it is malformed or of unknown type."""
     if len(datagram) > MAX_DATAGRAM:
         return None
     usual = _USUAL_ACK.fullmatch(datagram)
@@ -79,7 +78,7 @@ def parse(datagram: bytes) -> ClientMessage | None:
     if kind == "SUBSCRIBE":
         return _parse_subscribe(body)
     if kind == "PING" or kind == "UNSUBSCRIBE":
-        return _parse_sign_of_life(kind, body)
+        return _parse_ping_or_unsubscribe(kind, body)
     return None
 
 
@@ -92,20 +91,18 @@ def _parse_ack(body: dict[str, object]) -> Ack | None:
 
 
 def _parse_subscribe(body: dict[str, object]) -> Subscribe | None:
-    user_text = body.get("user_id")
+    user_text, proof = body.get("user_id"), body.get("proof", "")
     cookie, ack = body.get("cookie"), body.get("ack", False)
-    proof = body.get("proof", "")
-    if not (isinstance(user_text, str) and isinstance(ack, bool) and isinstance(proof, str)):
+    if "cookie" in body and cookie is None:
         return None
-    if "cookie" in body and not isinstance(cookie, str):
+    if not (isinstance(user_text, str) and isinstance(proof, str) and isinstance(ack, bool)):
         return None
-    cookie_text = cookie if isinstance(cookie, str) else None
-    if not (_is_text(user_text) and _is_text(proof) and _is_text(cookie_text or "")):
+    if not (isinstance(cookie, str | None) and _is_text(user_text + proof + (cookie or ""))):
         return None
-    return Subscribe(user_bytes(user_text), user_text, cookie_text, ack, proof)
+    return Subscribe(user_bytes(user_text), user_text, cookie, ack, proof)
 
 
-def _parse_sign_of_life(kind: str, body: dict[str, object]) -> Ping | Unsubscribe | None:
+def _parse_ping_or_unsubscribe(kind: str, body: dict[str, object]) -> Ping | Unsubscribe | None:
     session, user_text = body.get("session"), body.get("user_id")
     if not isinstance(session, str | None) or not isinstance(user_text, str | None):
         return None
@@ -116,23 +113,23 @@ def _parse_sign_of_life(kind: str, body: dict[str, object]) -> Ping | Unsubscrib
 
 
 def _is_text(value: str) -> bool:
-    """Whether it can be encoded: JSON may smuggle in half a surrogate pair."""
+    """Return whether UTF-8 can hold it: JSON can also write half a surrogate pair."""
     return not any("\ud800" <= c <= "\udfff" for c in value)
 
 
 def user_bytes(text: str) -> bytes | None:
-    """The 16 bytes of a UUID in its usual form, in either case."""
+    """Return the 16 bytes of a UUID in its usual form, in either case; None for other text."""
     return uuid.UUID(text).bytes if _UUID.fullmatch(text) else None
 
 
 def timestamp(moment: datetime) -> str:
-    """RFC 3339 in UTC. A time without zone, as older databases have, is UTC."""
+    """Return the time as RFC 3339 in UTC. One without zone, as older databases have, is UTC."""
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return aware.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def encode(body: dict[str, object]) -> bytes:
-    """Compact JSON in UTF-8."""
+    """Return compact JSON in UTF-8."""
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -141,7 +138,7 @@ def challenge(cookie: str) -> bytes:
 
 
 def confirmation(kind: str, now: datetime, session: str | None) -> bytes:
-    """The answer to SUBSCRIBE and UNSUBSCRIBE; clients of the original kind have no session."""
+    """Return the answer to SUBSCRIBE or UNSUBSCRIBE; legacy clients have no session."""
     done = "subscribed to" if kind == "SUBSCRIBE" else "unsubscribed from"
     body: dict[str, object] = {
         "type": kind,

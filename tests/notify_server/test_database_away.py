@@ -189,7 +189,7 @@ def test_a_database_that_hangs_is_left_alone_after_a_while(
     database = Database(own_database.url, 2)
     with database.connection() as connection:
         backend = connection.info.backend_pid
-    cutter = threading.Timer(0.5, database.cut_stuck)
+    cutter = threading.Timer(0.5, database.close_stuck)
     os.kill(backend, signal.SIGSTOP)
     cutter.start()
     try:

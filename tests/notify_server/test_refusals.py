@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import sql
-from notify_server.publish import publisher
 from notify_server.wire import datagram
+from notify_server.wire.datagram import Content, DatagramTemplate
 from tests.support.paths import OLD_DATABASES
 
 OLD_DATABASE = OLD_DATABASES / "usual.sql"
@@ -138,14 +138,13 @@ def test_a_mistake_of_our_own_in_one_event_is_its_500_too(
 ) -> None:
     make_user()
     manga = make_manga()
-    real = datagram.make_template
 
-    def make_template(*fields: Any) -> Any:
-        if fields[2] == ODD:
+    def make_template(content: Content, received: float | None) -> DatagramTemplate:
+        if content.title == ODD:
             raise LookupError("unexpected")
-        return real(*fields)
+        return datagram.make_template(content, received)
 
-    monkeypatch.setattr(publisher, "make_template", make_template)
+    monkeypatch.setattr("notify_server.udp.server.make_template", make_template)
     events = [{**event(title), "manga_id": manga} for title in ("One", ODD, "Two")]
     answer = server.post("batch", {"events": events})
     assert answer.status_code == 207

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 import sql
-from notify_server.store import replay
+from notify_server.store import receipts
 
 
 def test_each_pushes_every_event_to_its_own_clients_once(
@@ -91,8 +91,8 @@ def test_an_interruption_of_the_catching_up_loses_nothing(
             raise sql.DatabaseDown("it went away again")
         return load_event(*arguments)
 
-    load_event = replay.load_event
-    monkeypatch.setattr(replay, "load_event", load)
+    load_event = receipts.load_event
+    monkeypatch.setattr(receipts, "load_event", load)
     connection.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
         "WHERE datname = current_database() AND query ILIKE 'LISTEN%'"
@@ -109,7 +109,7 @@ def test_an_interruption_of_the_catching_up_loses_nothing(
 def test_a_check_and_a_wake_up_for_the_same_event_push_it_once(
     start_server: Any, make_client: Any, make_user: Any, make_manga: Any, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("notify_server.publish.other_servers._CHECK_INTERVAL_S", 0.0)
+    monkeypatch.setattr("notify_server.publish.other_servers._LOOK_INTERVAL_S", 0.0)
     one, two = start_server(), start_server()
     user, manga = make_user(), make_manga()
     clients = [make_client(s, user) for s in (one, two)]

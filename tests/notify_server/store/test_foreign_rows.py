@@ -8,8 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from notify_server.store import notifications, replay
-from notify_server.store.foreign_rows import read_content
+from notify_server.store import marks, receipts, replay
+from notify_server.store.foreign_rows import read_data
 from tests.support.waiting import wait_until
 
 DEEP = "repeat('[', 3000) || repeat(']', 3000)"
@@ -134,7 +134,7 @@ def test_no_failure_of_one_request_ends_a_thread(
         monkeypatch.setattr(module, name, call)
 
     fail_once(replay, "unread_ids")
-    fail_once(notifications, "mark_acknowledged")
+    fail_once(marks, "mark_acknowledged")
     client = make_client(server, make_user())
     client.send(client.request(client.cookie()))
     assert client.is_silent(0.3)
@@ -153,7 +153,7 @@ def test_another_servers_event_that_cannot_be_read_does_not_end_the_listener(
     make_manga: Any,
     monkeypatch: Any,
 ) -> None:
-    load = replay.load_event
+    load = receipts.load_event
     failed: list[str] = []
 
     def fail_once(connection: Any, event_id: str) -> Any:
@@ -162,7 +162,7 @@ def test_another_servers_event_that_cannot_be_read_does_not_end_the_listener(
             raise RuntimeError("odd")
         return load(connection, event_id)
 
-    monkeypatch.setattr(replay, "load_event", fail_once)
+    monkeypatch.setattr(receipts, "load_event", fail_once)
     here, there = start_server(), start_server()
     client = make_client(here, make_user())
     client.subscribe()
@@ -191,4 +191,4 @@ def test_another_servers_event_that_cannot_be_read_does_not_end_the_listener(
 def test_what_a_row_says_is_an_object_and_a_list(
     text: str | None, data: object, changes: object
 ) -> None:
-    assert read_content(text) == (data, changes)
+    assert read_data(text) == (data, changes)

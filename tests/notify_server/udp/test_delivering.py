@@ -332,7 +332,7 @@ def test_news_during_a_replay_comes_after_it_and_nothing_is_lost_or_sent_twice(
 def test_a_client_that_was_skipped_gets_the_rest_from_the_database(
     start_server: Any, make_client: Any, make_user: Any, make_manga: Any, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("notify_server.udp.delivery._MAX_QUEUE", 10)
+    monkeypatch.setattr("notify_server.udp.clients._MAX_QUEUE", 10)
     server = start_server()
     client = make_client(server, make_user())
     client.subscribe()

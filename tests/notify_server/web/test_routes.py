@@ -371,7 +371,7 @@ def test_too_much_that_waits_to_be_sent_is_429(
     server: Any, make_user: Any, make_manga: Any, monkeypatch: Any, connection: Any
 ) -> None:
     make_user()
-    monkeypatch.setattr("notify_server.publish.publisher._MAX_PENDING", 0)
+    monkeypatch.setattr("notify_server.publish.publisher._MAX_BACKLOG", 0)
     answer = server.post("new-manga", body_of("new-manga", make_manga()))
     assert answer.status_code == 429
     assert answer.headers["Retry-After"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,9 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notify_server.events import kinds
-from notify_server.wire.datagram import DatagramTemplate, cut, make_template, suffix
+from notify_server.wire.datagram import (
+    Content,
+    DatagramTemplate,
+    cut,
+    make_template,
+    session_suffix,
+)
 
 SESSION = "0123456789abcdef" * 2
+MOMENT = datetime(2026, 1, 31, 12, 0, 0, 123456, UTC)
 TIMESTAMP = "2026-01-31T12:00:00.123456Z"
 
 texts = st.text(st.characters(blacklist_categories=["Cs"]), max_size=3000)
@@ -27,18 +35,13 @@ values = st.recursive(
 
 
 def whole(template: DatagramTemplate, id: int = 2**63 - 1) -> bytes:
-    return b"%b%d%b%b" % (template.head, id, template.tail, suffix(SESSION))
+    return template.fill(id, session_suffix(SESSION))
 
 
 def template_of(event: kinds.Event) -> DatagramTemplate:
+    values = (event.data, list(event.changes))
     return make_template(
-        event.datagram_type,
-        event.manga_id,
-        event.title,
-        event.message,
-        TIMESTAMP,
-        event.data,
-        list(event.changes),
+        Content(event.datagram_type, event.manga_id, event.title, event.message, MOMENT, *values)
     )
 
 
@@ -88,21 +91,27 @@ def test_any_changes_fit(title: str, changed: list[tuple[str, Any, Any]]) -> Non
         assert is_cut_of(shown["field"], name)
 
 
-@given(values, values, texts, texts, texts)
+@given(st.dictionaries(texts, values), st.lists(values), texts, texts, texts)
 def test_a_row_of_another_program_fits_whatever_it_holds(
     data: Any, changes: Any, kind: str, title: str, message: str
 ) -> None:
-    body = decode(whole(make_template(kind, 1, title, message, TIMESTAMP, data, changes)))
+    body = decode(whole(make_template(Content(kind, 1, title, message, MOMENT, data, changes))))
     assert (body["manga_id"], body["timestamp"]) == (1, TIMESTAMP)
     assert isinstance(body["data"], dict)
     assert isinstance(body["changes"], list)
 
 
+def test_values_that_utf_8_cannot_hold_are_left_out() -> None:
+    body = decode(whole(make_template(Content("X", 1, "T", "m", None, {"a": "\ud800"}, [1]))))
+    assert (body["title"], body["timestamp"]) == ("T", "")
+    assert (body["data"], body["changes"]) == ({}, [])
+
+
 @given(values)
 def test_the_order_in_which_an_object_was_posted_does_not_matter(value: Any) -> None:
     stored = json.loads(json.dumps(value, sort_keys=True))
-    one = make_template("X", 1, "t" * 3000, "m", TIMESTAMP, {"a": value}, [])
-    other = make_template("X", 1, "t" * 3000, "m", TIMESTAMP, {"a": stored}, [])
+    one = make_template(Content("X", 1, "t" * 3000, "m", MOMENT, {"a": value}, []))
+    other = make_template(Content("X", 1, "t" * 3000, "m", MOMENT, {"a": stored}, []))
     assert decode(whole(one)) == decode(whole(other))
 
 
@@ -159,7 +168,7 @@ def test_changes_of_any_number_leave_all_but_texts_and_values_whole(
     assert (body["type"], body["id"], body["manga_id"]) == ("MANGA_UPDATE", 12, 7)
 
 
-def test_a_long_title_uses_the_room_there_is() -> None:
+def test_a_long_title_fills_the_datagram() -> None:
     for character in ("a", "ß", "漢", "\U0001f4d6", "\n", '"'):
         datagram = whole(template_of(kinds.new_manga("e", 1, character * 5000)))
         assert len(datagram) > 1200 - 60
@@ -174,5 +183,5 @@ def test_a_cut_ends_in_an_ellipsis(text: str, length: int, wanted: str) -> None:
 
 def test_a_client_without_session_gets_none() -> None:
     template = template_of(kinds.new_manga("e", 1, "A"))
-    body = decode(b"%b%d%b%b" % (template.head, 1, template.tail, suffix(None)))
+    body = decode(template.fill(1, session_suffix(None)))
     assert "session" not in body

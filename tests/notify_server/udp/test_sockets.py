@@ -15,14 +15,14 @@ from tests.support.paths import ROOT
 # Fills the small buffer of a socket that nobody reads from.
 _OVERFLOW = """
 import socket, sys
-from notify_server.udp import server
-server._RECEIVE_BYTES = 4096
+from notify_server.udp import sockets
+sockets._RECEIVE_BYTES = 4096
 address = sys.argv[1]
-with server.open_socket(address, 0) as sock, socket.socket(sock.family, sock.type) as sender:
-    before = server.count_drops(sock)
+with sockets.open_socket(address, 0) as sock, socket.socket(sock.family, sock.type) as sender:
+    before = sockets.count_drops(sock)
     for _ in range(200):
         sender.sendto(b"x" * 1000, sock.getsockname())
-    print(before, server.count_drops(sock) > 100)
+    print(before, sockets.count_drops(sock) > 100)
 """
 
 
