@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # All tests, and lint: what a person types is what CI runs.
-#   ./scripts/test.sh [PYTEST ARGUMENT…]        for example: tests/sql -k adoption -x
+#   ./scripts/test.sh                       everything
+#   ./scripts/test.sh fast                  lint, and the tests that start no programs
+#   ./scripts/test.sh PYTEST ARGUMENT…      for example: tests/sql -k adoption -x
 # Runs everything also when one part fails; the tests come last, so that the end is pytest's own.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -9,8 +11,15 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 case ${1:-} in
   -h | --help)
-    printf 'usage: test.sh [PYTEST ARGUMENT…]\n\nInstalls into .venv, then runs ruff, mypy, shellcheck where it is installed, and pytest.\n'
+    printf 'usage: test.sh [fast | PYTEST ARGUMENT…]\n\nInstalls into .venv, then runs ruff, mypy, shellcheck where it is installed, and pytest.\n'
     exit 0 ;;
+esac
+
+# Most tests wait more than they compute.
+side_by_side=(-n "$((2 * $(nproc)))" --dist worksteal)
+case ${1:-} in
+  fast) shift; set -- -m 'not slow' "${side_by_side[@]}" "$@" ;;
+  '') set -- "${side_by_side[@]}" ;;
 esac
 
 failed=()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import queue
-import signal
 import subprocess
 import sys
 import threading
@@ -18,12 +16,8 @@ import pytest
 
 import sql
 from mangadex_sim import Simulator
-from mangahub.env import Env
-from sql import embedded
-from sql.embedded import processes
 from tests.support.paths import ROOT
 from tests.support.readers import Readers
-from tests.support.waiting import wait_until
 
 PATIENCE_S = 20
 
@@ -151,40 +145,6 @@ def make_hub(
     yield make
     for listener in [each for hub in hubs for each in hub.listeners]:
         listener.close()
-
-
-class OwnDatabase:
-    """An embedded PostgreSQL of the test's own, to be stopped, killed and started."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.url = self.start()
-        sql.migrate(self.url)
-
-    def start(self) -> str:
-        return embedded.ensure_running(self.home, Env({}), durable=False)
-
-    def stop(self) -> None:
-        """Fast shutdown: what an update of the package or `systemctl restart` does."""
-        embedded.stop(self.home)
-
-    def crash(self) -> None:
-        """kill -9 of all its processes."""
-        cluster = embedded.places(self.home).cluster
-        postmaster = embedded.pid(self.home)
-        assert postmaster is not None
-        for pid in [postmaster, *processes.servants(cluster)]:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-        wait_until(lambda: not processes.servants(cluster))
-
-
-@pytest.fixture
-def own_database(home: Path) -> OwnDatabase:
-    """Its files are in `home`, where programs without DATABASE_URL look for it."""
-    return OwnDatabase(home)
 
 
 @pytest.fixture

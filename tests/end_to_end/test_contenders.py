@@ -116,7 +116,7 @@ def _stop(hub: Hub, job: tuple[str, ...], number: signal.Signals, requests_later
     assert f"stopped by signal {number}" in stderr.splitlines()[-1]
     status, message = _state_of(hub, job)
     assert status == "idle"
-    assert message == f"stopped by signal {number}; the next run goes on from there"
+    assert message == f"stopped by signal {number}; the next run continues from its cursor"
     return True
 
 
@@ -144,7 +144,7 @@ def test_a_run_that_was_killed_is_recognised_and_what_was_due_stays_due(
     done = rows(database_url, checked)[0][0]
     sim.slow(0)
     following = hub.run_program("batch", "chapter-check", "--all", "--json", env=hub.env)
-    assert "The run before did not end by itself" in following.stderr
+    assert "The previous run was killed" in following.stderr
     assert following.json["manga_seen"] == 100 - done
     assert hub.batch("status")["workflows"]["chapter_check"]["status"] == "completed"
 

@@ -8,40 +8,24 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 import requests
 
 from mangadex_sim import SimControl
-from tests.support.paths import ROOT
+from tests.support.programs import Programs
 
 Start = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture
-def start() -> Iterator[Start]:
+def start(programs: Programs) -> Start:
     """Start `python -m mangadex_sim`; end it with the test."""
-    started: list[subprocess.Popen[str]] = []
-
-    def run(*arguments: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "mangadex_sim", *arguments],
-            cwd=ROOT,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        started.append(process)
-        return process
-
-    yield run
-    for process in started:
-        process.kill()
-        process.communicate(timeout=10)
+    return partial(programs.start, "mangadex_sim")
 
 
 def read_url(process: subprocess.Popen[str]) -> str:

@@ -11,6 +11,8 @@ import pytest
 
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.slow  # each test starts programs
+
 BAD = {
     "batch": ["chapter-check", "--limit", "many"],
     "notify_server": ["user", "add", ""],

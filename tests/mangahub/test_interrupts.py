@@ -13,6 +13,8 @@ import pytest
 from tests.support.paths import ROOT
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow  # each test starts programs
+
 # Stands in for a library whose import takes long.
 SLOW = "import pathlib, time; pathlib.Path({begun!r}).touch(); time.sleep(30)"
 

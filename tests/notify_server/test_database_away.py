@@ -6,19 +6,16 @@ import os
 import signal
 import threading
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import pytest
 
 import sql
-from mangahub.env import Env
 from notify_server.store.connections import Database
-from sql import embedded
+from tests.support.databases import OwnDatabase
 from tests.support.waiting import wait_until
 
 CUT_OFF = (
@@ -30,31 +27,6 @@ WAITING = (
     "SELECT pid FROM pg_stat_activity "
     "WHERE application_name = 'mangahub-notify' AND wait_event_type = 'Lock'"
 )
-
-
-class OwnDatabase:
-    """An embedded PostgreSQL that a test may stop."""
-
-    def __init__(self, home: Path) -> None:
-        self._home = home
-        self.url = self.start()
-        sql.migrate(self.url)
-
-    def start(self) -> str:
-        return embedded.ensure_running(self._home, Env({}), durable=False)
-
-    def stop(self) -> None:
-        embedded.stop(self._home)
-
-    def execute(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        with sql.connect(self.url) as connection:
-            cursor = connection.execute(query.encode(), values)
-            return cursor.fetchall() if cursor.description else []
-
-
-@pytest.fixture
-def own_database(home: Path) -> Iterator[OwnDatabase]:
-    yield OwnDatabase(home)
 
 
 @pytest.fixture

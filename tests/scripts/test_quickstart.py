@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,23 +14,23 @@ import pytest
 from mangadex_sim import Simulator
 from mangahub.env import Env
 from sql import embedded
-from tests.support.paths import ROOT
+from tests.support.programs import Programs
 from tests.support.waiting import wait_until
 
 NOBODY = "http://127.0.0.1:9"
 
 
-def start(home: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
-    environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "MANGAHUB_DATA": str(home)}
-    return subprocess.Popen(
-        [sys.executable, "-m", "scripts.quickstart", *arguments],
-        cwd=ROOT,
-        env=environment | variables,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start(programs: Programs) -> Start:
+    """`start("--offline", MANGADEX_API_URL=…)` → the tour, under way."""
+
+    def start(*arguments: str, **variables: str) -> subprocess.Popen[str]:
+        return programs.start("scripts.quickstart", *arguments, env=variables)
+
+    return start
 
 
 def finish(tour: subprocess.Popen[str]) -> tuple[int, str, str]:
@@ -57,8 +57,10 @@ def announced(out: str) -> list[str]:
     return re.findall(r"NEW_CHAPTER .* New chapter (\d+) available", out)
 
 
-def test_two_tours_at_the_same_moment_take_turns_and_each_has_a_new_chapter(home: Path) -> None:
-    both = [start(home, "--offline"), start(home, "--offline")]
+def test_two_tours_at_the_same_moment_take_turns_and_each_has_a_new_chapter(
+    start: Start, home: Path
+) -> None:
+    both = [start("--offline"), start("--offline")]
     ends = [finish(tour) for tour in both]
     assert [code for code, _, _ in ends] == [0, 0], [err for _, _, err in ends]
     first, second = sorted((out for _, out, _ in ends), key=lambda out: int(announced(out)[0]))
@@ -72,9 +74,11 @@ def test_two_tours_at_the_same_moment_take_turns_and_each_has_a_new_chapter(home
     assert serving(home) == []
 
 
-def test_the_real_source_fills_the_real_database_and_a_trial_message_arrives(home: Path) -> None:
+def test_the_real_source_fills_the_real_database_and_a_trial_message_arrives(
+    start: Start, home: Path
+) -> None:
     with Simulator(titles=400) as source:
-        code, out, err = finish(start(home, MANGADEX_API_URL=source.url, DATABASE_URL="unused"))
+        code, out, err = finish(start(MANGADEX_API_URL=source.url, DATABASE_URL="unused"))
     assert code == 0, err
     assert "DATABASE_URL is left alone" in out
     assert "New titles: 150;" in out
@@ -83,8 +87,8 @@ def test_the_real_source_fills_the_real_database_and_a_trial_message_arrives(hom
     assert serving(home) == []
 
 
-def test_an_unreachable_source_is_one_loud_line_and_not_the_end(home: Path) -> None:
-    code, out, err = finish(start(home, MANGADEX_API_URL=NOBODY))
+def test_an_unreachable_source_is_one_loud_line_and_not_the_end(start: Start, home: Path) -> None:
+    code, out, err = finish(start(MANGADEX_API_URL=NOBODY))
     assert code == 0, err
     loud = [line for line in out.splitlines() if line.startswith("!!!")]
     assert loud == [
@@ -94,13 +98,13 @@ def test_an_unreachable_source_is_one_loud_line_and_not_the_end(home: Path) -> N
     assert not embedded.places(home).cluster.exists()
 
 
-def test_a_server_that_has_run_before_goes_on_running(home: Path) -> None:
+def test_a_server_that_has_run_before_goes_on_running(start: Start, home: Path) -> None:
     demo = home / "demo"
     demo.mkdir(0o755)
     embedded.ensure_running(demo, Env({}), durable=False)
     try:
         before = embedded.pid(demo)
-        tour = start(home, "--offline")
+        tour = start("--offline")
         assert tour.stdout is not None
         while "stand-in" not in tour.stdout.readline():
             assert tour.poll() is None
@@ -113,9 +117,9 @@ def test_a_server_that_has_run_before_goes_on_running(home: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_tour_and_everything_it_has_started(
-    home: Path, number: signal.Signals
+    start: Start, home: Path, number: signal.Signals
 ) -> None:
-    tour = start(home, "--offline")
+    tour = start("--offline")
     wait_until(lambda: embedded.pid(home / "demo"))
     tour.send_signal(number)
     code, out, err = finish(tour)
@@ -133,9 +137,9 @@ def test_a_signal_ends_the_tour_and_everything_it_has_started(
     ],
 )
 def test_a_bad_setting_ends_with_one_line_and_code_2(
-    home: Path, variables: dict[str, str], words: str
+    start: Start, home: Path, variables: dict[str, str], words: str
 ) -> None:
-    code, _, err = finish(start(home, **{"MANGADEX_API_URL": NOBODY} | variables))
+    code, _, err = finish(start(**{"MANGADEX_API_URL": NOBODY} | variables))
     assert code == 2
     assert err.startswith(f"quickstart: {words}")
     assert err.count("\n") == 1

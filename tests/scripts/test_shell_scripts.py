@@ -9,6 +9,8 @@ import pytest
 
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.slow  # each test starts programs
+
 SCRIPTS = sorted([*(ROOT / "scripts").glob("*.sh"), ROOT / ".ci/run"])
 WITH_HELP = ("quickstart.sh", "initial_sync.sh", "test.sh")
 BAD = {

@@ -96,6 +96,7 @@ def test_who_wakes_up_too_late_reserves_anew(connection: sql.Connection) -> None
     assert last[0].total_seconds() > 0.3
 
 
+@pytest.mark.slow
 def test_a_caller_that_was_killed_or_stopped_holds_up_nobody(database_url: str) -> None:
     """It reserves as fast as it can, and is caught at some moment of it."""
     program = (
@@ -125,6 +126,7 @@ def test_a_caller_that_was_killed_or_stopped_holds_up_nobody(database_url: str) 
                     process.kill()
 
 
+@pytest.mark.slow
 def test_nobody_reserves_further_ahead_than_others_would_wait(
     connection: sql.Connection, database_url: str
 ) -> None:

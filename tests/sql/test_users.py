@@ -19,6 +19,8 @@ from sql import EmbeddedUnavailable, embedded
 from sql.embedded import owner
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.slow  # each test starts programs
+
 NOBODY = pwd.getpwnam("nobody").pw_uid
 
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")

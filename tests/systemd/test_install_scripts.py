@@ -14,6 +14,8 @@ import pytest
 from tests.support.paths import ROOT
 from tests.systemd.conftest import run_script, stage
 
+pytestmark = pytest.mark.slow  # each test starts programs
+
 ENV_FILE = "etc/mangahub/mangahub.env"
 UNITS = "etc/systemd/system"
 

@@ -133,7 +133,7 @@ def test_a_service_runs_a_command_that_exists(service: str) -> None:
         assert arguments == ["serve"]
         return
     assert program.endswith("mangahub-batch")
-    assert cli._parser().parse_args(arguments).command == arguments[0]
+    assert cli._parser().parse_args(arguments).command.name == arguments[0]
 
 
 def test_the_target_brings_along_everything_that_can_be_enabled() -> None:

@@ -222,7 +222,7 @@ def test_a_killed_run_goes_on_where_it_was(
     assert batch(sim, "status").stdout.count("killed") == 2
     done = batch(sim, "initial-sync", "--count", "1500", "--json")
     assert done.code == 0, done.stderr
-    assert "The run before did not end by itself" in done.stderr
+    assert "The previous run was killed" in done.stderr
     assert done.json["manga_seen"] == 1500
     assert stored >= 4
     assert sim.stats()["total"] <= 15 - 4

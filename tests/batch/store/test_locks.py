@@ -36,6 +36,7 @@ def test_each_workflow_has_a_lock_of_its_own(
                 locks.take_lock(other, name)
 
 
+@pytest.mark.slow
 def test_a_second_run_gives_up_after_two_seconds(
     connection: sql.Connection, database_url: str
 ) -> None:

@@ -239,6 +239,7 @@ def invent_order(dice: Random, site: Site) -> tuple[str, dict[str, Any]]:
     return path, order
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_no_order_however_odd_keeps_the_api_from_answering(seed: int) -> None:
     dice, site = Random(seed), Site(Settings(titles=8))

@@ -72,6 +72,7 @@ def test_after_an_interruption_they_catch_up(
     assert client.is_silent()
 
 
+@pytest.mark.slow
 def test_an_interruption_of_the_catching_up_loses_nothing(
     start_server: Any,
     make_client: Any,

@@ -22,6 +22,8 @@ from sql.embedded import binaries, owner, processes
 from tests.support.paths import ROOT
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow  # each test starts programs
+
 ENV = Env({})
 
 
