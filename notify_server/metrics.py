@@ -14,7 +14,7 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
-from notify_server.udp.stats import Figures, Histogram
+from notify_server.udp.stats import Figures
 
 _COUNTERS = {
     "received": "Datagrams that arrived.",
@@ -68,17 +68,18 @@ class Metrics(Collector):
         for name, text in _COUNTERS.items():
             value = float(getattr(figures.stats, name))
             yield CounterMetricFamily(f"mangahub_notify_{name}", text, value=value)
-        yield _gauge("clients", "Clients subscribed now.", figures.clients)
-        yield _gauge("queue_depth", "Notifications that wait to be sent.", figures.waiting)
-        yield _histogram("send_seconds", "From the POST to the datagram.", figures.stats.to_send)
-        yield _histogram("ack_seconds", "From the POST to the client's ACK.", figures.stats.to_ack)
-
-
-def _gauge(name: str, text: str, value: int) -> Metric:
-    return GaugeMetricFamily(f"mangahub_notify_{name}", text, value=float(value))
-
-
-def _histogram(name: str, text: str, histogram: Histogram) -> Metric:
-    return HistogramMetricFamily(
-        f"mangahub_notify_{name}", text, buckets=histogram.cumulative(), sum_value=histogram.sum
-    )
+        for name, text, value in (
+            ("clients", "Clients subscribed now.", figures.clients),
+            ("queue_depth", "Notifications that wait to be sent.", figures.waiting),
+        ):
+            yield GaugeMetricFamily(f"mangahub_notify_{name}", text, value=float(value))
+        for name, text, histogram in (
+            ("send_seconds", "From the POST to the datagram.", figures.stats.to_send),
+            ("ack_seconds", "From the POST to the client's ACK.", figures.stats.to_ack),
+        ):
+            yield HistogramMetricFamily(
+                f"mangahub_notify_{name}",
+                text,
+                buckets=histogram.cumulative(),
+                sum_value=histogram.sum,
+            )

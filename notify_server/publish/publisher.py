@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from time import monotonic
 
 import psycopg
@@ -30,13 +31,13 @@ _REJECTIONS = (
 )
 
 
+@dataclass(frozen=True)
 class Publisher:
     """Stores events and pushes them."""
 
-    def __init__(self, database: Database, claims: Claims, channels: Sequence[Channel]) -> None:
-        self._database = database
-        self._claims = claims
-        self._channels = channels
+    database: Database
+    claims: Claims
+    channels: Sequence[Channel]
 
     def publish(self, event: Event, received: float | None = None) -> StoreResult:
         """Store the event, committed on return, and push it to the channels.
@@ -49,11 +50,11 @@ class Publisher:
             DatabaseDown, DatabaseUnwritable: nothing was accepted.
             Unstorable: the database rejects this event.
         """
-        if max(channel.backlog for channel in self._channels) >= _MAX_BACKLOG:
+        if max(channel.backlog for channel in self.channels) >= _MAX_BACKLOG:
             raise TooBusy("too many notifications wait to be sent: try again in a second")
         started = monotonic() if received is None else received
         xid, is_certain = None, False
-        self._claims.begin(event.event_id)
+        self.claims.begin(event.event_id)
         try:
             result = self._store(event)
             is_certain = True
@@ -62,24 +63,21 @@ class Publisher:
                 xid = result.xid
             return result
         finally:
-            self._claims.end(event.event_id, xid, is_certain)
+            self.claims.end(event.event_id, xid, is_certain)
 
     def _store(self, event: Event) -> StoreResult:
         try:
-            return self._store_patiently(event)
+            for _ in range(_ATTEMPTS - 1):
+                # A user or the title was deleted just now.
+                with suppress(psycopg.errors.ForeignKeyViolation):
+                    return self._store_once(event)
+            return self._store_once(event)
         except _REJECTIONS as exc:
             reason = " ".join(str(exc.diag.message_primary or exc).split())
             raise Unstorable(f"the database refuses it: {reason}") from exc
 
-    def _store_patiently(self, event: Event) -> StoreResult:
-        """Store the event; try again where a user or the title was deleted just now."""
-        for _ in range(_ATTEMPTS - 1):
-            with suppress(psycopg.errors.ForeignKeyViolation):
-                return self._store_once(event)
-        return self._store_once(event)
-
     def _store_once(self, event: Event) -> StoreResult:
-        with self._database.connection() as connection:
+        with self.database.connection() as connection:
             return notifications.store_event(connection, event)
 
     def _push(self, event: Event, result: StoreResult, received: float) -> None:
@@ -93,5 +91,5 @@ class Publisher:
             event.changes,
         )
         stored = StoredEvent(content, result.xid, result.recipients, received)
-        for channel in self._channels:
+        for channel in self.channels:
             channel.push(stored)

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
+from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 import sql
@@ -114,20 +115,9 @@ def store_event(connection: sql.Connection, event: Event) -> StoreResult:
     return StoreResult(outcome, created_at, xid, Recipients(packed or b""))
 
 
-_LISTED = (
-    "id",
-    "type",
-    "manga_id",
-    "title",
-    "message",
-    "read",
-    "created_at",
-    "delivered_at",
-    "event_id",
-)
 _LIST = (
-    "SELECT id, type, manga_id, title, message, read IS TRUE, "
-    f"{moment('created_at')}, {moment('delivered_at')}, event_id, {DATA} "
+    f"SELECT id, type, manga_id, title, message, read IS TRUE AS read, event_id, {DATA} AS data, "
+    f"{moment('created_at')} AS created_at, {moment('delivered_at')} AS delivered_at "
     "FROM notifications WHERE user_id = %(user)s "
     "AND (%(before)s::bigint IS NULL OR id < %(before)s) "
     "AND (NOT %(unread)s OR read IS NOT TRUE) ORDER BY id DESC LIMIT %(limit)s"
@@ -138,13 +128,9 @@ def list_notifications(
     connection: sql.Connection, user_id: UUID, only_unread: bool, before: int | None, limit: int
 ) -> list[dict[str, Any]]:
     """Return a page of a user's notifications, newest first."""
-    rows = connection.execute(
-        _LIST, {"user": user_id, "before": before, "unread": only_unread, "limit": limit}
-    )
-    return [_listed(*row) for row in rows]
-
-
-def _listed(*row: Any) -> dict[str, Any]:
-    *values, stored = row
-    data, changes = read_data(stored)
-    return {**dict(zip(_LISTED, values, strict=True)), "data": data, "changes": changes}
+    parameters = {"user": user_id, "before": before, "unread": only_unread, "limit": limit}
+    with connection.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(_LIST, parameters).fetchall()
+    for row in rows:
+        row["data"], row["changes"] = read_data(row["data"])
+    return rows

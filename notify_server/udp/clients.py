@@ -107,6 +107,7 @@ class Clients:
     and gets the rest from the database when it has caught up.
 
     Attributes:
+        candidates: by address.
         queued: notifications that wait for all clients together.
         ready, ready_plain: clients with and without ACK to which something may be sent now.
     """
@@ -114,7 +115,7 @@ class Clients:
     def __init__(self) -> None:
         self._by_address: dict[Address, Client] = {}
         self._by_user: dict[bytes, tuple[Client, ...]] = {}
-        self._candidates: dict[Address, Client] = {}
+        self.candidates: dict[Address, Client] = {}
         self.queued = 0
         self.ready: dict[Client, None] = {}
         self.ready_plain: dict[Client, None] = {}
@@ -125,19 +126,12 @@ class Clients:
     def __iter__(self) -> Iterator[Client]:
         return iter(list(self._by_address.values()))
 
-    @property
-    def candidate_count(self) -> int:
-        return len(self._candidates)
-
     def at(self, address: Address) -> Client | None:
         return self._by_address.get(address)
 
     def of(self, user: bytes) -> tuple[Client, ...]:
         """Return the user's clients and candidates."""
         return self._by_user.get(user, ())
-
-    def candidate_at(self, address: Address) -> Client | None:
-        return self._candidates.get(address)
 
     def has_acknowledging(self, user: bytes) -> bool:
         return any(c.ack and self.at(c.address) is c for c in self.of(user))
@@ -146,12 +140,12 @@ class Clients:
 
     def add_candidate(self, client: Client) -> None:
         """Keep live notifications of its user for it from now on."""
-        self._candidates[client.address] = client
+        self.candidates[client.address] = client
         self._by_user[client.user] = (*self.of(client.user), client)
 
     def admit(self, candidate: Client) -> None:
         """Make the candidate a client, in place of the one at its address or one of its user's."""
-        self._candidates.pop(candidate.address, None)
+        self.candidates.pop(candidate.address, None)
         replaced = self.at(candidate.address)
         if replaced is not None:
             self.remove(replaced)
@@ -163,7 +157,7 @@ class Clients:
     def remove(self, client: Client) -> None:
         """Remove a client or a candidate; what it has not acknowledged stays unread."""
         client.is_gone = True
-        for table in (self._by_address, self._candidates):
+        for table in (self._by_address, self.candidates):
             if table.get(client.address) is client:
                 del table[client.address]
         rest = tuple(c for c in self.of(client.user) if c is not client)

@@ -1,4 +1,4 @@
-"""What the UDP thread asks of the database thread."""
+"""What the UDP thread asks of the database thread. A reply is a call in the UDP thread."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from enum import Enum
 from typing import NamedTuple
 
 from notify_server.store.snapshot import Snapshot
-from notify_server.udp.clients import Client, Replay
 from notify_server.wire.datagram import DatagramTemplate
 from notify_server.wire.protocol import Subscribe
 
@@ -28,45 +27,25 @@ class Unread(NamedTuple):
 
 
 class Refusal(Enum):
-    """Why there is no answer: wrong proof or unknown user; or the database is away."""
+    """Why nothing is listed."""
 
-    REJECTED = "rejected"
-    AWAY = "away"
+    REJECTED = "unknown user or wrong proof"
+    AWAY = "the database is away"
 
 
 class UnreadRequest(NamedTuple):
-    """Check the client's proof, and list what its user has not read.
+    """Check the proof in the message, where there is one, and list what the user has not read."""
 
-    Attributes:
-        message: None where there is nothing to check: the client has missed something.
-        replay: where the list belongs, None where a replay to the client is under way already.
-        is_new: whether the client is a candidate, not one that subscribed before.
-        reply: takes this request and the answer, in the UDP thread.
-    """
-
-    client: Client
+    user: bytes
     message: Subscribe | None
-    replay: Replay | None
-    is_new: bool
-    reply: Callable[[UnreadRequest, Unread | Refusal], None]
-
-    @property
-    def is_proved(self) -> bool:
-        """Whether there is a proof to check: legacy clients send none."""
-        return self.message is not None and self.message.cookie is not None
+    reply: Callable[[Unread | Refusal], None]
 
 
 class PageRequest(NamedTuple):
-    """Load the rows of a client's replay.
+    """Load these rows; the reply has those that can be read, None where the database is away."""
 
-    Attributes:
-        reply: takes this request and the rows that can be read, in the UDP thread; None where the
-            database is away.
-    """
-
-    client: Client
     ids: list[int]
-    reply: Callable[[PageRequest, list[tuple[int, DatagramTemplate]] | None], None]
+    reply: Callable[[list[tuple[int, DatagramTemplate]] | None], None]
 
 
 class DatabaseRequests:

@@ -119,14 +119,14 @@ class DatabaseThread:
             answers = self._check.answer(requests) if requests else []
         except Exception as exc:
             _log_failure(exc)
-            answers = [Refusal.AWAY] * len(requests)
+            answers = [Refusal.AWAY for _ in requests]
         for request, answer in zip(requests, answers, strict=True):
-            self._inbox.put(partial(request.reply, request, answer))
+            self._inbox.put(partial(request.reply, answer))
 
     def _answer_pages(self, requests: list[PageRequest]) -> None:
+        ids = [id for request in requests for id in request.ids]
         templates: dict[int, DatagramTemplate] | None = None
         try:
-            ids = [id for request in requests for id in request.ids]
             templates = self._loader.load_readable(self._database, ids) if ids else {}
         except Exception as exc:
             _log_failure(exc)
@@ -134,7 +134,7 @@ class DatabaseThread:
             rows = None
             if templates is not None:
                 rows = [(id, templates[id]) for id in request.ids if id in templates]
-            self._inbox.put(partial(request.reply, request, rows))
+            self._inbox.put(partial(request.reply, rows))
 
 
 def _log_failure(exc: Exception) -> None:

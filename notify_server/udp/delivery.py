@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Iterable
 from copy import deepcopy
 from itertools import islice
-from typing import Protocol
 
 from notify_server.store.recipients import Recipients
 from notify_server.udp.clients import Client, Clients, InFlight
@@ -22,7 +21,7 @@ from notify_server.udp.congestion import Congestion
 from notify_server.udp.database_requests import DatabaseRequests
 from notify_server.udp.replay import Replays
 from notify_server.udp.retries import OFFSETS_S, Due, Retries
-from notify_server.udp.sendmmsg import CAPACITY
+from notify_server.udp.sendmmsg import CAPACITY, MessageVector
 from notify_server.udp.stats import Figures, Stats
 from notify_server.wire.datagram import DatagramTemplate
 
@@ -33,16 +32,6 @@ _PORTION_INTERVAL_S = 0.01
 # Recipients that are looked up in one turn, most of whom may not be connected here.
 _LOOK_UPS = 2_048
 _SLOW_INTERVAL_S = 0.02  # between two portions while the receivers fall behind
-
-
-class Outgoing(Protocol):
-    """Where datagrams are collected until they are sent together."""
-
-    def __len__(self) -> int: ...
-
-    def add(self, datagram: bytes, address: bytes) -> None: ...
-
-    def flush(self) -> list[int]: ...
 
 
 class Fanout:
@@ -74,13 +63,13 @@ class Delivery:
         clients: Clients,
         replays: Replays,
         requests: DatabaseRequests,
-        outgoing: Outgoing,
+        vector: MessageVector,
         stats: Stats,
     ) -> None:
         self._clients = clients
         self._replays = replays
         self._requests = requests
-        self._outgoing = outgoing
+        self._vector = vector
         self._stats = stats
         # What is in the message vector: clients without ACK by their place in it, and first tries.
         self._plain: list[tuple[int, Client, int]] = []
@@ -116,7 +105,7 @@ class Delivery:
         """Return how long there may be nothing to do."""
         if self._clients.ready_plain or self.pending:
             return int(_PORTION_INTERVAL_S * 1000)
-        return 20 if self._retries.is_timing else 500
+        return 20 if self._retries.is_timing or self._requests.has_marks else 500
 
     @property
     def is_idle(self) -> bool:
@@ -134,10 +123,10 @@ class Delivery:
         Not more, so that ACKs are read in between.
         """
         self._resend_some(now, limit)
-        self._pump_all(self._clients.ready, now)
+        self._send_queues(self._clients.ready, now)
         if self._clients.ready_plain and now >= self._next_portion:
             self._next_portion = now + _PORTION_INTERVAL_S
-            self._pump_all(self._clients.ready_plain, now)
+            self._send_queues(self._clients.ready_plain, now)
         if self._fanouts and not self._must_wait(now):
             self._next_slow = now + _SLOW_INTERVAL_S
             self._fan_out_some(self._fanouts[0], now, limit)
@@ -178,32 +167,32 @@ class Delivery:
         if is_full or client.queue or client.replay is not None:
             self._clients.queue_live(client, id, fanout.template, fanout.xid)
         else:
-            self._launch(client, id, fanout.template, now)
+            self._send_first(client, id, fanout.template, now)
 
     # --- sending -------------------------------------------------------------------------------
 
-    def _launch(self, client: Client, id: int, template: DatagramTemplate, now: float) -> None:
+    def _send_first(self, client: Client, id: int, template: DatagramTemplate, now: float) -> None:
         """Send a notification for the first time."""
         if not client.ack:
-            self._collect(client, id, template, now)
-            self._plain.append((len(self._outgoing) - 1, client, id))
+            self._add(client, id, template, now)
+            self._plain.append((len(self._vector) - 1, client, id))
         elif id not in client.in_flight:
             flight = InFlight(id, template, now)
             client.in_flight[id] = flight
-            self._collect(client, id, template, now)
+            self._add(client, id, template, now)
             self._first_tries.append((client, flight))
 
-    def _collect(self, client: Client, id: int, template: DatagramTemplate, now: float) -> None:
-        if len(self._outgoing) == CAPACITY:
+    def _add(self, client: Client, id: int, template: DatagramTemplate, now: float) -> None:
+        if len(self._vector) == CAPACITY:
             self._flush(now)
-        self._outgoing.add(template.fill(id, client.suffix), client.raw_address)
+        self._vector.add(template.fill(id, client.suffix), client.raw_address)
 
     def _flush(self, now: float) -> None:
         """Send what was collected; what went to clients without ACK is read now."""
-        count = len(self._outgoing)
+        count = len(self._vector)
         if not count:
             return
-        failed = self._outgoing.flush()
+        failed = self._vector.flush()
         self._stats.sent += count - len(failed)
         self._stats.send_errors += len(failed)
         if self._first_tries:
@@ -211,10 +200,10 @@ class Delivery:
             self._first_tries.clear()
         for place, client, id in self._plain:
             if place not in failed:
-                self._settle_plain(client, id)
+                self._mark_plain(client, id)
         self._plain.clear()
 
-    def _settle_plain(self, client: Client, id: int) -> None:
+    def _mark_plain(self, client: Client, id: int) -> None:
         if client.replay is not None:
             client.replay.settled.add(id)
         if not self._clients.has_acknowledging(client.user):
@@ -249,24 +238,24 @@ class Delivery:
                 continue
             flight.tries += 1
             self._stats.retransmitted += 1
-            self._collect(client, flight.id, flight.template, now)
+            self._add(client, flight.id, flight.template, now)
             self._retries.add([(client, flight)], flight.tries, flight.first_sent)
         self._flush(now)
 
     # --- queues --------------------------------------------------------------------------------
 
-    def _pump_all(self, ready: dict[Client, None], now: float) -> None:
+    def _send_queues(self, ready: dict[Client, None], now: float) -> None:
         clients = list(ready)
         ready.clear()
         for client in clients:
             if not client.is_gone:
-                self._pump(client, now)
+                self._send_queue(client, now)
 
-    def _pump(self, client: Client, now: float) -> None:
+    def _send_queue(self, client: Client, now: float) -> None:
         """Send what the window allows, and ask for more where the queue runs low."""
         space = WINDOW - len(client.in_flight) if client.ack else _PORTION
         for id, template in self._clients.take_queued(client, space):
-            self._launch(client, id, template, now)
+            self._send_first(client, id, template, now)
         self._flush(now)
         self._replays.refill(client)
         if client.queue and not client.ack:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import socket
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from notify_server.udp.clients import Client, Clients
@@ -26,6 +27,7 @@ _KERNEL_BYTES = 1_280
 _MOST_UNREAD = 4_000
 
 
+@dataclass
 class Receiver:
     """Reads from the socket, more or less in a turn depending on what is being sent.
 
@@ -33,42 +35,35 @@ class Receiver:
         last_read: monotonic time of the last datagram.
     """
 
-    def __init__(
-        self,
-        sock: socket.socket,
-        clients: Clients,
-        delivery: Delivery,
-        subscriptions: Subscriptions,
-        send: Send,
-        stats: Stats,
-    ) -> None:
-        self._socket = sock
-        self._clients = clients
-        self._delivery = delivery
-        self._subscriptions = subscriptions
-        self._send = send
-        self._stats = stats
+    socket: socket.socket
+    clients: Clients
+    delivery: Delivery
+    subscriptions: Subscriptions
+    send: Send
+    stats: Stats
+    last_read: float = 0.0
+    _sent_when_empty: int = 0
+
+    def __post_init__(self) -> None:
         # How many datagrams may be answered before those answers have to be read.
-        buffer = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        buffer = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
         self._most_unread = min(buffer // _KERNEL_BYTES // 2, _MOST_UNREAD)
-        self._sent_when_empty = 0
-        self.last_read = 0.0
 
     def fileno(self) -> int:
-        return self._socket.fileno()
+        return self.socket.fileno()
 
     def read_some(self, now: float) -> None:
         for _ in range(self._limit()):
             try:
                 # One byte more than may be, so that a longer datagram is seen to be too long.
-                datagram, address = self._socket.recvfrom(MAX_DATAGRAM + 1)
+                datagram, address = self.socket.recvfrom(MAX_DATAGRAM + 1)
             except BlockingIOError:
-                self._sent_when_empty = self._stats.sent
+                self._sent_when_empty = self.stats.sent
                 return
             except OSError as exc:  # an ICMP refusal of something that was sent
                 log.debug("Receiving failed reason=%s", exc)
                 continue
-            self._stats.received += 1
+            self.stats.received += 1
             self.last_read = now
             try:
                 self._handle(datagram, address, now)
@@ -77,11 +72,11 @@ class Receiver:
 
     def _limit(self) -> int:
         """Leave ACKs to wait a little while an event goes out, as long as the buffer holds them."""
-        if self._delivery.has_overdue:
+        if self.delivery.has_overdue:
             return _READS_ALL  # what has been acknowledged already is not sent again
-        if not self._delivery.pending:
+        if not self.delivery.pending:
             return _READS_IDLE
-        unread = self._stats.sent - self._sent_when_empty
+        unread = self.stats.sent - self._sent_when_empty
         return _READS_BUSY if unread < self._most_unread else _READS_FULL
 
     def _handle(self, datagram: bytes, address: Address, now: float) -> None:
@@ -89,39 +84,39 @@ class Receiver:
         if isinstance(message, Ack):
             self._on_ack(message, address, now)
         elif isinstance(message, Subscribe):
-            self._subscriptions.subscribe(message, address, len(datagram), now)
+            self.subscriptions.subscribe(message, address, len(datagram), now)
         elif isinstance(message, Ping):
             self._on_ping(message, address, len(datagram), now)
         elif isinstance(message, Unsubscribe):
             self._on_unsubscribe(message, address)
         else:
-            self._stats.malformed += 1
+            self.stats.malformed += 1
 
     def _on_ack(self, message: Ack, address: Address, now: float) -> None:
-        client = self._clients.at(address)
+        client = self.clients.at(address)
         if client is not None and client.session == message.session:
             client.last_seen = now
-            self._delivery.acknowledge(client, message.ids, now)
+            self.delivery.acknowledge(client, message.ids, now)
 
     def _on_ping(self, message: Ping, address: Address, length: int, now: float) -> None:
         client = self._client_of(message, address)
         if client is None:
-            self._subscriptions.challenge(address, length)
+            self.subscriptions.challenge(address, length)
         elif client.session in (None, message.session):
             client.last_seen = now
-            self._send(protocol.pong(client.session), address)
+            self.send(protocol.pong(client.session), address)
 
     def _on_unsubscribe(self, message: Unsubscribe, address: Address) -> None:
         client = self._client_of(message, address)
         if client is not None and client.session in (None, message.session):
-            self._clients.remove(client)
+            self.clients.remove(client)
             now = datetime.now(UTC)
-            self._send(protocol.confirmation("UNSUBSCRIBE", now, client.session), address)
+            self.send(protocol.confirmation("UNSUBSCRIBE", now, client.session), address)
             log.info("Client unsubscribed address=%s", address[0])
 
     def _client_of(self, message: Ping | Unsubscribe, address: Address) -> Client | None:
         """Return the client there if it is the user's; a legacy one need not name its user."""
-        client = self._clients.at(address)
+        client = self.clients.at(address)
         if client is None or client.user == message.user:
             return client
         return client if client.session is None and message.user is None else None

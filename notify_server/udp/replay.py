@@ -6,6 +6,8 @@ Belongs to the UDP thread.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
+from functools import partial
 
 from notify_server.udp.clients import Client, Clients, Replay
 from notify_server.udp.database_requests import (
@@ -21,13 +23,13 @@ from notify_server.wire.datagram import DatagramTemplate
 PAGE = 64
 
 
+@dataclass(frozen=True)
 class Replays:
     """Keeps the replays of clients going; `Delivery` sends what they put into the queues."""
 
-    def __init__(self, clients: Clients, requests: DatabaseRequests, stats: Stats) -> None:
-        self._clients = clients
-        self._requests = requests
-        self._stats = stats
+    clients: Clients
+    requests: DatabaseRequests
+    stats: Stats
 
     def begin(self, client: Client, unread: Unread) -> None:
         """Replay these rows.
@@ -40,63 +42,63 @@ class Replays:
         replay.ids = deque(id for id in unread.ids if id not in known)
         replay.settled.clear()
         unseen = deque(item for item in replay.later if not unread.snapshot.sees(item[2]))
-        self._clients.queued -= len(replay.later) - len(unseen)
+        self.clients.queued -= len(replay.later) - len(unseen)
         replay.later = unseen
         client.snapshot = unread.snapshot
-        self._clients.mark_ready(client)
+        self.clients.mark_ready(client)
 
     def skip(self, client: Client) -> None:
         """Go on with what is new, since the database could not be asked."""
         if client.replay is not None:
             client.replay.ids = deque()
-            self._clients.mark_ready(client)
+            self.clients.mark_ready(client)
 
     def refill(self, client: Client) -> None:
         """Ask for more where the client's queue runs low; end a replay that is complete."""
-        replay = client.replay
-        if replay is not None:
-            if replay.ids is None or replay.is_loading or len(client.queue or ()) > PAGE // 2:
-                return
-            if replay.ids:
-                replay.is_loading = True
-                page = [replay.ids.popleft() for _ in range(min(PAGE, len(replay.ids)))]
-                self._requests.load_page(PageRequest(client, page, self._on_page))
-                return
-            self._end(client, replay)
-        if client.is_behind and not client.queue:
+        if client.replay is not None:
+            self._advance(client, client.replay)
+        if client.replay is None and client.is_behind and not client.queue:
             client.is_behind = False
             client.replay = Replay()
-            request = UnreadRequest(client, None, client.replay, False, self._on_unread)
-            self._requests.ask_unread(request)
+            reply = partial(self._catch_up, client)
+            self.requests.ask_unread(UnreadRequest(client.user, None, reply))
 
-    def _end(self, client: Client, replay: Replay) -> None:
-        """Queue what arrived during the replay."""
+    def _advance(self, client: Client, replay: Replay) -> None:
+        if replay.ids is None or replay.is_loading or len(client.queue or ()) > PAGE // 2:
+            return
+        if replay.ids:
+            replay.is_loading = True
+            ids = [replay.ids.popleft() for _ in range(min(PAGE, len(replay.ids)))]
+            reply = partial(self._take_page, client, replay, ids)
+            self.requests.load_page(PageRequest(ids, reply))
+            return
         client.replay = None
         if replay.later:
             client.own_queue().extend((id, template) for id, template, _ in replay.later)
-            self._clients.mark_ready(client)
+            self.clients.mark_ready(client)
 
-    def _on_page(
-        self, request: PageRequest, rows: list[tuple[int, DatagramTemplate]] | None
+    def _take_page(
+        self,
+        client: Client,
+        replay: Replay,
+        ids: list[int],
+        rows: list[tuple[int, DatagramTemplate]] | None,
     ) -> None:
-        client, replay = request.client, request.client.replay
-        if replay is None or replay.ids is None:
-            return
         replay.is_loading = False
-        if rows is None:  # the next refill asks again
-            replay.ids.extendleft(reversed(request.ids))
-            return
-        client.own_queue().extend(rows)
-        self._clients.queued += len(rows)
-        self._stats.replayed += len(rows)
-        self._clients.mark_ready(client)
+        if rows is None and replay.ids is not None:  # the next refill asks again
+            replay.ids.extendleft(reversed(ids))
+        elif rows is not None and not client.is_gone:
+            client.own_queue().extend(rows)
+            self.clients.queued += len(rows)
+            self.stats.replayed += len(rows)
+            self.clients.mark_ready(client)
 
-    def _on_unread(self, request: UnreadRequest, answer: Unread | Refusal) -> None:
+    def _catch_up(self, client: Client, answer: Unread | Refusal) -> None:
         """Replay what the client was not sent when its queue was full."""
-        if request.client.is_gone:
+        if client.is_gone:
             return
         if isinstance(answer, Unread):
-            self.begin(request.client, answer)
+            self.begin(client, answer)
         else:  # the next refill asks again
-            self._clients.drop_replay(request.client)
-            request.client.is_behind = True
+            self.clients.drop_replay(client)
+            client.is_behind = True

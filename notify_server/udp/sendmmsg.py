@@ -110,7 +110,8 @@ class MessageVector:
             elif not has_retried and error in (errno.EAGAIN, errno.ECONNREFUSED, errno.EINTR):
                 # A full buffer empties; a refusal belongs to an earlier datagram.
                 has_retried = True
-                self._wait_writable(error)
+                if error == errno.EAGAIN:
+                    self._wait_writable()
             else:
                 failed.append(position)
                 position += 1
@@ -122,8 +123,7 @@ class MessageVector:
         sent = self._sendmmsg(self._socket.fileno(), start, count - position, socket.MSG_DONTWAIT)
         return (sent, 0) if sent > 0 else (0, ctypes.get_errno())
 
-    def _wait_writable(self, error: int) -> None:
-        if error == errno.EAGAIN:
-            poller = select.poll()
-            poller.register(self._socket, select.POLLOUT)
-            poller.poll(_BLOCKED_MS)
+    def _wait_writable(self) -> None:
+        poller = select.poll()
+        poller.register(self._socket, select.POLLOUT)
+        poller.poll(_BLOCKED_MS)

@@ -33,6 +33,7 @@ _MARK_INTERVAL_S = 0.1
 _MARK_DELAY_S = 0.2
 _SWEEP_INTERVAL_S = 1.0
 _GATHER_S, _GATHER_MS = 0.001, 1
+_STOPPING_MS = 10
 _ANSWER_S = 1.0
 
 
@@ -120,7 +121,7 @@ class UdpServer:
             self._on_failure("the UDP thread has failed")
 
     def _stop_by(self, deadline: float) -> None:
-        self._stop_at = deadline if self._stop_at is None else min(self._stop_at, deadline)
+        self._stop_at = deadline
 
     def _is_done(self) -> bool:
         if self._stop_at is None:
@@ -152,7 +153,7 @@ class UdpServer:
         if monotonic() - self._receiver.last_read < _GATHER_S:
             ready = self._inbox_only.poll(_GATHER_MS)
         else:
-            is_brief = self._requests.has_marks or self._stop_at is not None
-            ready = self._either.poll(min(self._delivery.wait_ms(), 20 if is_brief else 500))
+            wait_ms = self._delivery.wait_ms() if self._stop_at is None else _STOPPING_MS
+            ready = self._either.poll(wait_ms)
         if any(handle == self._inbox.fileno() for handle, _ in ready):
             self._inbox.clear()

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 from pathlib import Path
 
 from notify_server.errors import PortTaken
+from notify_server.udp.sendmmsg import MessageVector, raw_address
 from notify_server.udp.stats import Stats
 from notify_server.wire.auth import Address
-
-log = logging.getLogger(__name__)
 
 _RECEIVE_BYTES = 16 * 2**20
 _SEND_BYTES = 4 * 2**20
@@ -47,18 +45,10 @@ def _set_buffer(sock: socket.socket, name: str, size: int) -> None:
         sock.setsockopt(socket.SOL_SOCKET, getattr(socket, name), size)
 
 
-def send(sock: socket.socket, stats: Stats, datagram: bytes, address: Address) -> None:
+def send(vector: MessageVector, stats: Stats, datagram: bytes, address: Address) -> None:
     """Send an answer to one client; if it cannot be sent, the client asks again."""
-    for _ in range(2):
-        try:
-            sock.sendto(datagram, address)
-            return
-        except ConnectionRefusedError:  # belongs to an earlier datagram: once more
-            continue
-        except OSError as exc:
-            log.debug("Sending failed address=%s reason=%s", address[0], exc)
-            break
-    stats.send_errors += 1
+    vector.add(datagram, raw_address(address))
+    stats.send_errors += len(vector.flush())
 
 
 def count_drops(sock: socket.socket) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import NamedTuple
 
 _BOUNDS = (
@@ -25,12 +26,8 @@ class Histogram:
 
     def cumulative(self) -> list[tuple[str, float]]:
         """Return each bound as text with the count up to it, as Prometheus wants them."""
-        total, buckets = 0, []
-        bounds = [str(b) for b in _BOUNDS] + ["+Inf"]
-        for bound, count in zip(bounds, self.counts, strict=True):
-            total += count
-            buckets.append((bound, float(total)))
-        return buckets
+        bounds = [*map(str, _BOUNDS), "+Inf"]
+        return list(zip(bounds, map(float, accumulate(self.counts)), strict=True))
 
 
 @dataclass(slots=True)

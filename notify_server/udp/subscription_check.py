@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from uuid import UUID
 
 from notify_server.store import replay
@@ -11,14 +12,17 @@ from notify_server.udp.database_requests import Refusal, Unread, UnreadRequest
 from notify_server.wire import auth
 
 
+@dataclass(frozen=True)
 class SubscriptionCheck:
-    """Answers requests for what is unread, many with two queries."""
+    """Answers requests for what is unread, many with two queries.
 
-    def __init__(self, database: Database, secret: str, is_following: threading.Event) -> None:
-        """Until `is_following` is set nobody may subscribe: what is stored would not be pushed."""
-        self._database = database
-        self._secret = secret
-        self._is_following = is_following
+    Attributes:
+        is_following: until it is set nobody may subscribe, since not all news would be pushed.
+    """
+
+    database: Database
+    secret: str
+    is_following: threading.Event
 
     def answer(self, requests: list[UnreadRequest]) -> list[Unread | Refusal]:
         """Return the answer to each request.
@@ -26,30 +30,30 @@ class SubscriptionCheck:
         Raises:
             SqlError: the database is away.
         """
-        if not self._is_following.is_set():
-            return [Refusal.AWAY] * len(requests)
-        with self._database.connection() as connection:
-            users = {request.client.user for request in requests}
-            generations = replay.key_generations(connection, list(users))
-            good = [self._is_good(request, generations) for request in requests]
-            users = {r.client.user for r, is_good in zip(requests, good, strict=True) if is_good}
-            if not users:
-                return [Refusal.REJECTED] * len(requests)
-            ids, snapshot = replay.unread_ids(connection, list(users))
-        unread = {user: Unread(ids.get(user, []), snapshot, generations[user]) for user in users}
+        if not self.is_following.is_set():
+            return [Refusal.AWAY for _ in requests]
+        with self.database.connection() as connection:
+            generations = replay.key_generations(connection, [r.user for r in requests])
+            users = [r.user if self._is_good(r, generations) else None for r in requests]
+            accepted = list({user for user in users if user is not None})
+            if not accepted:
+                return [Refusal.REJECTED for _ in requests]
+            ids, snapshot = replay.unread_ids(connection, accepted)
         return [
-            unread[request.client.user] if is_good else Refusal.REJECTED
-            for request, is_good in zip(requests, good, strict=True)
+            Refusal.REJECTED
+            if user is None
+            else Unread(ids.get(user, []), snapshot, generations[user])
+            for user in users
         ]
 
     def _is_good(self, request: UnreadRequest, generations: dict[bytes, int]) -> bool:
         """Return whether the user exists and the proof, where there is one to check, is right."""
-        user, message = request.client.user, request.message
-        if user not in generations:
+        generation, message = generations.get(request.user), request.message
+        if generation is None:
             return False
         if message is None or message.cookie is None:
             return True
-        key = auth.derive_key(self._secret, str(UUID(bytes=user)), generations[user])
+        key = auth.derive_key(self.secret, str(UUID(bytes=request.user)), generation)
         return auth.proof_is_valid(
             message.proof, key, message.user_text, message.ack, message.cookie
         )

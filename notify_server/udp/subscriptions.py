@@ -11,7 +11,9 @@ import ipaddress
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from time import monotonic
 
 from notify_server.udp.clients import MAX_CLIENTS, Client, Clients, Replay
@@ -32,34 +34,29 @@ BAD_USER = ("bad_user_id", "user_id is no UUID")
 FULL = ("server_full", "no more clients can be taken")
 
 
+@dataclass(frozen=True)
 class Subscriptions:
-    """Takes clients in and drops them."""
+    """Takes clients in and drops them.
 
-    def __init__(
-        self,
-        clients: Clients,
-        replays: Replays,
-        requests: DatabaseRequests,
-        cookies: Cookies,
-        send: Send,
-        stats: Stats,
-        legacy: str,
-    ) -> None:
-        self._clients = clients
-        self._replays = replays
-        self._requests = requests
-        self._cookies = cookies
-        self._send = send
-        self._stats = stats
-        self._legacy = legacy
+    Attributes:
+        legacy: who may subscribe without proof: `off`, `loopback` or `any`.
+    """
+
+    clients: Clients
+    replays: Replays
+    requests: DatabaseRequests
+    cookies: Cookies
+    send: Send
+    stats: Stats
+    legacy: str
 
     # --- what clients send ---------------------------------------------------------------------
 
     def challenge(self, address: Address, question_length: int) -> None:
         """Send a cookie, unless that is longer than the question."""
-        answer = protocol.challenge(self._cookies.make(address, time.time()))
+        answer = protocol.challenge(self.cookies.make(address, time.time()))
         if len(answer) <= question_length:
-            self._send(answer, address)
+            self.send(answer, address)
 
     def subscribe(self, message: Subscribe, address: Address, length: int, now: float) -> None:
         """Answer a SUBSCRIBE of that length, or have the database asked first."""
@@ -68,7 +65,7 @@ class Subscriptions:
                 self._ask(message.user, message, address, now)
             else:
                 self.challenge(address, length)
-        elif not self._cookies.is_valid(message.cookie, address, time.time()):
+        elif not self.cookies.is_valid(message.cookie, address, time.time()):
             self.challenge(address, length)
         elif message.user is None:
             self._refuse(address, BAD_USER)
@@ -77,17 +74,17 @@ class Subscriptions:
 
     def _may_be_legacy(self, address: Address) -> bool:
         """Return whether it may subscribe without proof: never where a proved client is."""
-        if self._legacy == "off":
+        if self.legacy == "off":
             return False
-        client = self._clients.at(address)
+        client = self.clients.at(address)
         if client is not None and client.session is not None:
             return False
-        return self._legacy == "any" or is_loopback(address[0])
+        return self.legacy == "any" or is_loopback(address[0])
 
     def _ask(self, user: bytes, message: Subscribe, address: Address, now: float) -> None:
-        if self._clients.candidate_at(address) is not None:
+        if address in self.clients.candidates:
             return  # being checked already
-        client = self._clients.at(address)
+        client = self.clients.at(address)
         is_new = client is None or not _is_same(client, user, message)
         if client is None or is_new:
             if self._is_full(client):
@@ -96,73 +93,79 @@ class Subscriptions:
                 return
             is_proved = message.cookie is not None
             client = Client(address, user, is_proved, message.ack and is_proved, now)
-            self._clients.add_candidate(client)
+            self.clients.add_candidate(client)
         replay = Replay() if client.replay is None else None
         client.replay = client.replay or replay
-        request = UnreadRequest(client, message, replay, is_new, self._on_unread)
-        self._requests.ask_unread(request)
+        reply = partial(self._on_answer, client, message, replay, is_new)
+        self.requests.ask_unread(UnreadRequest(user, message, reply))
 
     def _is_full(self, replaced: Client | None) -> bool:
-        too_many = replaced is None and len(self._clients) >= MAX_CLIENTS
-        return too_many or self._clients.candidate_count >= MAX_CANDIDATES
+        too_many = replaced is None and len(self.clients) >= MAX_CLIENTS
+        return too_many or len(self.clients.candidates) >= MAX_CANDIDATES
 
     def _refuse(self, address: Address, reason: tuple[str, str]) -> None:
-        self._stats.refused += 1
-        client = self._clients.at(address)
+        self.stats.refused += 1
+        client = self.clients.at(address)
         session = client.session if client is not None else None
-        self._send(protocol.error(*reason, session), address)
+        self.send(protocol.error(*reason, session), address)
 
     # --- what the database thread answers ------------------------------------------------------
 
-    def _on_unread(self, request: UnreadRequest, answer: Unread | Refusal) -> None:
-        is_gone = request.client.is_gone
-        if isinstance(answer, Unread):
-            if not is_gone:
-                self._accept(request, answer)
-            return
-        if not is_gone:
-            self._undo(request)
-        if answer is Refusal.REJECTED and request.is_proved:
-            self._refuse(request.client.address, BAD_PROOF)
+    def _on_answer(
+        self,
+        client: Client,
+        message: Subscribe,
+        replay: Replay | None,
+        is_new: bool,
+        answer: Unread | Refusal,
+    ) -> None:
+        """Confirm the subscription and replay what is unread, or undo the request.
 
-    def _accept(self, request: UnreadRequest, unread: Unread) -> None:
-        """Confirm the subscription, then replay what is unread."""
-        client = request.client
-        if request.is_new:
-            self._clients.admit(client)
-            count = len(self._clients)
+        Args:
+            replay: None where a replay to the client was under way already.
+            is_new: whether the client is a candidate, not one that subscribed before.
+        """
+        is_mine = replay is not None and client.replay is replay
+        if isinstance(answer, Unread):
+            if not client.is_gone:
+                self._confirm(client, is_new, answer.generation)
+                if is_mine:
+                    self.replays.begin(client, answer)
+            return
+        if is_new:
+            self.clients.remove(client)
+        elif is_mine:
+            self.replays.skip(client)
+        if answer is Refusal.REJECTED and message.cookie is not None:
+            self._refuse(client.address, BAD_PROOF)  # else no answer: the client asks again
+
+    def _confirm(self, client: Client, is_new: bool, generation: int) -> None:
+        if is_new:
+            self.clients.admit(client)
+            count = len(self.clients)
             log.info("Client subscribed address=%s clients=%d", client.address[0], count)
-        client.generation = unread.generation
+        client.generation = generation
         client.last_seen = monotonic()
         confirmation = protocol.confirmation("SUBSCRIBE", datetime.now(UTC), client.session)
-        self._send(confirmation, client.address)
-        if request.replay is not None and client.replay is request.replay:
-            self._replays.begin(client, unread)
-
-    def _undo(self, request: UnreadRequest) -> None:
-        """Undo the request; without an answer the client repeats it."""
-        if request.is_new:
-            self._clients.remove(request.client)
-        elif request.replay is not None and request.client.replay is request.replay:
-            self._replays.skip(request.client)
+        self.send(confirmation, client.address)
 
     # --- leaving -------------------------------------------------------------------------------
 
     def revoke_keys(self, generations: dict[bytes, int]) -> None:
         """Drop clients from before a rotation of their user's key, with or without a proof."""
         for user, generation in generations.items():
-            for client in self._clients.of(user):
+            for client in self.clients.of(user):
                 if client.generation < generation:
-                    self._clients.remove(client)
+                    self.clients.remove(client)
 
     def expire(self, now: float) -> None:
         """Drop clients that have been silent for too long; go on sending to the others."""
-        for client in self._clients:
+        for client in self.clients:
             if now - client.last_seen > CLIENT_TTL_S:
-                self._stats.clients_expired += 1
-                self._clients.remove(client)
+                self.stats.clients_expired += 1
+                self.clients.remove(client)
             elif client.is_waiting:
-                self._clients.mark_ready(client)
+                self.clients.mark_ready(client)
 
 
 def _is_same(client: Client, user: bytes, message: Subscribe) -> bool:

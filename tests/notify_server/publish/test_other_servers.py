@@ -9,6 +9,7 @@ import pytest
 
 import sql
 from notify_server.store import receipts
+from tests.support.waiting import wait_until
 
 
 def test_each_pushes_every_event_to_its_own_clients_once(
@@ -122,6 +123,23 @@ def test_a_check_and_a_wake_up_for_the_same_event_push_it_once(
             assert [b["title"] for b in client.read(1)] == [f"{n}"]
     for client in clients:
         assert client.is_silent(0.2)
+
+
+def test_a_rotation_whose_wake_up_was_lost_is_found_by_the_next_look(
+    start_server: Any, make_client: Any, make_user: Any, connection: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("notify_server.publish.other_servers._LOOK_INTERVAL_S", 0.1)
+    server = start_server()
+    client, other = make_client(server, make_user()), make_client(server, make_user())
+    client.subscribe()
+    other.subscribe()
+    connection.execute(
+        "INSERT INTO notify_keys (user_id, generation, rotated_at) VALUES (%s, 1, now())",
+        (client.user_id,),
+    )
+    wait_until(lambda: server.metric("clients") == 1)
+    other.ping()
+    assert other.receive()["type"] == "PONG"
 
 
 @pytest.mark.parametrize(

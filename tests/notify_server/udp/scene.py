@@ -18,7 +18,7 @@ from notify_server.udp.database_requests import (
 )
 from notify_server.udp.delivery import Delivery, Fanout
 from notify_server.udp.replay import Replays
-from notify_server.udp.sendmmsg import CAPACITY
+from notify_server.udp.sendmmsg import CAPACITY, MessageVector
 from notify_server.udp.stats import Stats
 from notify_server.wire.datagram import Content, make_template
 
@@ -32,19 +32,19 @@ class DatabaseRecorder:
         self.acknowledged: list[int] = []
         self.read: list[int] = []
         self.pages: list[PageRequest] = []
-        self.asked: list[Client] = []
+        self.asked: list[bytes] = []
 
     def put(self, request: Marks | UnreadRequest | PageRequest) -> None:
         if isinstance(request, Marks):
             self.acknowledged += request.acknowledged
             self.read += request.read
         elif isinstance(request, UnreadRequest):
-            self.asked.append(request.client)
+            self.asked.append(request.user)
         else:
             self.pages.append(request)
 
 
-class Outgoing:
+class Outgoing(MessageVector):
     """What would go to the socket, which sends nothing while `is_refusing`.
 
     Attributes:
@@ -113,7 +113,7 @@ class Scene:
         pages = self.database.pages[:]
         self.database.pages.clear()
         for page in pages:
-            page.reply(page, None if is_away else [(id, TEMPLATE) for id in page.ids])
+            page.reply(None if is_away else [(id, TEMPLATE) for id in page.ids])
         self.turn()
 
     def turn(self) -> None:

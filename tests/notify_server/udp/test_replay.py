@@ -56,7 +56,7 @@ def test_a_client_that_is_too_far_behind_is_skipped_and_asks_the_database(
     assert scene.clients.queued == 5
     for id in range(1, 38):
         scene.acknowledge(client, id)
-    assert scene.database.asked == [client]
+    assert scene.database.asked == [client.user]
     assert scene.database.acknowledged == [1, 2, 3, 4, 5]  # all that was so when it asked
 
 
