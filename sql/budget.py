@@ -1,37 +1,42 @@
 """The budget of requests to one source, shared by all that use the database.
 
 A request's departure is reserved by one statement on the database's clock. Nothing is held while
-sending: a caller that hangs or is killed costs its one departure and holds up nobody. A caller that
-wakes up too late reserves anew, so that no two requests move closer than they were reserved.
+sending: a caller that hangs or is killed costs its one departure and holds up nobody. A departure
+that was late is corrected afterwards; a caller that finds its own too close to it by then, or that
+wakes up much too late, gives its departure back and reserves anew.
 
 Two rules give the moment, for 5 a second: a request leaves 0.17 s after the last one at the
-earliest, and 1.02 s after the fifth last. The first alone is the even pace. The second keeps the
-promise of five in any second; its 20 ms are room for late departures and for the way to the source.
+earliest, and 1.04 s after the fifth last. The first alone is the even pace. The second keeps the
+promise of five in any second; its 40 ms are room for the way to the source.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from sql.connection import Connection, translated
 from sql.errors import PausedForLong
 
-SPACING = 1.02  # of the window of a second; see above
+SPACING = 1.04  # of the window of a second; see above
 EVENNESS = 0.85  # of the even distance, the least between two departures
-TOLERANCE_S = 0.008  # how late a request may leave; the rest of SPACING's room is for its way
+LEAD_S = 0.01  # the least between reserving and leaving: the answer has a way to come too
+TOLERANCE_S = 0.1  # how late a request may leave
+PUNCTUAL_S = 0.002  # a departure no later than that needs no correction
 MAX_AHEAD_S = 1.5  # so far ahead can be reserved: nobody waits longer for callers that have died
 MAX_PATIENCE_S = 120.0  # a longer pause ends the run: a timer's next one comes soon enough
 MAX_PAUSE_S = 86_400.0  # the longest ban; more than that is a clock that was set back
 MAX_FAILURES = 10  # in a row, over all callers: then the source is in trouble, not one request
 _WINDOW = 16  # departures that are remembered, as in the column's default
-_LAST_LOOK_S = 0.02  # before the departure: whether somebody has asked for a pause meanwhile
+_LAST_LOOK_S = 0.02  # before the departure: whether there is a pause, or somebody left late
 
 _DUE = (
-    "greatest(clock_timestamp(),"
+    f"greatest(clock_timestamp() + {LEAD_S} * interval '1 s',"
     f" departures[{_WINDOW}] + %(least_gap)s * interval '1 s',"
     f" departures[{_WINDOW} + 1 - %(window)s] + %(window_s)s * interval '1 s',"
     " bucket_full_at - %(bucket_slack)s * interval '1 s')"
@@ -43,8 +48,25 @@ _RESERVE = (
     " FROM set_config('synchronous_commit', 'off', true)"
     " WHERE source = %(source)s AND paused_until <= clock_timestamp()"
     f" AND {_DUE} <= clock_timestamp() + {MAX_AHEAD_S} * interval '1 s'"
-    f" RETURNING extract(epoch FROM departures[{_WINDOW}])::float8,"
+    f" RETURNING departures[{_WINDOW}], extract(epoch FROM departures[{_WINDOW}])::float8,"
     " extract(epoch FROM clock_timestamp())::float8"
+)
+# Whether a reserved departure still is far enough from those before it, and there is no pause.
+_LAST_LOOK = (
+    "SELECT paused_until <= clock_timestamp() AND coalesce("
+    "departures[array_position(departures, %(at)s) - %(window)s::integer]"
+    " + %(window_s)s * interval '1 s' <= %(at)s, true)"
+    " FROM api_budget WHERE source = %(source)s"
+)
+_GIVE_BACK = (
+    "UPDATE api_budget"
+    " SET departures = array_prepend('-infinity', array_remove(departures, %(at)s))"
+    " WHERE source = %(source)s AND %(at)s = ANY (departures)"
+)
+_CORRECT = (
+    "UPDATE api_budget SET departures = array_replace(departures, %(at)s,"
+    " %(at)s + %(late)s * interval '1 s')"
+    " FROM set_config('synchronous_commit', 'off', true) WHERE source = %(source)s"
 )
 # What lies further ahead than it can was written before the database's clock was set back.
 _FORGET_IMPOSSIBLE = (
@@ -103,6 +125,14 @@ class BudgetState:
         return self.failures >= MAX_FAILURES
 
 
+@dataclass(frozen=True, slots=True)
+class _Reserved:
+    """A departure: `at` by the database's clock, `leaves_s` by this process's monotonic one."""
+
+    at: datetime
+    leaves_s: float
+
+
 class Budget:
     """The requests of one process to one source.
 
@@ -120,8 +150,9 @@ class Budget:
         self._interval_s = 1 / pace.per_second
         self._clock = _DatabaseClock()
 
-    def await_departure(self, wait: Callable[[float], None]) -> None:
-        """Reserve a departure and wait for it; the caller has to send at once.
+    @contextmanager
+    def departure(self, wait: Callable[[float], None]) -> Iterator[None]:
+        """Reserve a departure and wait for it; the block has to send the request at once.
 
         Args:
             wait: sleeps so many seconds, or raises to end the waiting.
@@ -129,22 +160,36 @@ class Budget:
         Raises:
             PausedForLong: the source asked for a pause that is longer than MAX_PATIENCE_S.
         """
+        reserved = self._await_departure(wait)
+        try:
+            yield
+        finally:
+            late_s = time.monotonic() - reserved.leaves_s
+            if late_s > PUNCTUAL_S:
+                self._execute(_CORRECT, at=reserved.at, late=late_s)
+
+    def _await_departure(self, wait: Callable[[float], None]) -> _Reserved:
         while True:
-            departs_s = self._reserve(wait)
-            if (early_s := departs_s - time.monotonic() - _LAST_LOOK_S) > 0:
+            reserved = self._reserve(wait)
+            early_s = reserved.leaves_s - time.monotonic() - _LAST_LOOK_S
+            if early_s > 0:
                 wait(early_s)
-                if self.read().pause_left_s > 0:
-                    continue
-            if (left_s := departs_s - time.monotonic()) > 0:
-                wait(left_s)
-            if time.monotonic() - departs_s <= TOLERANCE_S:
-                return
+            if early_s <= 0 or self._still_holds(reserved):
+                if (left_s := reserved.leaves_s - time.monotonic()) > 0:
+                    wait(left_s)
+                if time.monotonic() - reserved.leaves_s <= TOLERANCE_S:
+                    return reserved
+            self._execute(_GIVE_BACK, at=reserved.at)
+
+    def _still_holds(self, reserved: _Reserved) -> bool:
+        look = self._one(_LAST_LOOK, at=reserved.at)
+        return look is not None and bool(look[0])
 
     def await_pause_end(self, wait: Callable[[float], None]) -> BudgetState:
         """Wait while nobody may ask; to be called before connecting, as connections go stale.
 
         Raises:
-            PausedForLong: as `await_departure`.
+            PausedForLong: as `departure`.
         """
         while (state := self.read()).pause_left_s > 0:
             if state.pause_left_s > MAX_PATIENCE_S:
@@ -187,14 +232,13 @@ class Budget:
             f" WHERE source = %(source)s AND failures >= {MAX_FAILURES}"
         )
 
-    def _reserve(self, wait: Callable[[float], None]) -> float:
-        """Return the reserved moment, in monotonic seconds of this process."""
+    def _reserve(self, wait: Callable[[float], None]) -> _Reserved:
         while True:
             sent_s = time.monotonic()
             row = self._one(_RESERVE)
             if row:
-                self._clock.learn(sent_s, time.monotonic(), row[1])
-                return self._clock.monotonic_s(row[0])
+                self._clock.learn(sent_s, time.monotonic(), row[2])
+                return _Reserved(row[0], self._clock.monotonic_s(row[1]))
             if not self._make_row() and not self._execute(_FORGET_IMPOSSIBLE):
                 self.await_pause_end(wait)
                 wait(min(self._interval_s, MAX_AHEAD_S))
@@ -213,9 +257,10 @@ class Budget:
         with translated():
             return self._connect().execute(statement.encode(), self._parameters | values).rowcount
 
-    def _one(self, statement: str) -> tuple[Any, ...] | None:
+    def _one(self, statement: str, **values: object) -> tuple[Any, ...] | None:
         with translated():
-            return self._connect().execute(statement.encode(), self._parameters).fetchone()
+            cursor = self._connect().execute(statement.encode(), self._parameters | values)
+            return cursor.fetchone()
 
 
 class _DatabaseClock:

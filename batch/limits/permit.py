@@ -55,15 +55,16 @@ class Permits:
                     self._caller, self.count - count, self.rate_limited - rate_limited
                 )
 
-    def await_departure(self) -> None:
-        """Wait for the moment at which a request may leave, and count it; send at once.
+    @contextmanager
+    def departure(self) -> Iterator[None]:
+        """Wait for the moment at which a request may leave; the block has to send it at once.
 
         Raises:
             PauseRequested, Stopped: as `turn`.
         """
-        with _long_pauses():
-            self._budget.await_departure(self.stop.wait)
-        self.count += 1
+        with _long_pauses(), self._budget.departure(self.stop.wait):
+            self.count += 1
+            yield
 
     def allow_probe(self) -> None:
         """Let one request try a source that failed too often."""

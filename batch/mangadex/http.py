@@ -7,6 +7,7 @@ import io
 import socket
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import requests
@@ -31,7 +32,7 @@ Parameters = Sequence[tuple[str, str]]
 class Departure(Protocol):
     """Holds a request back until it may leave."""
 
-    def await_departure(self) -> None: ...
+    def departure(self) -> AbstractContextManager[None]: ...
 
 
 class Session:
@@ -40,7 +41,7 @@ class Session:
     Args:
         api_url: where the paths begin.
         api_key: sent as a bearer token when given.
-        departure: asked when a connection stands, just before a request's bytes are sent.
+        departure: entered when a connection stands, around the sending of a request's bytes.
     """
 
     def __init__(self, api_url: str, api_key: str | None, departure: Departure) -> None:
@@ -197,8 +198,8 @@ def _paced_pools(departure: Departure) -> dict[str, type[HTTPConnectionPool]]:
         def request(self, *args: Any, **kwargs: Any) -> None:
             if self.sock is None:
                 self.connect()
-            departure.await_departure()
-            super().request(*args, **kwargs)
+            with departure.departure():
+                super().request(*args, **kwargs)
 
     class PacedHTTPS(Paced, HTTPSConnection):
         """The same over TLS."""

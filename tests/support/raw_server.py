@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 BODY = b'{"result":"ok"}'
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n" + BODY
@@ -108,6 +108,8 @@ class Departures:
         self.count = 0
         self.before: Callable[[], None] = lambda: None
 
-    def await_departure(self) -> None:
+    @contextmanager
+    def departure(self) -> Iterator[None]:
         self.before()
         self.count += 1
+        yield

@@ -10,7 +10,7 @@ import ipaddress
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -108,8 +108,8 @@ def _ask(config: Config, connection: Connection | None, stop: SignalStop) -> Ans
 class _Unpaced:
     """For the one request of a program that is alone."""
 
-    def await_departure(self) -> None:
-        return None
+    def departure(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
 
 def _clock(date: str) -> Iterator[Check]:

@@ -488,6 +488,7 @@ def end_ban(connection: sql.Connection, database_url: str) -> None:
     forget_budget(database_url)
 
 
+@pytest.mark.calm
 def test_never_more_than_five_requests_reach_the_source_in_any_second(
     simulator: Simulators, batch: Batch, connection: sql.Connection
 ) -> None:
@@ -499,6 +500,7 @@ def test_never_more_than_five_requests_reach_the_source_in_any_second(
     assert count(connection) == 1500
 
 
+@pytest.mark.calm
 def test_two_runs_over_one_database_share_one_budget(
     simulator: Simulators,
     environment: Callable[..., dict[str, str]],

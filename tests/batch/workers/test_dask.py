@@ -101,6 +101,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         running.close()
 
 
+@pytest.mark.calm
 @needs_dask
 def test_a_run_on_a_cluster_stores_what_a_local_one_does_and_keeps_to_its_rate(
     simulator: Simulators, batch: Batch, connection: sql.Connection, cluster: Cluster
