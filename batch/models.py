@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from uuid import UUID
 
 JsonObject = Mapping[str, object]
+
+_DECIMAL = re.compile(r"\d{1,8}(\.\d{1,20})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,3 +124,11 @@ class Summary:
         """The keys that programs may rely on, and those of `extra` after them."""
         names = [name for name in self.__slots__ if name not in ("extra", "began_s")]
         return {name: getattr(self, name) for name in names} | self.extra
+
+
+def plain_decimal(text: str | None) -> Decimal | None:
+    """Return `"10.5"` as 10.50, rounded as numeric(10,2) does; None for all else, as `"12a"`."""
+    if text is None or not _DECIMAL.fullmatch(text.strip()):
+        return None
+    number = Decimal(text.strip()).quantize(Decimal("0.01"), ROUND_HALF_UP)
+    return number if number < 10**8 else None

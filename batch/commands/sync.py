@@ -16,7 +16,7 @@ from batch.delivery.background import BackgroundRelay
 from batch.delivery.relay import deliver_owed
 from batch.errors import BatchError, SourceDown, Stopped
 from batch.jobs import chapter_check, chapter_feed, initial_sync, metadata_refresh, new_manga_poll
-from batch.jobs.context import Run
+from batch.jobs.context import JobContext
 from batch.limits import circuit
 from batch.models import Summary
 from batch.reporting import after_run
@@ -25,7 +25,7 @@ from batch.stop import SignalStop
 from batch.store import sync_state
 from batch.store.locks import take_lock
 
-JOBS: dict[str, Callable[[Run], None]] = {
+JOBS: dict[str, Callable[[JobContext], None]] = {
     "initial_sync": initial_sync.run,
     "new_manga_poll": new_manga_poll.run,
     "chapter_feed": chapter_feed.run,
@@ -56,7 +56,7 @@ class Workflow:
 
 
 def run(context: Context) -> Report:
-    """Run the workflow that the command names.
+    """JobContext the workflow that the command names.
 
     Raises:
         Failed: with what was done until then.
@@ -86,7 +86,7 @@ def _read_workflow(arguments: argparse.Namespace) -> Workflow:
 def run_workflow(
     workflow: Workflow, config: Config, database_url: str, stop: SignalStop, summary: Summary
 ) -> None:
-    """Run one workflow, and try to deliver what the outbox owes after it.
+    """JobContext one workflow, and try to deliver what the outbox owes after it.
 
     Args:
         summary: filled while the run goes on, so that it also describes one that fails.
@@ -106,7 +106,7 @@ def run_workflow(
         now = datetime.now(UTC)
         sync_state.begin(connection, workflow.sync_type, now)
         summary.status = "completed"
-        job = Run(
+        job = JobContext(
             config=config,
             connection=connection,
             database_url=database_url,
@@ -126,7 +126,7 @@ def run_workflow(
             job.progress.close()
 
 
-def _run_job(job: Run) -> None:
+def _run_job(job: JobContext) -> None:
     name = job.summary.sync_type
     try:
         with sql.translated(), _delivering(job):
@@ -152,7 +152,7 @@ def _run_job(job: Run) -> None:
     )
 
 
-def _admit(job: Run) -> None:
+def _admit(job: JobContext) -> None:
     """Probe a source that was unavailable; not for a run that asks nothing."""
     if job.summary.sync_type == "initial_sync" and not job.config.initial_enabled:
         return
@@ -160,7 +160,7 @@ def _admit(job: Run) -> None:
 
 
 @contextmanager
-def _delivering(job: Run) -> Iterator[None]:
+def _delivering(job: JobContext) -> Iterator[None]:
     """Deliver events while the job is under way; an initial sync makes none."""
     relay = None
     if job.summary.sync_type != "initial_sync":
@@ -174,7 +174,7 @@ def _delivering(job: Run) -> Iterator[None]:
                 relay.finish(job.stop.grace_left)
 
 
-def _record_failure(job: Run, exc: Exception) -> None:
+def _record_failure(job: JobContext, exc: Exception) -> None:
     """Record the error; deliver what was committed before it all the same."""
     is_expected = isinstance(exc, BatchError | sql.SqlError)
     _record_end(job, "error", str(exc) if is_expected else f"{type(exc).__name__}: {exc}")
@@ -187,7 +187,7 @@ def _record_failure(job: Run, exc: Exception) -> None:
         _deliver(job)
 
 
-def _record_end(job: Run, status: str, error: str) -> None:
+def _record_end(job: JobContext, status: str, error: str) -> None:
     """Record how the run ended; its own error matters more than one of the recording."""
     job.summary.status = "stopped" if status == "idle" else "error"
     job.summary.stop_clock()
@@ -197,7 +197,7 @@ def _record_end(job: Run, status: str, error: str) -> None:
         )
 
 
-def _deliver(job: Run) -> None:
+def _deliver(job: JobContext) -> None:
     """Deliver what is due; what cannot be delivered stays owed, and fails no run."""
     deliver_owed(job.connection, job.config, job.stop, everything=False)
 

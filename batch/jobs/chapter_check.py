@@ -17,7 +17,7 @@ from uuid import UUID
 
 from batch.config import Config
 from batch.errors import BatchError, RequestRefused
-from batch.jobs.context import Run
+from batch.jobs.context import JobContext
 from batch.jobs.tasks import run_tasks
 from batch.mangadex.feed import Feed, read_feed
 from batch.models import Rejected
@@ -60,24 +60,24 @@ class Checked:
     is_unknown: bool = False
 
 
-def run(run: Run) -> None:
+def run(context: JobContext) -> None:
     """Checks `MANGA_SYNC_CHAPTER_BATCH` due titles, or as many as were asked for.
 
     Raises:
         SourceDown, SqlError, Stopped: titles that were read are done.
         BatchError: the same; or the source refuses whatever it is asked.
     """
-    limit = None if run.full else run.limit or run.config.chapter_batch
-    before = run.started_at - run.config.chapter_interval
-    due = chapters.read_due(run.connection, before, limit)
-    run.progress.start("Titles checked", len(due))
+    limit = None if context.full else context.limit or context.config.chapter_batch
+    before = context.started_at - context.config.chapter_interval
+    due = chapters.read_due(context.connection, before, limit)
+    context.progress.start("Titles checked", len(due))
     if not due:
         return
-    checks = (Check(mangadex_id, run.started_at) for mangadex_id in due)
-    with run.crew(len(due)) as crew:
+    checks = (Check(mangadex_id, context.started_at) for mangadex_id in due)
+    with context.workers(len(due)) as workers:
         refused: list[Checked] = []
-        for checked in run_tasks(run, crew, check_title, checks):
-            _account(run, checked)
+        for checked in run_tasks(context, workers, check_title, checks):
+            _account(context, checked)
             refused = [*refused, checked] if checked.refusal else []
             require_sense(refused)
 
@@ -93,13 +93,13 @@ def require_sense(refused: Sequence[Checked]) -> None:
         raise BatchError(f"the source refuses one feed after the other: {refused[-1].refusal}")
 
 
-def _account(run: Run, checked: Checked) -> None:
-    summary, stored = run.summary, checked.news
+def _account(context: JobContext, checked: Checked) -> None:
+    summary, stored = context.summary, checked.news
     summary.manga_seen += 1
     summary.chapters_new += stored.chapters
     summary.events += stored.events
     summary.failed += len(stored.rejected)
-    run.progress.advance(
+    context.progress.advance(
         1,
         manga=checked.mangadex_id,
         uploads=checked.uploads,

@@ -18,12 +18,12 @@ from uuid import UUID
 
 from batch.cursors import believe, read_cursor, write_cursor
 from batch.errors import Banned, RequestRefused, SourceDown
-from batch.jobs.context import Run
+from batch.jobs.context import JobContext
 from batch.mangadex import extract
 from batch.mangadex.feed import read_history
 from batch.models import Chapter, Rejected
 from batch.rules import chapters as chapter_rules
-from batch.rules.chapters import Plan, Rules, Title
+from batch.rules.chapters import Rules, Title, TitleChanges
 from batch.store import chapters, news, sync_state
 
 CHAPTER_FEED = "chapter_feed"
@@ -74,25 +74,27 @@ class Trouble:
     is_source_failing: bool = False
 
 
-def run(run: Run) -> None:
+def run(context: JobContext) -> None:
     """Stores and announces what is new.
 
     Raises:
         SourceDown, BatchError, SqlError, Stopped: the cursor stays, and nothing is lost.
     """
-    before = sync_state.read(run.connection, CHAPTER_FEED)
-    cursor = believe(read_cursor(before.last_cursor), run.started_at)
-    since = cursor - OVERLAP if cursor else chapters.first_sync(run.connection)
+    before = sync_state.read(context.connection, CHAPTER_FEED)
+    cursor = believe(read_cursor(before.last_cursor), context.started_at)
+    since = cursor - OVERLAP if cursor else chapters.first_sync(context.connection)
     if since is None:
         log.info("No title is tracked yet: there is nothing to look for")
         return
-    walk = _walk_back(run, since, (cursor, before.metadata.get("total")))
+    walk = _walk_back(context, since, (cursor, before.metadata.get("total")))
     trouble = Trouble()
-    _store(run, walk, trouble)
-    _finish(run, walk, cursor, trouble)
+    _store(context, walk, trouble)
+    _finish(context, walk, cursor, trouble)
 
 
-def _walk_back(run: Run, since: datetime, before: tuple[datetime | None, object]) -> Walk:
+def _walk_back(
+    context: JobContext, since: datetime, before: tuple[datetime | None, object]
+) -> Walk:
     """Collects the pages back to `since`.
 
     Args:
@@ -100,12 +102,12 @@ def _walk_back(run: Run, since: datetime, before: tuple[datetime | None, object]
             and nothing is listed late, so that one page is enough however much came just before.
     """
     walk = Walk()
-    run.progress.start("Recent chapters", None)
+    context.progress.start("Recent chapters", None)
     for offset in range(0, LAST_OFFSET + 1, PAGE):
-        run.stop.check()
-        page = run.api.list_chapters(
-            languages=run.config.languages,
-            ratings=run.config.content_ratings,
+        context.stop.check()
+        page = context.api.list_chapters(
+            languages=context.config.languages,
+            ratings=context.config.content_ratings,
             limit=PAGE,
             offset=offset,
         )
@@ -115,8 +117,8 @@ def _walk_back(run: Run, since: datetime, before: tuple[datetime | None, object]
         walk.total = page.total
         walk.rejected += rejected
         walk.see(found)
-        _collect(walk, found, since, _now(run))
-        run.progress.advance(len(page.entities), offset=offset)
+        _collect(walk, found, since, _now(context))
+        context.progress.advance(len(page.entities), offset=offset)
         is_last = not page.entities or offset + PAGE >= page.total
         if is_last or reaches(found, since) or (walk.newest, walk.total) == before:
             return walk
@@ -124,9 +126,9 @@ def _walk_back(run: Run, since: datetime, before: tuple[datetime | None, object]
     return walk
 
 
-def _now(run: Run) -> datetime:
+def _now(context: JobContext) -> datetime:
     """The run's beginning; all titles are judged alike."""
-    return run.api.not_ahead(run.started_at)
+    return context.api.not_ahead(context.started_at)
 
 
 def _collect(walk: Walk, found: Iterable[Chapter], since: datetime, now: datetime) -> None:
@@ -148,43 +150,43 @@ def reaches(found: Sequence[Chapter], since: datetime) -> bool:
     return (moments[-1] if is_in_order else max(moments)) < since
 
 
-def _store(run: Run, walk: Walk, trouble: Trouble) -> None:
+def _store(context: JobContext, walk: Walk, trouble: Trouble) -> None:
     """Titles with all that is needed first, in sets; then those whose baseline is to be found."""
-    rules = news.rules_of(run.config)
+    rules = news.rules_of(context.config)
     ready: dict[UUID, list[Chapter]] = {}
     needing: list[Title] = []
-    titles = chapters.read_titles(run.connection, walk.uploads)
+    titles = chapters.read_titles(context.connection, walk.uploads)
     for title in titles:
         uploads = walk.uploads[title.mangadex_id]
-        readable = chapter_rules.select_readable(uploads, rules, _now(run))
+        readable = chapter_rules.select_readable(uploads, rules, _now(context))
         if chapter_rules.needs_baseline(title, readable):
             needing.append(title)
-        elif chapter_rules.plan(title, readable) != Plan():
+        elif chapter_rules.decide_changes(title, readable) != TitleChanges():
             ready[title.mangadex_id] = uploads
-    run.summary.manga_seen = len(titles)
-    run.progress.start("Titles with news", len(ready) + len(needing))
+    context.summary.manga_seen = len(titles)
+    context.progress.start("Titles with news", len(ready) + len(needing))
     for start in range(0, len(ready), news.MAX_TITLES):
-        run.stop.check()
+        context.stop.check()
         keys = list(ready)[start : start + news.MAX_TITLES]
-        _store_part(run, {key: ready[key] for key in keys}, rules, trouble)
+        _store_part(context, {key: ready[key] for key in keys}, rules, trouble)
     for title in needing:
-        run.stop.check()
-        if _find_baseline(run, title, trouble):
+        context.stop.check()
+        if _find_baseline(context, title, trouble):
             only = {title.mangadex_id: walk.uploads[title.mangadex_id]}
-            _store_part(run, only, rules, trouble)
+            _store_part(context, only, rules, trouble)
 
 
 def _store_part(
-    run: Run, uploads: dict[UUID, list[Chapter]], rules: Rules, trouble: Trouble
+    context: JobContext, uploads: dict[UUID, list[Chapter]], rules: Rules, trouble: Trouble
 ) -> None:
-    stored = news.store_news(run.connection, uploads, rules, _now(run))
+    stored = news.store_news(context.connection, uploads, rules, _now(context))
     trouble.rejected += stored.rejected
-    run.summary.chapters_new += stored.chapters
-    run.summary.events += stored.events
-    run.progress.advance(len(uploads), new=stored.chapters, events=stored.events)
+    context.summary.chapters_new += stored.chapters
+    context.summary.events += stored.events
+    context.progress.advance(len(uploads), new=stored.chapters, events=stored.events)
 
 
-def _find_baseline(run: Run, title: Title, trouble: Trouble) -> bool:
+def _find_baseline(context: JobContext, title: Title, trouble: Trouble) -> bool:
     """Fetches and fixes a title's baseline; one title that the source fails stops no other.
 
     Raises:
@@ -192,7 +194,7 @@ def _find_baseline(run: Run, title: Title, trouble: Trouble) -> bool:
     """
     try:
         history = read_history(
-            run.api, title.mangadex_id, run.config.languages, title.first_synced_at
+            context.api, title.mangadex_id, context.config.languages, title.first_synced_at
         )
     except (SourceDown, RequestRefused) as exc:
         if isinstance(exc, Banned) or (isinstance(exc, SourceDown) and trouble.is_source_failing):
@@ -204,34 +206,34 @@ def _find_baseline(run: Run, title: Title, trouble: Trouble) -> bool:
     if not history.chapters:  # at least the chapter that has led here must be in it
         trouble.rejected.append(Rejected(str(title.mangadex_id), "its feed came empty"))
         return False
-    if not news.are_known(run.connection, history.rejected):
+    if not news.are_known(context.connection, history.rejected):
         trouble.entries += history.rejected
         trouble.rejected.append(Rejected(str(title.mangadex_id), "its feed cannot be read in full"))
         return False
-    baselines = chapter_rules.find_baselines(title, history.chapters, run.config.languages)
-    chapters.save_baselines(run.connection, title.id, baselines)
+    baselines = chapter_rules.find_baselines(title, history.chapters, context.config.languages)
+    chapters.save_baselines(context.connection, title.id, baselines)
     return True
 
 
-def _finish(run: Run, walk: Walk, cursor: datetime | None, trouble: Trouble) -> None:
+def _finish(context: JobContext, walk: Walk, cursor: datetime | None, trouble: Trouble) -> None:
     """The cursor, and what `chapter-check` has to do instead, in one commit."""
-    with run.connection.transaction():
+    with context.connection.transaction():
         if not walk.is_whole:
-            due = chapters.mark_due(run.connection)
+            due = chapters.mark_due(context.connection)
             log.warning(
                 "More is new than the API shows: every title is due for a check due=%d", due
             )
-        chapters.mark_due(run.connection, [UUID(item.mangadex_id) for item in trouble.rejected])
-        news.forget_refused(run.connection, _readable_ids(walk))
+        chapters.mark_due(context.connection, [UUID(item.mangadex_id) for item in trouble.rejected])
+        news.forget_refused(context.connection, _readable_ids(walk))
         refused = [*trouble.rejected, *trouble.entries, *walk.rejected]
-        news.record_refused(run.connection, CHAPTER_FEED, refused, run.started_at)
+        news.record_refused(context.connection, CHAPTER_FEED, refused, context.started_at)
         newest = max(filter(None, (cursor, walk.newest)), default=None)
         if newest is not None:
             cursor_text = write_cursor(newest)
             # Without a total the next run reads the overlap in full.
             total = None if walk.came_twice else walk.total
-            sync_state.move_cursor(run.connection, CHAPTER_FEED, cursor_text, total=total)
-    run.summary.failed += len(refused)
+            sync_state.move_cursor(context.connection, CHAPTER_FEED, cursor_text, total=total)
+    context.summary.failed += len(refused)
 
 
 def _readable_ids(walk: Walk) -> list[str]:

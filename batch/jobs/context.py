@@ -21,7 +21,7 @@ from sql import Connection
 
 
 @dataclass(slots=True)
-class Run:
+class JobContext:
     """One run of one workflow.
 
     Attributes:
@@ -63,11 +63,11 @@ class Run:
         return self._api
 
     @contextmanager
-    def crew(self, tasks: int) -> Iterator[Crew]:
+    def workers(self, tasks: int) -> Iterator[Workers]:
         """Start workers for so many tasks; end them, and count their requests, after the block."""
         pool = self._open_pool(max(tasks, 1))
         try:
-            yield Crew(pool, pool.settings)
+            yield Workers(pool, pool.settings)
         finally:
             with self.stop.uninterrupted():  # or workers would be left
                 pool.drain(self.stop.grace_left)
@@ -94,7 +94,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Crew:
+class Workers:
     """Workers, and what each task has to bring along."""
 
     pool: Pool

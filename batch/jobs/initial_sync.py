@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from batch.errors import Banned, SourceDown
-from batch.jobs.context import Crew, Run
+from batch.jobs.context import JobContext, Workers
 from batch.mangadex import extract
 from batch.mangadex.import_plan import PAGE, AllPlan, CountPlan, PageOutcome, PageRequest, Plan
 from batch.models import Manga, Page, Rejected
@@ -44,57 +44,59 @@ class PageReport:
     rejected: tuple[str, ...]
 
 
-def run(run: Run) -> None:
+def run(context: JobContext) -> None:
     """Imports the titles that are asked for, unless a completed run has covered them.
 
     Raises:
         SourceDown, BatchError, SqlError, Stopped: what is stored stays, and the next run goes on.
     """
-    if not run.config.initial_enabled:
-        run.summary.status = "skipped"
+    if not context.config.initial_enabled:
+        context.summary.status = "skipped"
         log.info("Skipped: MANGA_SYNC_INITIAL is false")
         return
-    wanted = _wanted(run)
-    before = sync_state.read(run.connection, INITIAL_SYNC)
-    due = sync_state.due_rejected(run.connection, INITIAL_SYNC, run.started_at)
+    wanted = _wanted(context)
+    before = sync_state.read(context.connection, INITIAL_SYNC)
+    due = sync_state.due_rejected(context.connection, INITIAL_SYNC, context.started_at)
     refused = [text for text in due if extract.is_id(text)]
     known = coverage.read(before.metadata.get("covered"), wanted)
-    if run.force or not coverage.is_covered(known, wanted):
-        _import(run, wanted, known, refused)
+    if context.force or not coverage.is_covered(known, wanted):
+        _import(context, wanted, known, refused)
         return
-    _remember(run, known)
+    _remember(context, known)
     if refused:
-        _import_again(run, refused)
+        _import_again(context, refused)
     else:
-        run.summary.status = "skipped"
+        context.summary.status = "skipped"
         log.info("Skipped: a completed run has covered as much; --force repeats it")
 
 
-def _wanted(run: Run) -> Coverage:
-    config = run.config
-    count = None if run.full else run.limit or config.initial_count
+def _wanted(context: JobContext) -> Coverage:
+    config = context.config
+    count = None if context.full else context.limit or config.initial_count
     return Coverage(count, config.initial_order, frozenset(config.content_ratings))
 
 
-def _remember(run: Run, covered: Sequence[Coverage]) -> None:
-    sync_state.note(run.connection, INITIAL_SYNC, covered=[each.as_json() for each in covered])
+def _remember(context: JobContext, covered: Sequence[Coverage]) -> None:
+    sync_state.note(context.connection, INITIAL_SYNC, covered=[each.as_json() for each in covered])
 
 
-def _import(run: Run, wanted: Coverage, covered: list[Coverage], refused: list[str]) -> None:
+def _import(
+    context: JobContext, wanted: Coverage, covered: list[Coverage], refused: list[str]
+) -> None:
     count = wanted.count
-    plan = AllPlan() if count is None else CountPlan(count, run.config.initial_order)
+    plan = AllPlan() if count is None else CountPlan(count, context.config.initial_order)
     scope = scope_of(wanted)
-    if run.force:
-        import_pages.forget(run.connection)
-    known = import_pages.load(run.connection, scope)
+    if context.force:
+        import_pages.forget(context.connection)
+    known = import_pages.load(context.connection, scope)
     if known:
         log.info("Going on where an earlier run stopped pages=%d", len(known))
     else:
-        _begin_anew(run)
-    with run.crew(_tasks(count)) as crew:
-        _retry_refused(crew, run, refused)
-        _follow_plan(crew, run, plan, known, scope)
-    if missing := _missing(run, plan):
+        _begin_anew(context)
+    with context.workers(_tasks(count)) as workers:
+        _retry_refused(workers, context, refused)
+        _follow_plan(workers, context, plan, known, scope)
+    if missing := _missing(context, plan):
         log.warning(
             "The source lists titles that it did not show; they were not imported, and"
             " this run does not count as a whole import missing=%d",
@@ -102,11 +104,11 @@ def _import(run: Run, wanted: Coverage, covered: list[Coverage], refused: list[s
         )
     else:
         covered = coverage.extended(covered, wanted)
-    with run.connection.transaction():
-        import_pages.forget(run.connection)
+    with context.connection.transaction():
+        import_pages.forget(context.connection)
         # Nothing is left to go on from.
-        sync_state.move_cursor(run.connection, INITIAL_SYNC, None)
-        _remember(run, covered)
+        sync_state.move_cursor(context.connection, INITIAL_SYNC, None)
+        _remember(context, covered)
 
 
 def scope_of(wanted: Coverage) -> str:
@@ -115,81 +117,81 @@ def scope_of(wanted: Coverage) -> str:
     return f"{which}: {','.join(sorted(wanted.ratings))}"
 
 
-def _missing(run: Run, plan: Plan) -> int:
+def _missing(context: JobContext, plan: Plan) -> int:
     """Titles that the source counts and no page had; at least one where it lists none at all.
 
     Entities without an id are counted there, and are among the rejected ones here.
     """
-    rejected = sync_state.rejected_ids(run.connection, INITIAL_SYNC)
+    rejected = sync_state.rejected_ids(context.connection, INITIAL_SYNC)
     nameless = sum(not extract.is_id(text) for text in rejected)
-    seen = import_pages.count_titles(run.connection)
+    seen = import_pages.count_titles(context.connection)
     if not seen and not nameless:
         return max(plan.expected(), 1)
     return max(plan.expected() - seen - nameless, 0)
 
 
-def _import_again(run: Run, refused: list[str]) -> None:
-    run.progress.start("Titles refused before", len(refused))
-    with run.crew(1) as crew:
-        _retry_refused(crew, run, refused)
+def _import_again(context: JobContext, refused: list[str]) -> None:
+    context.progress.start("Titles refused before", len(refused))
+    with context.workers(1) as workers:
+        _retry_refused(workers, context, refused)
 
 
-def _begin_anew(run: Run) -> None:
+def _begin_anew(context: JobContext) -> None:
     """Notes the moment from which `new-manga-poll` looks for new titles: that of the first run.
 
     Entities without an id cannot be asked for again; those still there will be met again.
     """
-    before = sync_state.read(run.connection, INITIAL_SYNC)
-    started_at = before.metadata.get("started_at") or run.started_at.isoformat()
-    sync_state.move_cursor(run.connection, INITIAL_SYNC, None, started_at=started_at)
+    before = sync_state.read(context.connection, INITIAL_SYNC)
+    started_at = before.metadata.get("started_at") or context.started_at.isoformat()
+    sync_state.move_cursor(context.connection, INITIAL_SYNC, None, started_at=started_at)
     nameless = [text for text in sync_state.rejected_in(before.metadata) if not extract.is_id(text)]
-    sync_state.clear_rejected(run.connection, INITIAL_SYNC, nameless)
+    sync_state.clear_rejected(context.connection, INITIAL_SYNC, nameless)
 
 
 def _tasks(count: int | None) -> int:
     return 64 if count is None else -(-count // PAGE)
 
 
-def _retry_refused(crew: Crew, run: Run, refused: Sequence[str]) -> None:
+def _retry_refused(workers: Workers, context: JobContext, refused: Sequence[str]) -> None:
     for start in range(0, len(refused), PAGE):
         ids = tuple(UUID(text) for text in refused[start : start + PAGE])
-        future = crew.pool.submit(store_ids, crew.settings, ids)
-        while not crew.pool.wait([future]):
-            run.stop.check()
-        _account(run, future.result())
+        future = workers.pool.submit(store_ids, workers.settings, ids)
+        while not workers.pool.wait([future]):
+            context.stop.check()
+        _account(context, future.result())
 
 
 def _follow_plan(
-    crew: Crew, run: Run, plan: Plan, known: dict[str, PageOutcome], scope: str
+    workers: Workers, context: JobContext, plan: Plan, known: dict[str, PageOutcome], scope: str
 ) -> None:
-    run.progress.start("Titles", plan.expected() or None)
+    context.progress.start("Titles", plan.expected() or None)
     pending: dict[Future[PageReport], PageRequest] = {}
     failures: list[SourceDown] = []
     while True:
-        while len(pending) < 3 * crew.pool.size and (request := plan.next()) is not None:
+        while len(pending) < 3 * workers.pool.size and (request := plan.next()) is not None:
             if request.key in known:
-                _resume(run, plan, request, known[request.key])
+                _resume(context, plan, request, known[request.key])
             else:
-                future = crew.pool.submit(store_page, crew.settings, scope, request)
+                future = workers.pool.submit(store_page, workers.settings, scope, request)
                 pending[future] = request
-        run.stop.check()
+        context.stop.check()
         if not pending:
             break
-        for future in crew.pool.wait(pending):
-            _take_in(run, plan, pending.pop(future), future, failures)
+        for future in workers.pool.wait(pending):
+            _take_in(context, plan, pending.pop(future), future, failures)
     if failures:
         raise SourceDown(f"pages that could not be had: {len(failures)}, the last: {failures[-1]}")
 
 
-def _resume(run: Run, plan: Plan, request: PageRequest, outcome: PageOutcome) -> None:
+def _resume(context: JobContext, plan: Plan, request: PageRequest, outcome: PageOutcome) -> None:
     plan.done(request, outcome)
-    run.progress.expect(plan.expected())
-    run.summary.manga_seen += len(outcome.ids)
-    run.progress.advance(len(outcome.ids), page=f"{request.key!r}", stored="before")
+    context.progress.expect(plan.expected())
+    context.summary.manga_seen += len(outcome.ids)
+    context.progress.advance(len(outcome.ids), page=f"{request.key!r}", stored="before")
 
 
 def _take_in(
-    run: Run,
+    context: JobContext,
     plan: Plan,
     request: PageRequest,
     future: Future[PageReport],
@@ -205,9 +207,9 @@ def _take_in(
             raise
         return
     plan.done(request, report.outcome)
-    run.progress.expect(plan.expected())
-    _account(run, report)
-    run.progress.advance(
+    context.progress.expect(plan.expected())
+    _account(context, report)
+    context.progress.advance(
         len(report.outcome.ids),
         page=f"{request.key!r}",
         new=report.inserted,
@@ -216,11 +218,11 @@ def _take_in(
     )
 
 
-def _account(run: Run, report: PageReport) -> None:
-    run.summary.manga_seen += len(report.outcome.ids)
-    run.summary.manga_new += report.inserted
-    run.summary.manga_updated += report.updated
-    run.summary.failed += len(report.rejected)
+def _account(context: JobContext, report: PageReport) -> None:
+    context.summary.manga_seen += len(report.outcome.ids)
+    context.summary.manga_new += report.inserted
+    context.summary.manga_updated += report.updated
+    context.summary.failed += len(report.rejected)
 
 
 def store_page(settings: WorkerSettings, scope: str, request: PageRequest) -> PageReport:

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from batch.errors import RequestRefused
-from batch.jobs.context import Run
+from batch.jobs.context import JobContext
 from batch.jobs.tasks import run_tasks
 from batch.mangadex import extract
 from batch.mangadex.client import MangaDex
@@ -65,20 +65,22 @@ class Refreshed:
     newly_unavailable: int
 
 
-def run(run: Run) -> None:
+def run(context: JobContext) -> None:
     """Refreshes what is due.
 
     Raises:
         SourceDown, BatchError, SqlError, Stopped: groups that were stored are done.
     """
-    due = _read_due(run.connection, run.started_at - run.config.refresh_after)
-    run.progress.start("Titles refreshed", len(due))
+    due = _read_due(context.connection, context.started_at - context.config.refresh_after)
+    context.progress.start("Titles refreshed", len(due))
     if not due:
         return
-    run.summary.extra |= {"missing": 0, "unavailable": 0}
-    with run.crew(-(-len(due) // PAGE)) as crew:
-        for refreshed in run_tasks(run, crew, refresh_group, _groups(due, run.started_at)):
-            _account(run, refreshed)
+    context.summary.extra |= {"missing": 0, "unavailable": 0}
+    with context.workers(-(-len(due) // PAGE)) as workers:
+        for refreshed in run_tasks(
+            context, workers, refresh_group, _groups(due, context.started_at)
+        ):
+            _account(context, refreshed)
 
 
 def _read_due(connection: Connection, before: datetime) -> list[tuple[UUID, bool]]:
@@ -98,8 +100,8 @@ def _groups(due: Sequence[tuple[UUID, bool]], started_at: datetime) -> Iterator[
         yield Group(tuple(key for key, _ in part), lost, started_at)
 
 
-def _account(run: Run, refreshed: Refreshed) -> None:
-    summary = run.summary
+def _account(context: JobContext, refreshed: Refreshed) -> None:
+    summary = context.summary
     summary.manga_seen += refreshed.seen
     summary.manga_updated += refreshed.updated
     summary.events += refreshed.events
@@ -109,7 +111,7 @@ def _account(run: Run, refreshed: Refreshed) -> None:
         ("unavailable", refreshed.newly_unavailable),
     ):
         summary.extra[name] = int(str(summary.extra[name])) + count
-    run.progress.advance(
+    context.progress.advance(
         refreshed.seen + refreshed.missing,
         updated=refreshed.updated,
         missing=refreshed.missing,

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from batch.cursors import believe, read_cursor, write_cursor
 from batch.errors import SourceDown
-from batch.jobs.context import Run
+from batch.jobs.context import JobContext
 from batch.mangadex import extract
 from batch.models import Manga, Page, Rejected, Summary
 from batch.rules import events
@@ -120,19 +120,19 @@ class Reading:
         self.offset, self.rereads = offset, self.rereads + 1
 
 
-def run(run: Run) -> None:
+def run(context: JobContext) -> None:
     """Imports every title that is not known.
 
     Raises:
         SourceDown, BatchError, SqlError, Stopped: what came before is stored, up to the cursor.
     """
-    run.progress.start("New titles", None)
-    _retry_refused(run)
-    place = find_place(run)
+    context.progress.start("New titles", None)
+    _retry_refused(context)
+    place = find_place(context)
     reading, is_read = Reading(place.skipped), False
     while not is_read:
-        run.stop.check()
-        page = _ask(run, place, reading.offset)
+        context.stop.check()
+        page = _ask(context, place, reading.offset)
         if place.skipped and page.total < place.skipped + OVERLAP_TITLES // 2:
             reading.offset = place.skipped = 0  # many are gone: nobody knows which
             continue
@@ -140,18 +140,18 @@ def run(run: Run) -> None:
             raise SourceDown(
                 f"the list of titles broke off at {reading.offset:,} of {reading.total:,}"
             )
-        run.progress.expect(page.total)
-        newest = _take_in(run, place, page)
+        context.progress.expect(page.total)
+        newest = _take_in(context, place, page)
         reading.turn(page.total)
         is_read = _is_read(place, reading, newest)
 
 
-def _ask(run: Run, place: Place, offset: int) -> Page:
-    return run.api.list_manga(
+def _ask(context: JobContext, place: Place, offset: int) -> Page:
+    return context.api.list_manga(
         order=("createdAt", "asc"),
         limit=PAGE,
         offset=offset,
-        ratings=run.config.content_ratings,
+        ratings=context.config.content_ratings,
         # Nobody says whether the bound is part of the answer.
         created_since=place.since - SECOND,
     )
@@ -174,14 +174,14 @@ def _is_read(place: Place, reading: Reading, newest: datetime) -> bool:
     return False
 
 
-def find_place(run: Run) -> Place:
+def find_place(context: JobContext) -> Place:
     """Where the last poll ended; for the first one the moment of the initial sync."""
-    before = sync_state.read(run.connection, NEW_MANGA_POLL)
+    before = sync_state.read(context.connection, NEW_MANGA_POLL)
     told = read_cursor(before.last_cursor)
-    cursor = believe(told, run.started_at)
+    cursor = believe(told, context.started_at)
     floor = read_cursor(before.metadata.get("floor"))
     if cursor is None:
-        start = _first_moment(run).replace(microsecond=0)
+        start = _first_moment(context).replace(microsecond=0)
         log.info("First poll since=%s", write_cursor(start))
         return Place(start, start, start)
     since = min(cursor, read_cursor(before.metadata.get("next_since")) or cursor - OVERLAP)
@@ -194,10 +194,10 @@ def find_place(run: Run) -> Place:
     )
 
 
-def _first_moment(run: Run) -> datetime:
-    initial = sync_state.read(run.connection, "initial_sync")
+def _first_moment(context: JobContext) -> datetime:
+    initial = sync_state.read(context.connection, "initial_sync")
     started_at = read_cursor(initial.metadata.get("started_at"))
-    adopted = run.connection.execute(
+    adopted = context.connection.execute(
         "SELECT value ->> 'adopted_at' FROM mangahub_meta WHERE key = 'adoption'"
     ).fetchone()
     moment = (
@@ -205,29 +205,29 @@ def _first_moment(run: Run) -> datetime:
         or initial.last_success_at
         or initial.last_run_at
         or (read_cursor(adopted[0]) if adopted else None)
-        or run.started_at
+        or context.started_at
     )
     # The first title's moment is earlier only where this host's clock was ahead of the source's.
-    row = run.connection.execute(
+    row = context.connection.execute(
         "SELECT min(first_synced_at) FROM manga WHERE first_synced_at > %s - interval '1 day'",
         [moment],
     ).fetchone()
     return min(moment, row[0]) if row and row[0] else moment
 
 
-def _take_in(run: Run, place: Place, page: Page) -> datetime:
+def _take_in(context: JobContext, place: Place, page: Page) -> datetime:
     """Stores a page, its events and the cursor; returns the newest createdAt of the page."""
     mangas, rejected = extract.each(extract.manga, page.entities)
-    now = run.api.not_ahead(datetime.now(UTC))
+    now = context.api.not_ahead(datetime.now(UTC))
     # A source whose clock is ahead must not lead the cursor past what it lists later.
     moments = {str(manga.mangadex_id): min(manga.created_at, now) for manga in mangas}
     wanted = [manga for manga in mangas if place.floor is None or manga.created_at >= place.floor]
     place.move_to(moments[key] for key in moments.keys() - place.seen)
     place.see([*moments, *(item.mangadex_id for item in rejected)])
-    with run.connection.transaction():
-        _store_unknown(run, wanted, rejected, len(page.entities))
+    with context.connection.transaction():
+        _store_unknown(context, wanted, rejected, len(page.entities))
         sync_state.move_cursor(
-            run.connection,
+            context.connection,
             NEW_MANGA_POLL,
             write_cursor(place.cursor),
             next_since=write_cursor(place.next_since),
@@ -237,38 +237,40 @@ def _take_in(run: Run, place: Place, page: Page) -> datetime:
     return max(moments.values(), default=place.since)
 
 
-def _retry_refused(run: Run) -> None:
+def _retry_refused(context: JobContext) -> None:
     """Asks once more for titles that could not be stored: the cursor has passed them."""
-    due = sync_state.due_rejected(run.connection, NEW_MANGA_POLL, run.started_at)
+    due = sync_state.due_rejected(context.connection, NEW_MANGA_POLL, context.started_at)
     refused = [UUID(text) for text in due if extract.is_id(text)]
     for start in range(0, len(refused), PAGE):
         ids = refused[start : start + PAGE]
-        page = run.api.list_manga(ids=ids, limit=len(ids))
+        page = context.api.list_manga(ids=ids, limit=len(ids))
         mangas, rejected = extract.each(extract.manga, page.entities)
-        with run.connection.transaction():
-            done = _store_unknown(run, mangas, rejected, len(page.entities))
-            sync_state.clear_rejected(run.connection, NEW_MANGA_POLL, [str(key) for key in done])
+        with context.connection.transaction():
+            done = _store_unknown(context, mangas, rejected, len(page.entities))
+            sync_state.clear_rejected(
+                context.connection, NEW_MANGA_POLL, [str(key) for key in done]
+            )
 
 
 def _store_unknown(
-    run: Run, mangas: Sequence[Manga], rejected: Sequence[Rejected], seen: int
+    context: JobContext, mangas: Sequence[Manga], rejected: Sequence[Rejected], seen: int
 ) -> set[UUID]:
     """Stores and announces those that are not known; returns what is known now."""
     now = datetime.now(UTC)
-    take_turn(run.connection)
-    known = set(read_manga(run.connection, [manga.mangadex_id for manga in mangas]))
+    take_turn(context.connection)
+    known = set(read_manga(context.connection, [manga.mangadex_id for manga in mangas]))
     new = {m.mangadex_id: m for m in mangas if m.mangadex_id not in known}
-    result = store_manga(run.connection, list(new.values()), run.api.not_ahead(now))
+    result = store_manga(context.connection, list(new.values()), context.api.not_ahead(now))
     told = outbox.add_events(
-        run.connection,
+        context.connection,
         [events.manga_event(i, key, new[key].title) for key, i in result.inserted.items()],
     )
     refused = [*rejected, *result.rejected]
     for item in refused:
         log.warning("A title cannot be stored id=%s reason=%s", item.mangadex_id, item.reason)
-    sync_state.record_rejected(run.connection, NEW_MANGA_POLL, refused, now)
-    _account(run.summary, seen, len(result.inserted), told, len(refused))
-    run.progress.advance(seen, new=len(result.inserted), failed=len(refused))
+    sync_state.record_rejected(context.connection, NEW_MANGA_POLL, refused, now)
+    _account(context.summary, seen, len(result.inserted), told, len(refused))
+    context.progress.advance(seen, new=len(result.inserted), failed=len(refused))
     return known | set(result.inserted)
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import TypeVar
 
 from batch.errors import Banned, SourceDown
-from batch.jobs.context import Crew, Run
+from batch.jobs.context import JobContext, Workers
 from batch.workers.worker import WorkerSettings
 
 MAX_FAILED = 3  # tasks; then it is not one of them that is in trouble
@@ -20,7 +20,10 @@ Report = TypeVar("Report")
 
 
 def run_tasks(
-    run: Run, crew: Crew, function: Callable[[WorkerSettings, Item], Report], items: Iterable[Item]
+    context: JobContext,
+    workers: Workers,
+    function: Callable[[WorkerSettings, Item], Report],
+    items: Iterable[Item],
 ) -> Iterator[Report]:
     """Calls `function(settings, item)` in the workers; yields what they report, as it comes.
 
@@ -32,15 +35,15 @@ def run_tasks(
     pending: set[Future[Report]] = set()
     failures: list[str] = []
     while True:
-        while len(pending) < 2 * crew.pool.size:
+        while len(pending) < 2 * workers.pool.size:
             if (item := next(waiting, None)) is None:
-                crew.pool.expect_no_more()
+                workers.pool.expect_no_more()
                 break
-            pending.add(crew.pool.submit(function, crew.settings, item))
-        run.stop.check()
+            pending.add(workers.pool.submit(function, workers.settings, item))
+        context.stop.check()
         if not pending:
             break
-        for future in crew.pool.wait(pending):
+        for future in workers.pool.wait(pending):
             pending.remove(future)
             try:
                 report = future.result()

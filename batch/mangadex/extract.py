@@ -10,12 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_UP, Decimal
 from typing import TypeVar
 from uuid import UUID
 
 from batch.errors import ExtractionError
-from batch.models import Chapter, JsonObject, Manga, Rejected
+from batch.models import Chapter, JsonObject, Manga, Rejected, plain_decimal
 
 COVERS_URL = "https://uploads.mangadex.org/covers"
 MAX_TITLE = 2_000  # characters; the longest real ones have some 300
@@ -28,7 +27,6 @@ NO_GROUP = UUID("00e03853-1b96-4f41-9542-c71b8692033b")
 Entity = TypeVar("Entity", Manga, Chapter)
 
 _UUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
-_DECIMAL = re.compile(r"\d{1,8}(\.\d{1,20})?", re.ASCII)
 _WHOLE_PART = re.compile(r"(\d{1,9})(\.\d+)?", re.ASCII)
 
 
@@ -79,14 +77,6 @@ def each(
 def is_id(text: str) -> bool:
     """Whether a rejected entity can be asked for again: some came without an id."""
     return bool(_UUID.fullmatch(text))
-
-
-def plain_decimal(text: str | None) -> Decimal | None:
-    """`"10.5"` → 10.50, rounded as numeric(10,2) does; None for all else, such as `"12a"`."""
-    if text is None or not _DECIMAL.fullmatch(text.strip()):
-        return None
-    number = Decimal(text.strip()).quantize(Decimal("0.01"), ROUND_HALF_UP)
-    return number if number < 10**8 else None
 
 
 def _manga(entity: JsonObject) -> Manga:

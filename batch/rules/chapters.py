@@ -1,11 +1,10 @@
 """Pure rules: which chapters are new, and what becomes of the rows that are stored.
 
-The words used here:
-    slot      what one row of `chapters` and one announcement stand for: a number in a language,
+chapter key   what one row of `chapters` and one announcement stand for: a number in a language,
               in a volume where numbering restarts, or a single upload that has no number
-    position  where a number stands in the order of its series; None where it cannot be told
-    baseline  the highest position that was readable before the title was first synced
-    claim     a slot that wants to be announced; it is, unless it ever was before
+position      where a number stands in the order of its series; None where it is unknown
+baseline      the highest position that was readable before the title was first synced
+announcement  of a chapter key: made once, and never again
 """
 
 from __future__ import annotations
@@ -17,8 +16,7 @@ from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
-from batch.mangadex.extract import plain_decimal
-from batch.models import Chapter
+from batch.models import Chapter, plain_decimal
 
 ALL_LANGUAGES = "*"  # the baseline of a title that another program had tracked before
 ZERO = Decimal("0.00")
@@ -41,7 +39,7 @@ class Position(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class ChapterKey:
     """The key of a row: `scope` is '', `volume:V` or `chapter:UUID`, as in `number_scope`."""
 
     language: str
@@ -65,7 +63,7 @@ class StoredChapter:
     id: int
     manga_id: int
     mangadex_chapter_id: UUID | None
-    slot: Slot
+    key: ChapterKey
     volume: str | None
     title: str | None
     external_url: str | None
@@ -93,23 +91,23 @@ class Title:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """A slot to be marked as announced; `is_told` False marks it without telling anybody."""
+class Announcement:
+    """A key to be marked as announced; `is_told` False marks it without telling anybody."""
 
-    slot: Slot
+    key: ChapterKey
     position: Position | None
     number: Decimal | None
     is_told: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TitleChanges:
     """What one title's transaction has to do."""
 
-    inserts: list[tuple[Slot, Chapter]] = field(default_factory=list)
-    updates: list[tuple[StoredChapter, Slot, Chapter]] = field(default_factory=list)
+    inserts: list[tuple[ChapterKey, Chapter]] = field(default_factory=list)
+    updates: list[tuple[StoredChapter, ChapterKey, Chapter]] = field(default_factory=list)
     removals: list[StoredChapter] = field(default_factory=list)
-    claims: list[Claim] = field(default_factory=list)
+    announcements: list[Announcement] = field(default_factory=list)
 
 
 def select_readable(chapters: Iterable[Chapter], rules: Rules, now: datetime) -> list[Chapter]:
@@ -139,25 +137,25 @@ def position_of(chapter: Chapter, numbering_restarts: bool) -> Position | None:
     return None if volume is None else Position(volume, chapter.number)
 
 
-def slot_of(chapter: Chapter, numbering_restarts: bool) -> Slot:
-    """Uploads with the same slot are one row and one announcement."""
+def key_of(chapter: Chapter, numbering_restarts: bool) -> ChapterKey:
+    """Uploads with the same key are one row and one announcement."""
     language = chapter.translated_language
     if chapter.number is None:
-        return Slot(language, f"chapter:{chapter.mangadex_chapter_id}", ZERO)
+        return ChapterKey(language, f"chapter:{chapter.mangadex_chapter_id}", ZERO)
     position = position_of(chapter, numbering_restarts)
     if numbering_restarts and position is not None:
-        return Slot(language, f"volume:{shown(position.volume)}", chapter.number)
-    return Slot(language, "", chapter.number)
+        return ChapterKey(language, f"volume:{shown(position.volume)}", chapter.number)
+    return ChapterKey(language, "", chapter.number)
 
 
-def stored_position(slot: Slot, numbering_restarts: bool) -> Position | None:
+def stored_position(key: ChapterKey, numbering_restarts: bool) -> Position | None:
     """The position of a row."""
-    if slot.scope.startswith("chapter:"):
+    if key.scope.startswith("chapter:"):
         return None
     if not numbering_restarts:
-        return Position(ZERO, slot.number)
-    volume = plain_decimal(slot.scope.removeprefix("volume:"))
-    return None if volume is None else Position(volume, slot.number)
+        return Position(ZERO, key.number)
+    volume = plain_decimal(key.scope.removeprefix("volume:"))
+    return None if volume is None else Position(volume, key.number)
 
 
 def shown(number: Decimal) -> str:
@@ -201,14 +199,14 @@ def _baseline(language: str, highest: Position | None, title: Title) -> Baseline
 def needs_baseline(title: Title, readable: Iterable[Chapter]) -> bool:
     """Whether one of these can only be judged with a baseline that is not known yet."""
     own = {row.mangadex_chapter_id: row for row in title.stored}
-    taken = {row.slot for row in title.stored if row.manga_id == title.id}
+    taken = {row.key for row in title.stored if row.manga_id == title.id}
     for chapter in readable:
-        slot = slot_of(chapter, title.numbering_restarts)
+        key = key_of(chapter, title.numbering_restarts)
         row = own.get(chapter.mangadex_chapter_id)
         is_open = row is not None or chapter.appeared_at >= title.first_synced_at
         if (
             is_open
-            and slot not in taken
+            and key not in taken
             and position_of(chapter, title.numbering_restarts) is not None
             and baseline_of(title, chapter.translated_language) is None
         ):
@@ -232,27 +230,29 @@ def is_above(position: Position, title: Title, language: str) -> bool:
     return baseline.number is None or position > Position(baseline.volume or ZERO, baseline.number)
 
 
-def plan(title: Title, readable: Sequence[Chapter], gone: frozenset[UUID] = frozenset()) -> Plan:
+def decide_changes(
+    title: Title, readable: Sequence[Chapter], gone: frozenset[UUID] = frozenset()
+) -> TitleChanges:
     """Decides what happens to a title's rows.
 
     Args:
         title: as it is stored.
         readable: what `select_readable` left of what came.
         gone: uploads that are known to be readable no more; a row of one is given to another
-            upload of the same slot, if there is one. Absence alone never removes a row.
+            upload of the same key, if there is one. Absence alone never removes a row.
     """
-    result = Plan()
+    result = TitleChanges()
     came = {chapter.mangadex_chapter_id: chapter for chapter in readable}
-    taken: dict[Slot, StoredChapter | None] = {}
+    taken: dict[ChapterKey, StoredChapter | None] = {}
     movers: list[tuple[StoredChapter, Chapter]] = []
     for row in sorted(title.stored, key=lambda row: row.id):
         chapter = came.pop(row.mangadex_chapter_id, None) if row.mangadex_chapter_id else None
         if chapter and not _stays(row, chapter, title):
             movers.append((row, chapter))
         elif row.manga_id == title.id:
-            taken[row.slot] = row
+            taken[row.key] = row
             if chapter and _differs(row, chapter):
-                result.updates.append((row, row.slot, chapter))
+                result.updates.append((row, row.key, chapter))
     for row, chapter in movers:
         _move(result, taken, title, row, chapter)
     for chapter in came.values():
@@ -261,62 +261,64 @@ def plan(title: Title, readable: Sequence[Chapter], gone: frozenset[UUID] = froz
 
 
 def _move(
-    result: Plan,
-    taken: dict[Slot, StoredChapter | None],
+    result: TitleChanges,
+    taken: dict[ChapterKey, StoredChapter | None],
     title: Title,
     row: StoredChapter,
     chapter: Chapter,
 ) -> None:
     """The number of a stored upload was corrected: its row follows, or joins the one there."""
-    slot = slot_of(chapter, title.numbering_restarts)
-    if slot in taken:
+    key = key_of(chapter, title.numbering_restarts)
+    if key in taken:
         result.removals.append(row)
         return
-    taken[slot] = None
-    result.updates.append((row, slot, chapter))
+    taken[key] = None
+    result.updates.append((row, key, chapter))
     position = position_of(chapter, title.numbering_restarts)
-    if position and is_above(position, title, slot.language):
-        result.claims.append(Claim(slot, position, chapter.number, not _was_told(row, slot, title)))
+    if position and is_above(position, title, key.language):
+        result.announcements.append(
+            Announcement(key, position, chapter.number, not _was_told(row, key, title))
+        )
 
 
 def _admit(
-    result: Plan,
-    taken: dict[Slot, StoredChapter | None],
+    result: TitleChanges,
+    taken: dict[ChapterKey, StoredChapter | None],
     title: Title,
     chapter: Chapter,
     gone: frozenset[UUID],
 ) -> None:
-    """An upload without a row: it gets one if it is new and the first of its slot."""
-    slot = slot_of(chapter, title.numbering_restarts)
-    if slot in taken:
-        row = taken[slot]
+    """An upload without a row: it gets one if it is new and the first of its key."""
+    key = key_of(chapter, title.numbering_restarts)
+    if key in taken:
+        row = taken[key]
         if row and row.mangadex_chapter_id in gone:
-            taken[slot] = None
-            result.updates.append((row, slot, chapter))
+            taken[key] = None
+            result.updates.append((row, key, chapter))
         return
     if is_new(chapter, title):
-        taken[slot] = None
+        taken[key] = None
         position = position_of(chapter, title.numbering_restarts)
-        result.inserts.append((slot, chapter))
-        result.claims.append(Claim(slot, position, chapter.number))
+        result.inserts.append((key, chapter))
+        result.announcements.append(Announcement(key, position, chapter.number))
 
 
 def _stays(row: StoredChapter, chapter: Chapter, title: Title) -> bool:
     """Rows from before the languages keep what they share with another (`row:ID`)."""
-    slot = slot_of(chapter, title.numbering_restarts)
+    key = key_of(chapter, title.numbering_restarts)
     if row.manga_id != title.id:
         return False
-    if row.slot.scope.startswith("row:"):
-        return (row.slot.language, row.slot.number) == (slot.language, slot.number)
-    return row.slot == slot
+    if row.key.scope.startswith("row:"):
+        return (row.key.language, row.key.number) == (key.language, key.number)
+    return row.key == key
 
 
-def _was_told(row: StoredChapter, slot: Slot, title: Title) -> bool:
+def _was_told(row: StoredChapter, key: ChapterKey, title: Title) -> bool:
     """The same number of the same upload, only its volume came to be known or to count."""
     return (
         row.manga_id == title.id
-        and (row.slot.language, row.slot.number) == (slot.language, slot.number)
-        and "" in (row.slot.scope, slot.scope)
+        and (row.key.language, row.key.number) == (key.language, key.number)
+        and "" in (row.key.scope, key.scope)
     )
 
 

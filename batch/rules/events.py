@@ -11,7 +11,7 @@ from typing import Protocol
 from uuid import UUID
 
 from batch.models import Event, Manga
-from batch.rules.chapters import Claim, Position, Title, baseline_of, shown, stored_position
+from batch.rules.chapters import Announcement, Position, Title, baseline_of, shown, stored_position
 
 MAX_SINGLE = 5  # more new chapters of a title than this in one run make one event
 TOLD_FIELDS = ("title", "status", "cover_url")
@@ -67,40 +67,52 @@ def update_event(manga_id: int, manga: Manga, changes: Sequence[Change]) -> Even
     return Event("manga-update", manga_id, key, payload)
 
 
-def chapter_events(title: Title, claims: Sequence[Claim]) -> list[Event]:
+def chapter_events(title: Title, announcements: Sequence[Announcement]) -> list[Event]:
     """One event a chapter, lowest number first; one for all where there are many.
 
     Args:
         title: as it was stored before these chapters came.
-        claims: those that had never been announced.
+        announcements: those that had never been announced.
     """
-    told = sorted((claim for claim in claims if claim.is_told), key=_telling_order)
-    known = {claim.slot.language: _highest_known(title, claim.slot.language) for claim in told}
+    told = sorted(
+        (announcement for announcement in announcements if announcement.is_told), key=_telling_order
+    )
+    known = {
+        announcement.key.language: _highest_known(title, announcement.key.language)
+        for announcement in told
+    }
     if len(told) > MAX_SINGLE:
         return [_list_event(title, told, max(filter(None, known.values()), default=None))]
     events = []
-    for claim in told:
-        before = known[claim.slot.language]
-        events.append(_single_event(title, claim, before))
-        known[claim.slot.language] = max(filter(None, (before, claim.position)), default=None)
+    for announcement in told:
+        before = known[announcement.key.language]
+        events.append(_single_event(title, announcement, before))
+        known[announcement.key.language] = max(
+            filter(None, (before, announcement.position)), default=None
+        )
     return events
 
 
-def _single_event(title: Title, claim: Claim, before: Position | None) -> Event:
-    payload = {"manga_id": title.id, "title": title.title, "chapter": _json(claim.number)}
-    key = f"new-chapter:{title.mangadex_id}:{_name(claim)}"
+def _single_event(title: Title, announcement: Announcement, before: Position | None) -> Event:
+    payload = {"manga_id": title.id, "title": title.title, "chapter": _json(announcement.number)}
+    key = f"new-chapter:{title.mangadex_id}:{_name(announcement)}"
     return Event("new-chapter", title.id, key, payload | _old_chapter(before))
 
 
-def _list_event(title: Title, claims: Sequence[Claim], before: Position | None) -> Event:
+def _list_event(
+    title: Title, announcements: Sequence[Announcement], before: Position | None
+) -> Event:
     """Chapters without a number cannot stand in the list, but are part of the news."""
-    numbers = sorted({claim.number for claim in claims if claim.number is not None})
+    numbers = sorted(
+        {announcement.number for announcement in announcements if announcement.number is not None}
+    )
     payload: dict[str, object] = {"manga_id": title.id, "title": title.title, "chapter": None}
     if numbers:
         payload["chapter"] = _json(numbers[-1])
     if len(numbers) > 1:
         payload["chapters"] = [_json(number) for number in numbers]
-    key = f"new-chapters:{title.mangadex_id}:{_digest([_name(claim) for claim in claims])}"
+    names = [_name(announcement) for announcement in announcements]
+    key = f"new-chapters:{title.mangadex_id}:{_digest(names)}"
     return Event("new-chapter", title.id, key, payload | _old_chapter(before))
 
 
@@ -110,24 +122,30 @@ def _old_chapter(before: Position | None) -> dict[str, object]:
 
 def _highest_known(title: Title, language: str) -> Position | None:
     """The baseline or what was stored above it."""
-    rows = (r for r in title.stored if r.manga_id == title.id and r.slot.language == language)
-    positions = [stored_position(row.slot, title.numbering_restarts) for row in rows]
+    rows = (r for r in title.stored if r.manga_id == title.id and r.key.language == language)
+    positions = [stored_position(row.key, title.numbering_restarts) for row in rows]
     baseline = baseline_of(title, language)
     if baseline and baseline.number is not None:
         positions.append(Position(baseline.volume or Decimal(0), baseline.number))
     return max(filter(None, positions), default=None)
 
 
-def _telling_order(claim: Claim) -> tuple[bool, Position, Decimal, str, str]:
+def _telling_order(announcement: Announcement) -> tuple[bool, Position, Decimal, str, str]:
     first = Position(Decimal(0), Decimal(0))
-    number = claim.number or Decimal(0)
-    slot = claim.slot
-    return (claim.position is None, claim.position or first, number, slot.language, slot.scope)
+    number = announcement.number or Decimal(0)
+    key = announcement.key
+    return (
+        announcement.position is None,
+        announcement.position or first,
+        number,
+        key.language,
+        key.scope,
+    )
 
 
-def _name(claim: Claim) -> str:
-    """The slot as text: `en::10.5`, `en:volume:3:1`, `en:chapter:UUID:0`."""
-    return f"{claim.slot.language}:{claim.slot.scope}:{shown(claim.slot.number)}"
+def _name(announcement: Announcement) -> str:
+    """The key as text: `en::10.5`, `en:volume:3:1`, `en:chapter:UUID:0`."""
+    return f"{announcement.key.language}:{announcement.key.scope}:{shown(announcement.key.number)}"
 
 
 def _digest(value: object) -> str:

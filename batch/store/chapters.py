@@ -7,14 +7,21 @@ from datetime import datetime
 from uuid import UUID
 
 from batch.models import Chapter
-from batch.rules.chapters import Baseline, Claim, Plan, Slot, StoredChapter, Title
+from batch.rules.chapters import (
+    Announcement,
+    Baseline,
+    ChapterKey,
+    StoredChapter,
+    Title,
+    TitleChanges,
+)
 from batch.store.titles import take_turn
 from sql import Connection
 
 _NO_CHAPTER = UUID(int=0)
 
 Uploads = Mapping[UUID, Sequence[Chapter]]
-Plans = Sequence[tuple[Title, Plan]]
+Plans = Sequence[tuple[Title, TitleChanges]]
 
 
 def read_titles(connection: Connection, uploads: Uploads) -> list[Title]:
@@ -91,7 +98,7 @@ def _read_chapters(
     arrived = {chapter.mangadex_chapter_id: manga_id for manga_id, chapter in came}
     found: dict[int, list[StoredChapter]] = {manga_id: [] for manga_id in titles}
     for row_id, manga_id, upload, language, scope, number, *rest in rows:
-        row = StoredChapter(row_id, manga_id, upload, Slot(language, scope, number), *rest)
+        row = StoredChapter(row_id, manga_id, upload, ChapterKey(language, scope, number), *rest)
         for key in {manga_id, arrived.get(upload, manga_id)} & titles.keys():
             found[key].append(row)
     return found
@@ -131,25 +138,25 @@ def save_baselines(connection: Connection, manga_id: int, baselines: Iterable[Ba
     )
 
 
-def apply_plans(connection: Connection, plans: Plans) -> None:
+def apply_plans(connection: Connection, changed: Plans) -> None:
     """Removes, moves, updates and inserts rows; in the order of titles and their numbers."""
-    removals = [row.id for _, plan in plans for row in plan.removals]
+    removals = [row.id for _, changes in changed for row in changes.removals]
     if removals:
         connection.execute("DELETE FROM chapters WHERE id = ANY(%s)", [removals])
-    _apply_updates(connection, plans)
-    _apply_inserts(connection, plans)
+    _apply_updates(connection, changed)
+    _apply_inserts(connection, changed)
 
 
-def _apply_updates(connection: Connection, plans: Plans) -> None:
-    updates = [(title, *update) for title, plan in plans for update in plan.updates]
+def _apply_updates(connection: Connection, changed: Plans) -> None:
+    updates = [(title, *update) for title, changes in changed for update in changes.updates]
     if not updates:
         return
-    moved = [r.id for t, r, slot, _ in updates if (r.manga_id, r.slot) != (t.id, slot)]
+    moved = [r.id for t, r, key, _ in updates if (r.manga_id, r.key) != (t.id, key)]
     # Numbers may change places; each row is put aside first, out of the others' way.
     connection.execute(
         "UPDATE chapters SET number_scope = 'moving:' || id WHERE id = ANY(%s)", [moved]
     )
-    columns = _columns((title.id, slot, chapter) for title, _, slot, chapter in updates)
+    columns = _columns((title.id, key, chapter) for title, _, key, chapter in updates)
     connection.execute(
         "UPDATE chapters AS c SET manga_id = u.manga_id,"
         " translated_language = u.translated_language, number_scope = u.number_scope,"
@@ -161,8 +168,8 @@ def _apply_updates(connection: Connection, plans: Plans) -> None:
     )
 
 
-def _apply_inserts(connection: Connection, plans: Plans) -> None:
-    inserts = [(title.id, *insert) for title, plan in plans for insert in plan.inserts]
+def _apply_inserts(connection: Connection, changed: Plans) -> None:
+    inserts = [(title.id, *insert) for title, changes in changed for insert in changes.inserts]
     if not inserts:
         return
     connection.execute(
@@ -182,14 +189,14 @@ _TYPES = (
 )
 
 
-def _columns(rows: Iterable[tuple[int, Slot, Chapter]]) -> list[list[object]]:
+def _columns(rows: Iterable[tuple[int, ChapterKey, Chapter]]) -> list[list[object]]:
     """One list a column, in the order of `_NAMES`."""
     values = [
         (
             manga_id,
-            slot.language,
-            slot.scope,
-            slot.number,
+            key.language,
+            key.scope,
+            key.number,
             chapter.mangadex_chapter_id,
             chapter.volume,
             chapter.title,
@@ -197,16 +204,21 @@ def _columns(rows: Iterable[tuple[int, Slot, Chapter]]) -> list[list[object]]:
             chapter.pages,
             chapter.readable_at,
         )
-        for manga_id, slot, chapter in rows
+        for manga_id, key, chapter in rows
     ]
     return [list(column) for column in zip(*values, strict=True)]
 
 
-def announce(connection: Connection, claims: Sequence[tuple[int, Claim]]) -> set[tuple[int, Slot]]:
-    """Marks slots as announced; returns those that had never been: only these may be told."""
-    if not claims:
+def announce(
+    connection: Connection, announcements: Sequence[tuple[int, Announcement]]
+) -> set[tuple[int, ChapterKey]]:
+    """Marks keys as announced; returns those that had never been: only these may be told."""
+    if not announcements:
         return set()
-    keys = {(manga_id, *_announcement_key(claim.slot)): claim.slot for manga_id, claim in claims}
+    keys = {
+        (manga_id, *_announcement_key(announcement.key)): announcement.key
+        for manga_id, announcement in announcements
+    }
     rows = connection.execute(
         "INSERT INTO chapter_announcements"
         " (manga_id, translated_language, volume, chapter_number, mangadex_chapter_id)"
@@ -218,10 +230,10 @@ def announce(connection: Connection, claims: Sequence[tuple[int, Claim]]) -> set
     return {(row[0], keys[row]) for row in rows}
 
 
-def _announcement_key(slot: Slot) -> tuple[str, str, object, UUID]:
-    kind, _, value = slot.scope.partition(":")
+def _announcement_key(key: ChapterKey) -> tuple[str, str, object, UUID]:
+    kind, _, value = key.scope.partition(":")
     volume = value if kind == "volume" else ""
-    return slot.language, volume, slot.number, UUID(value) if kind == "chapter" else _NO_CHAPTER
+    return key.language, volume, key.number, UUID(value) if kind == "chapter" else _NO_CHAPTER
 
 
 def raise_totals(connection: Connection, highest: Mapping[int, int]) -> None:

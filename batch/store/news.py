@@ -1,6 +1,6 @@
 """Stores what is new of some titles: rows, announcements and events in one transaction.
 
-    read titles → plan (pure) → rows → announcements → events (pure) → outbox      one commit
+    read titles → changes (pure) → rows → announcements → events (pure) → outbox      one commit
 
 Titles are stored many at a time. Where the database refuses something, the same is done title by
 title, so that one title's trouble is its own.
@@ -21,7 +21,7 @@ from batch.errors import BatchError
 from batch.models import Chapter, Event, Rejected
 from batch.rules import chapters as chapter_rules
 from batch.rules import events
-from batch.rules.chapters import Claim, Plan, Rules, Title
+from batch.rules.chapters import Announcement, Rules, Title, TitleChanges
 from batch.store import chapters, outbox, sync_state
 from batch.store.titles import REFUSALS, take_turn
 from sql import Connection
@@ -138,39 +138,49 @@ def _store_set(
     connection: Connection, uploads: Uploads, rules: Rules, now: datetime, gone: frozenset[UUID]
 ) -> News:
     take_turn(connection)
-    plans = [
-        (title, chapter_rules.plan(title, readable, gone))
+    changed = [
+        (title, chapter_rules.decide_changes(title, readable, gone))
         for title in chapters.read_titles(connection, uploads)
         if (readable := chapter_rules.select_readable(uploads[title.mangadex_id], rules, now))
     ]
-    chapters.apply_plans(connection, plans)
-    chapters.raise_totals(connection, _highest_numbers(plans))
-    news = _announce(connection, plans)
-    return News(sum(len(plan.inserts) for _, plan in plans), outbox.add_events(connection, news))
+    chapters.apply_plans(connection, changed)
+    chapters.raise_totals(connection, _highest_numbers(changed))
+    news = _announce(connection, changed)
+    return News(
+        sum(len(changes.inserts) for _, changes in changed),
+        outbox.add_events(connection, news),
+    )
 
 
-def _announce(connection: Connection, plans: Sequence[tuple[Title, Plan]]) -> list[Event]:
+def _announce(connection: Connection, changed: Sequence[tuple[Title, TitleChanges]]) -> list[Event]:
     won = chapters.announce(
-        connection, [(title.id, claim) for title, plan in plans for claim in plan.claims]
+        connection,
+        [
+            (title.id, announcement)
+            for title, changes in changed
+            for announcement in changes.announcements
+        ],
     )
     return [
         event
-        for title, plan in plans
-        for event in events.chapter_events(title, _winners(title, plan.claims, won))
+        for title, changes in changed
+        for event in events.chapter_events(title, _winners(title, changes.announcements, won))
     ]
 
 
 def _winners(
-    title: Title, claims: Iterable[Claim], won: set[tuple[int, chapter_rules.Slot]]
-) -> list[Claim]:
-    return [claim for claim in claims if (title.id, claim.slot) in won]
+    title: Title,
+    announcements: Iterable[Announcement],
+    won: set[tuple[int, chapter_rules.ChapterKey]],
+) -> list[Announcement]:
+    return [announcement for announcement in announcements if (title.id, announcement.key) in won]
 
 
-def _highest_numbers(plans: Iterable[tuple[Title, Plan]]) -> dict[int, int]:
+def _highest_numbers(changed: Iterable[tuple[Title, TitleChanges]]) -> dict[int, int]:
     """Whole parts, of titles that have new chapters with a number."""
     highest: dict[int, int] = {}
-    for title, plan in plans:
-        for claim in plan.claims:
-            if claim.number is not None:
-                highest[title.id] = max(int(claim.number), highest.get(title.id, 0))
+    for title, changes in changed:
+        for announcement in changes.announcements:
+            if announcement.number is not None:
+                highest[title.id] = max(int(announcement.number), highest.get(title.id, 0))
     return highest

@@ -11,7 +11,7 @@ import pytest
 
 from batch.errors import ExtractionError
 from batch.mangadex import extract
-from batch.models import Chapter
+from batch.models import Chapter, plain_decimal
 from tests.support.entities import CHAPTER_ID, GROUP_ID, TITLE_ID, USER_ID, chapter_entity
 
 
@@ -78,7 +78,7 @@ def test_a_chapter_is_read_by_the_rule_of_each_column(
 def test_a_number_counts_where_it_is_a_plain_decimal_that_fits_the_column(
     text: str | None, number: str | None
 ) -> None:
-    assert extract.plain_decimal(text) == (None if number is None else Decimal(number))
+    assert plain_decimal(text) == (None if number is None else Decimal(number))
 
 
 def test_the_group_that_means_none_and_groups_without_a_usable_id_are_left_out() -> None:

@@ -9,10 +9,17 @@ from uuid import UUID
 
 import pytest
 
-from batch.mangadex.extract import plain_decimal
-from batch.models import Chapter
+from batch.models import Chapter, plain_decimal
 from batch.rules import chapters as chapter_rules
-from batch.rules.chapters import ALL_LANGUAGES, Baseline, Plan, Rules, Slot, StoredChapter, Title
+from batch.rules.chapters import (
+    ALL_LANGUAGES,
+    Baseline,
+    ChapterKey,
+    Rules,
+    StoredChapter,
+    Title,
+    TitleChanges,
+)
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 SYNCED = NOW - timedelta(days=7)
@@ -72,7 +79,7 @@ def row_of(
         row_id,
         manga_id,
         chapter.mangadex_chapter_id,
-        chapter_rules.slot_of(chapter, restarts),
+        chapter_rules.key_of(chapter, restarts),
         chapter.volume,
         chapter.title,
         chapter.external_url,
@@ -83,12 +90,18 @@ def row_of(
 
 def planned(
     subject: Title, *chapters: Chapter, rules: Rules = RULES, gone: frozenset[UUID] = frozenset()
-) -> Plan:
-    return chapter_rules.plan(subject, chapter_rules.select_readable(chapters, rules, NOW), gone)
+) -> TitleChanges:
+    return chapter_rules.decide_changes(
+        subject, chapter_rules.select_readable(chapters, rules, NOW), gone
+    )
 
 
-def numbers(plan: Plan) -> list[str]:
-    return [chapter_rules.shown(claim.slot.number) for claim in plan.claims if claim.is_told]
+def numbers(changes: TitleChanges) -> list[str]:
+    return [
+        chapter_rules.shown(announcement.key.number)
+        for announcement in changes.announcements
+        if announcement.is_told
+    ]
 
 
 LATER = NOW + timedelta(hours=2)
@@ -131,9 +144,9 @@ FAR_FUTURE = datetime(2037, 12, 31, 23, 59, 59, tzinfo=UTC)
     ],
 )
 def test_a_chapter_is_new_by_the_rules_of_the_contract(chapter: Chapter, expected: bool) -> None:
-    plan = planned(title("20"), chapter)
-    assert bool(plan.claims) is expected
-    assert bool(plan.inserts) is expected
+    changes = planned(title("20"), chapter)
+    assert bool(changes.announcements) is expected
+    assert bool(changes.inserts) is expected
 
 
 @pytest.mark.parametrize(
@@ -146,21 +159,21 @@ def test_a_chapter_is_new_by_the_rules_of_the_contract(chapter: Chapter, expecte
     ],
 )
 def test_uploads_of_blocked_groups_and_users_are_no_news(rules: Rules, expected: bool) -> None:
-    assert bool(planned(title(), upload("21"), rules=rules).claims) is expected
+    assert bool(planned(title(), upload("21"), rules=rules).announcements) is expected
 
 
 def test_one_blocked_group_of_several_is_enough() -> None:
     joint = upload("21", groups=frozenset({GROUP, UUID(int=0x62)}))
     assert not planned(
         title(), joint, rules=replace(RULES, blocked_groups=frozenset({GROUP}))
-    ).claims
+    ).announcements
 
 
 def test_a_number_of_a_blocked_group_is_new_when_somebody_else_uploads_it() -> None:
     blocked = replace(RULES, blocked_groups=frozenset({GROUP}))
     free = upload("21", 2, groups=frozenset({UUID(int=0x62)}))
-    plan = planned(title(), upload("21", 1), free, rules=blocked)
-    assert plan.inserts == [(Slot("en", "", Decimal("21.00")), free)]
+    changes = planned(title(), upload("21", 1), free, rules=blocked)
+    assert changes.inserts == [(ChapterKey("en", "", Decimal("21.00")), free)]
 
 
 def test_a_lower_number_is_new_also_when_a_higher_one_came_first() -> None:
@@ -170,29 +183,29 @@ def test_a_lower_number_is_new_also_when_a_higher_one_came_first() -> None:
 
 def test_a_number_that_is_stored_is_not_new() -> None:
     subject = title("20", stored=(row_of(upload("21", 9)),))
-    assert planned(subject, upload("21", 1)) == Plan()
+    assert planned(subject, upload("21", 1)) == TitleChanges()
 
 
 def test_an_upload_that_is_stored_as_it_is_costs_nothing() -> None:
     chapter = upload("21")
-    assert planned(title("20", stored=(row_of(chapter),)), chapter) == Plan()
+    assert planned(title("20", stored=(row_of(chapter),)), chapter) == TitleChanges()
 
 
 def test_several_groups_uploads_of_a_number_are_one_row_and_one_claim() -> None:
     late = upload("21", 1, readable=NOW - timedelta(minutes=1))
     early = upload("21", 2, readable=NOW - timedelta(hours=5))
-    plan = planned(title(), late, early, upload("21.00", 3))
-    assert [chapter for _, chapter in plan.inserts] == [early]
-    assert numbers(plan) == ["21"]
+    changes = planned(title(), late, early, upload("21.00", 3))
+    assert [chapter for _, chapter in changes.inserts] == [early]
+    assert numbers(changes) == ["21"]
 
 
 def test_languages_are_counted_apart() -> None:
     subject = replace(title("20"), baselines={b.language: b for b in (
         Baseline("en", Decimal(20)), Baseline("pt-br", Decimal(3)))})  # fmt: skip
-    plan = planned(
+    changes = planned(
         subject, upload("4", 1, language="pt-br"), upload("4", 2), upload("21", 3, language="pt-br")
     )
-    assert [(c.slot.language, chapter_rules.shown(c.slot.number)) for c in plan.claims] == [
+    assert [(c.key.language, chapter_rules.shown(c.key.number)) for c in changes.announcements] == [
         ("pt-br", "4"),
         ("pt-br", "21"),
     ]
@@ -204,8 +217,10 @@ def test_a_title_without_anything_readable_before_has_only_news() -> None:
 
 def test_an_adopted_baseline_holds_in_every_language() -> None:
     subject = title("180", language=ALL_LANGUAGES)
-    plan = planned(subject, upload("180", 1), upload("181", 2), upload("181", 3, language="pt-br"))
-    assert [(c.slot.language, chapter_rules.shown(c.slot.number)) for c in plan.claims] == [
+    changes = planned(
+        subject, upload("180", 1), upload("181", 2), upload("181", 3, language="pt-br")
+    )
+    assert [(c.key.language, chapter_rules.shown(c.key.number)) for c in changes.announcements] == [
         ("en", "181"),
         ("pt-br", "181"),
     ]
@@ -219,20 +234,20 @@ def test_an_adopted_baseline_counts_whatever_the_date() -> None:
 def test_the_languages_own_baseline_comes_before_the_adopted_one() -> None:
     subject = title("180", language=ALL_LANGUAGES)
     subject = replace(subject, baselines={**subject.baselines, "en": Baseline("en", Decimal(190))})
-    assert not planned(subject, upload("185")).claims
+    assert not planned(subject, upload("185")).announcements
 
 
 def test_chapters_without_a_number_are_a_row_and_a_claim_each() -> None:
-    plan = planned(title(), upload(None, 1), upload(None, 2), upload("21a", 3))
-    assert len(plan.inserts) == len({slot for slot, _ in plan.inserts}) == 3
-    assert {slot.number for slot, _ in plan.inserts} == {Decimal(0)}
-    assert [claim.number for claim in plan.claims] == [None, None, None]
+    changes = planned(title(), upload(None, 1), upload(None, 2), upload("21a", 3))
+    assert len(changes.inserts) == len({key for key, _ in changes.inserts}) == 3
+    assert {key.number for key, _ in changes.inserts} == {Decimal(0)}
+    assert [announcement.number for announcement in changes.announcements] == [None, None, None]
 
 
 def test_a_chapter_zero_is_told_apart_from_one_without_a_number() -> None:
-    plan = planned(title(None), upload("0", 1), upload(None, 2))
-    assert [claim.number for claim in plan.claims] == [Decimal(0), None]
-    assert plan.inserts[0][0] == Slot("en", "", Decimal(0))
+    changes = planned(title(None), upload("0", 1), upload(None, 2))
+    assert [announcement.number for announcement in changes.announcements] == [Decimal(0), None]
+    assert changes.inserts[0][0] == ChapterKey("en", "", Decimal(0))
 
 
 @pytest.mark.parametrize(
@@ -253,23 +268,23 @@ def test_where_numbering_restarts_the_volume_counts_first(
     volume: str | None, number: str | None, expected: bool
 ) -> None:
     subject = title("8", volume="2", restarts=True)
-    assert bool(planned(subject, upload(number, volume=volume)).claims) is expected
+    assert bool(planned(subject, upload(number, volume=volume)).announcements) is expected
     old = upload(number, volume=volume, readable=BEFORE)
-    assert bool(planned(subject, old).claims) is (expected and plain_decimal(volume) is not None
-                                                  and number is not None)  # fmt: skip
+    is_counted = plain_decimal(volume) is not None and number is not None
+    assert bool(planned(subject, old).announcements) is (expected and is_counted)
 
 
 def test_a_number_may_stand_in_every_volume() -> None:
     subject = title("8", volume="2", restarts=True)
-    plan = planned(subject, upload("1", 1, volume="3"), upload("1", 2, volume="4"),
+    changes = planned(subject, upload("1", 1, volume="3"), upload("1", 2, volume="4"),
                    upload("1", 3, volume="04"))  # fmt: skip
-    assert [slot.scope for slot, _ in plan.inserts] == ["volume:3", "volume:4"]
+    assert [key.scope for key, _ in changes.inserts] == ["volume:3", "volume:4"]
 
 
 def test_uploads_without_a_volume_share_their_number() -> None:
     subject = title("8", volume="2", restarts=True)
-    plan = planned(subject, upload("1", 1), upload("1", 2, volume="x"))
-    assert [slot for slot, _ in plan.inserts] == [Slot("en", "", Decimal(1))]
+    changes = planned(subject, upload("1", 1), upload("1", 2, volume="x"))
+    assert [key for key, _ in changes.inserts] == [ChapterKey("en", "", Decimal(1))]
 
 
 # --- corrections ---------------------------------------------------------------------------------
@@ -277,7 +292,7 @@ def test_uploads_without_a_volume_share_their_number() -> None:
 
 def corrected(
     before: str | None, after: str | None, *others: StoredChapter, baseline: str = "20"
-) -> tuple[StoredChapter, Plan]:
+) -> tuple[StoredChapter, TitleChanges]:
     row = row_of(upload(before, 1))
     return row, planned(title(baseline, stored=(row, *others)), upload(after, 1))
 
@@ -295,49 +310,49 @@ def corrected(
 def test_the_row_of_a_corrected_chapter_follows(
     before: str | None, after: str | None, claimed: list[str]
 ) -> None:
-    row, plan = corrected(before, after)
-    assert [(moved.id, slot) for moved, slot, _ in plan.updates] == [
-        (row.id, chapter_rules.slot_of(upload(after, 1), False))
+    row, changes = corrected(before, after)
+    assert [(moved.id, key) for moved, key, _ in changes.updates] == [
+        (row.id, chapter_rules.key_of(upload(after, 1), False))
     ]
-    assert numbers(plan) == claimed
-    assert not plan.inserts and not plan.removals
+    assert numbers(changes) == claimed
+    assert not changes.inserts and not changes.removals
 
 
 def test_a_correction_to_a_number_that_has_a_row_joins_that_row() -> None:
     other = row_of(upload("22", 2), 2)
-    row, plan = corrected("21", "22", other)
-    assert plan == Plan(removals=[row])
+    row, changes = corrected("21", "22", other)
+    assert changes == TitleChanges(removals=[row])
 
 
 def test_the_place_of_a_corrected_chapter_is_free_for_another_upload() -> None:
     row = row_of(upload("21", 1))
-    plan = planned(title(stored=(row,)), upload("22", 1), upload("21", 2))
-    assert [slot.number for slot, _ in plan.inserts] == [Decimal(21)]
-    assert numbers(plan) == ["22", "21"]  # 21 was announced before: the database knows
+    changes = planned(title(stored=(row,)), upload("22", 1), upload("21", 2))
+    assert [key.number for key, _ in changes.inserts] == [Decimal(21)]
+    assert numbers(changes) == ["22", "21"]  # 21 was announced before: the database knows
 
 
 def test_a_whole_series_of_corrections_shifts_the_rows() -> None:
     rows = tuple(row_of(upload(str(20 + i), i), i) for i in (1, 2, 3))
-    plan = planned(title(stored=rows), *(upload(str(21 + i), i) for i in (1, 2, 3)))
-    assert [(row.id, chapter_rules.shown(slot.number)) for row, slot, _ in plan.updates] == [
+    changes = planned(title(stored=rows), *(upload(str(21 + i), i) for i in (1, 2, 3)))
+    assert [(row.id, chapter_rules.shown(key.number)) for row, key, _ in changes.updates] == [
         (1, "22"),
         (2, "23"),
         (3, "24"),
     ]
-    assert not plan.removals
+    assert not changes.removals
 
 
 def test_two_chapters_that_change_places_keep_their_rows() -> None:
     rows = (row_of(upload("21", 1), 1), row_of(upload("22", 2), 2))
-    plan = planned(title(stored=rows), upload("22", 1), upload("21", 2))
-    assert len(plan.updates) == 2 and not plan.removals
+    changes = planned(title(stored=rows), upload("22", 1), upload("21", 2))
+    assert len(changes.updates) == 2 and not changes.removals
 
 
 def test_a_chapter_that_moves_to_another_title_takes_its_row_along() -> None:
     row = replace(row_of(upload("21", 1)), manga_id=99)
-    plan = planned(title(stored=(row,)), upload("21", 1))
-    assert [moved.id for moved, _, _ in plan.updates] == [row.id]
-    assert numbers(plan) == ["21"]
+    changes = planned(title(stored=(row,)), upload("21", 1))
+    assert [moved.id for moved, _, _ in changes.updates] == [row.id]
+    assert numbers(changes) == ["21"]
 
 
 def test_a_row_of_another_title_does_not_hold_a_number() -> None:
@@ -348,9 +363,9 @@ def test_a_row_of_another_title_does_not_hold_a_number() -> None:
 def test_a_volume_that_comes_to_be_known_is_marked_but_not_told_again() -> None:
     row = row_of(upload("1", 1), restarts=True)
     subject = title("8", volume="2", restarts=True, stored=(row,))
-    plan = planned(subject, upload("1", 1, volume="3"))
-    assert [slot.scope for _, slot, _ in plan.updates] == ["volume:3"]
-    assert [claim.is_told for claim in plan.claims] == [False]
+    changes = planned(subject, upload("1", 1, volume="3"))
+    assert [key.scope for _, key, _ in changes.updates] == ["volume:3"]
+    assert [announcement.is_told for announcement in changes.announcements] == [False]
 
 
 def test_another_volume_is_another_number_where_numbering_restarts() -> None:
@@ -362,27 +377,27 @@ def test_another_volume_is_another_number_where_numbering_restarts() -> None:
 def test_other_fields_of_a_stored_upload_are_updated_in_place() -> None:
     row = row_of(upload("21", 1))
     changed = replace(upload("21", 1), title="A better title", pages=21)
-    plan = planned(title(stored=(row,)), changed)
-    assert plan == Plan(updates=[(row, row.slot, changed)])
+    changes = planned(title(stored=(row,)), changed)
+    assert changes == TitleChanges(updates=[(row, row.key, changed)])
 
 
 def test_a_row_that_shares_its_number_since_before_stays() -> None:
     row = row_of(upload("21", 1))
-    twin = replace(row_of(upload("21", 2), 2), slot=Slot("en", "row:2", Decimal("21.00")))
-    assert planned(title(stored=(row, twin)), upload("21", 1), upload("21", 2)) == Plan()
+    twin = replace(row_of(upload("21", 2), 2), key=ChapterKey("en", "row:2", Decimal("21.00")))
+    assert planned(title(stored=(row, twin)), upload("21", 1), upload("21", 2)) == TitleChanges()
 
 
 def test_the_row_of_an_upload_that_is_gone_passes_to_another_of_its_number() -> None:
     row = row_of(upload("21", 1))
     other = upload("21", 2)
-    plan = planned(title(stored=(row,)), other, gone=frozenset({UUID(int=1)}))
-    assert plan == Plan(updates=[(row, row.slot, other)])
+    changes = planned(title(stored=(row,)), other, gone=frozenset({UUID(int=1)}))
+    assert changes == TitleChanges(updates=[(row, row.key, other)])
 
 
 def test_a_row_whose_upload_is_gone_stays_where_nobody_else_uploaded_it() -> None:
     row = row_of(upload("21", 1))
-    plan = planned(title(stored=(row,)), upload("22", 2), gone=frozenset({UUID(int=1)}))
-    assert not plan.updates and not plan.removals
+    changes = planned(title(stored=(row,)), upload("22", 2), gone=frozenset({UUID(int=1)}))
+    assert not changes.updates and not changes.removals
 
 
 # --- baselines -----------------------------------------------------------------------------------
@@ -457,7 +472,7 @@ def test_a_baseline_is_needed_only_where_it_decides(
 
 
 def test_without_a_baseline_nothing_numbered_is_news() -> None:
-    assert planned(UNKNOWN, upload("21", readable=BEFORE)) == Plan()
+    assert planned(UNKNOWN, upload("21", readable=BEFORE)) == TitleChanges()
 
 
 @pytest.mark.parametrize(

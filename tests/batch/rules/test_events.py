@@ -13,7 +13,7 @@ import pytest
 
 from batch.models import JsonObject, Manga
 from batch.rules import chapters, events
-from batch.rules.chapters import Baseline, Claim, Position, Slot, StoredChapter, Title
+from batch.rules.chapters import Announcement, Baseline, ChapterKey, Position, StoredChapter, Title
 from notify_server.events import validation
 
 MANGA = UUID(int=0xA)
@@ -21,29 +21,33 @@ SYNCED = datetime(2026, 3, 1, tzinfo=UTC)
 TITLE = Title(7, MANGA, "A Title", SYNCED, False, (), {"en": Baseline("en", Decimal(180))})
 
 
-def claim(number: str, language: str = "en", *, told: bool = True) -> Claim:
+def announcement(number: str, language: str = "en", *, told: bool = True) -> Announcement:
     value = Decimal(number).quantize(Decimal("0.01"))
-    return Claim(Slot(language, "", value), Position(chapters.ZERO, value), value, told)
+    return Announcement(
+        ChapterKey(language, "", value), Position(chapters.ZERO, value), value, told
+    )
 
 
-def nameless(upload_id: int) -> Claim:
-    return Claim(Slot("en", f"chapter:{UUID(int=upload_id)}", chapters.ZERO), None, None)
+def nameless(upload_id: int) -> Announcement:
+    return Announcement(
+        ChapterKey("en", f"chapter:{UUID(int=upload_id)}", chapters.ZERO), None, None
+    )
 
 
 def row(number: str, language: str = "en") -> StoredChapter:
-    slot = Slot(language, "", Decimal(number))
-    return StoredChapter(1, 7, UUID(int=1), slot, None, None, None, 0, None)
+    key = ChapterKey(language, "", Decimal(number))
+    return StoredChapter(1, 7, UUID(int=1), key, None, None, None, 0, None)
 
 
-def payloads(title: Title, *claims: Claim) -> list[JsonObject]:
+def payloads(title: Title, *announcements: Announcement) -> list[JsonObject]:
     return [
         {k: v for k, v in event.payload.items() if k not in ("manga_id", "title")}
-        for event in events.chapter_events(title, claims)
+        for event in events.chapter_events(title, announcements)
     ]
 
 
 def test_a_chapter_event_is_the_body_that_the_receiver_takes() -> None:
-    (event,) = events.chapter_events(TITLE, [claim("181")])
+    (event,) = events.chapter_events(TITLE, [announcement("181")])
     assert (event.type, event.manga_id) == ("new-chapter", 7)
     assert event.payload == {
         "manga_id": 7,
@@ -54,26 +58,29 @@ def test_a_chapter_event_is_the_body_that_the_receiver_takes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("title", "claims", "expected"),
+    ("title", "announcements", "expected"),
     [
         pytest.param(
             TITLE,
-            [claim("182"), claim("181")],
+            [announcement("182"), announcement("181")],
             [{"chapter": 181, "old_chapter": 180}, {"chapter": 182, "old_chapter": 181}],
             id="lowest first, each after the one before",
         ),
         pytest.param(
-            TITLE, [claim("180.5")], [{"chapter": 180.5, "old_chapter": 180}], id="a fraction"
+            TITLE,
+            [announcement("180.5")],
+            [{"chapter": 180.5, "old_chapter": 180}],
+            id="a fraction",
         ),
         pytest.param(
             replace(TITLE, stored=(row("183"),)),
-            [claim("181")],
+            [announcement("181")],
             [{"chapter": 181, "old_chapter": 183}],
             id="the highest known before may be above",
         ),
         pytest.param(
             replace(TITLE, baselines={"en": Baseline("en", None)}),
-            [claim("1"), claim("2")],
+            [announcement("1"), announcement("2")],
             [{"chapter": 1}, {"chapter": 2, "old_chapter": 1}],
             id="nothing was known before",
         ),
@@ -82,29 +89,29 @@ def test_a_chapter_event_is_the_body_that_the_receiver_takes() -> None:
         ),
         pytest.param(
             TITLE,
-            [claim("4", "pt-br"), claim("181")],
+            [announcement("4", "pt-br"), announcement("181")],
             [{"chapter": 4}, {"chapter": 181, "old_chapter": 180}],
             id="languages know their own",
         ),
-        pytest.param(TITLE, [claim("181", told=False)], [], id="marked without telling"),
+        pytest.param(TITLE, [announcement("181", told=False)], [], id="marked without telling"),
         pytest.param(
             replace(TITLE, baselines={"*": Baseline("*", Decimal(9))}, stored=(row("11", "fr"),)),
-            [claim("10"), claim("12", "fr")],
+            [announcement("10"), announcement("12", "fr")],
             [{"chapter": 10, "old_chapter": 9}, {"chapter": 12, "old_chapter": 11}],
             id="an adopted number was known in every language",
         ),
     ],
 )
 def test_up_to_five_chapters_are_an_event_each(
-    title: Title, claims: Sequence[Claim], expected: list[JsonObject]
+    title: Title, announcements: Sequence[Announcement], expected: list[JsonObject]
 ) -> None:
-    assert payloads(title, *claims) == expected
+    assert payloads(title, *announcements) == expected
 
 
 def test_five_chapters_are_five_events_and_six_are_one() -> None:
-    five = [claim(str(n)) for n in range(181, 186)]
+    five = [announcement(str(n)) for n in range(181, 186)]
     assert len(events.chapter_events(TITLE, five)) == 5
-    assert payloads(TITLE, *five, claim("186.5")) == [
+    assert payloads(TITLE, *five, announcement("186.5")) == [
         {
             "chapter": 186.5,
             "chapters": [181, 182, 183, 184, 185, 186.5],
@@ -114,12 +121,12 @@ def test_five_chapters_are_five_events_and_six_are_one() -> None:
 
 
 def test_chapters_that_are_not_told_do_not_count_towards_the_list() -> None:
-    silent = [claim(str(n), told=False) for n in range(200, 210)]
-    assert payloads(TITLE, claim("181"), *silent) == [{"chapter": 181, "old_chapter": 180}]
+    silent = [announcement(str(n), told=False) for n in range(200, 210)]
+    assert payloads(TITLE, announcement("181"), *silent) == [{"chapter": 181, "old_chapter": 180}]
 
 
 def test_a_list_of_several_languages_names_each_number_once() -> None:
-    both = [claim(str(n), language) for n in (181, 182, 183) for language in ("en", "fr")]
+    both = [announcement(str(n), language) for n in (181, 182, 183) for language in ("en", "fr")]
     assert payloads(TITLE, *both) == [
         {"chapter": 183, "chapters": [181, 182, 183], "old_chapter": 180}
     ]
@@ -128,52 +135,54 @@ def test_a_list_of_several_languages_names_each_number_once() -> None:
 def test_chapters_without_number_are_news_without_a_list() -> None:
     six = [nameless(n) for n in range(6)]
     assert payloads(TITLE, *six) == [{"chapter": None, "old_chapter": 180}]
-    assert payloads(TITLE, *six, claim("181")) == [{"chapter": 181, "old_chapter": 180}]
+    assert payloads(TITLE, *six, announcement("181")) == [{"chapter": 181, "old_chapter": 180}]
 
 
 def test_the_highest_of_a_list_is_its_largest_number_also_over_volumes() -> None:
     places = [("3", n) for n in range(1, 10)] + [("4", 1)]
-    claims = [
-        Claim(
-            Slot("en", f"volume:{volume}", Decimal(n)),
+    announcements = [
+        Announcement(
+            ChapterKey("en", f"volume:{volume}", Decimal(n)),
             Position(Decimal(volume), Decimal(n)),
             Decimal(n),
         )
         for volume, n in places
     ]
-    (payload,) = payloads(replace(TITLE, numbering_restarts=True, baselines={}), *claims)
+    (payload,) = payloads(replace(TITLE, numbering_restarts=True, baselines={}), *announcements)
     assert payload == {"chapter": 9, "chapters": list(range(1, 10))}
 
 
 @pytest.mark.parametrize(
-    "claims",
+    "announcements",
     [
-        pytest.param([claim("181")], id="a number"),
-        pytest.param([claim("10.25")], id="a fraction"),
-        pytest.param([claim("99999999.99")], id="the largest"),
+        pytest.param([announcement("181")], id="a number"),
+        pytest.param([announcement("10.25")], id="a fraction"),
+        pytest.param([announcement("99999999.99")], id="the largest"),
         pytest.param([nameless(1)], id="without a number"),
-        pytest.param([claim(f"{n}.5") for n in range(9)], id="a list"),
+        pytest.param([announcement(f"{n}.5") for n in range(9)], id="a list"),
         pytest.param([nameless(n) for n in range(9)], id="a list without numbers"),
     ],
 )
-def test_the_receiver_takes_what_is_made(claims: list[Claim]) -> None:
-    for event in events.chapter_events(TITLE, claims):
+def test_the_receiver_takes_what_is_made(announcements: list[Announcement]) -> None:
+    for event in events.chapter_events(TITLE, announcements):
         body = {**event.payload, "type": event.type, "event_id": event.dedup_key}
         taken = validation.parse_typed_event(validation.parse_json(json.dumps(body).encode()))
         assert taken.event_id == event.dedup_key
 
 
 @pytest.mark.parametrize(
-    "claims",
+    "announcements",
     [
-        pytest.param([claim("181"), claim("182")], id="single"),
-        pytest.param([claim(str(n)) for n in range(181, 190)], id="a list"),
+        pytest.param([announcement("181"), announcement("182")], id="single"),
+        pytest.param([announcement(str(n)) for n in range(181, 190)], id="a list"),
         pytest.param([nameless(3)], id="without a number"),
     ],
 )
-def test_the_same_news_has_the_same_keys_in_whatever_order(claims: list[Claim]) -> None:
-    once = [event.dedup_key for event in events.chapter_events(TITLE, claims)]
-    again = [event.dedup_key for event in events.chapter_events(TITLE, claims[::-1])]
+def test_the_same_news_has_the_same_keys_in_whatever_order(
+    announcements: list[Announcement],
+) -> None:
+    once = [event.dedup_key for event in events.chapter_events(TITLE, announcements)]
+    again = [event.dedup_key for event in events.chapter_events(TITLE, announcements[::-1])]
     assert once == again
     assert all(len(key) <= 200 for key in once)
 
@@ -181,27 +190,33 @@ def test_the_same_news_has_the_same_keys_in_whatever_order(claims: list[Claim]) 
 def test_different_news_have_different_keys() -> None:
     other = replace(TITLE, mangadex_id=UUID(int=0xB))
     volumes = [
-        Claim(Slot("en", f"volume:{v}", Decimal(1)), Position(Decimal(v), Decimal(1)), Decimal(1))
+        Announcement(
+            ChapterKey("en", f"volume:{v}", Decimal(1)),
+            Position(Decimal(v), Decimal(1)),
+            Decimal(1),
+        )
         for v in (1, 2)
     ]
     made = [
-        *events.chapter_events(TITLE, [claim("181"), claim("18.1"), claim("181", "fr")]),
+        *events.chapter_events(
+            TITLE, [announcement("181"), announcement("18.1"), announcement("181", "fr")]
+        ),
         *events.chapter_events(TITLE, [nameless(1), nameless(2), *volumes]),
-        *events.chapter_events(other, [claim("181")]),
-        *events.chapter_events(TITLE, [claim(str(n)) for n in range(181, 187)]),
-        *events.chapter_events(TITLE, [claim(str(n)) for n in range(181, 188)]),
+        *events.chapter_events(other, [announcement("181")]),
+        *events.chapter_events(TITLE, [announcement(str(n)) for n in range(181, 187)]),
+        *events.chapter_events(TITLE, [announcement(str(n)) for n in range(181, 188)]),
     ]
     assert len({event.dedup_key for event in made}) == len(made) == 10
 
 
 def test_the_longest_key_fits() -> None:
-    slot = Slot("zz-long", f"volume:{'9' * 8}.99", Decimal("99999999.99"))
-    (event,) = events.chapter_events(TITLE, [Claim(slot, None, slot.number)])
+    key = ChapterKey("zz-long", f"volume:{'9' * 8}.99", Decimal("99999999.99"))
+    (event,) = events.chapter_events(TITLE, [Announcement(key, None, key.number)])
     assert len(event.dedup_key) <= 200
 
 
 def test_the_largest_number_is_written_exactly() -> None:
-    assert payloads(TITLE, claim("99999999.99"))[0]["chapter"] == 99999999.99
+    assert payloads(TITLE, announcement("99999999.99"))[0]["chapter"] == 99999999.99
 
 
 # --- titles --------------------------------------------------------------------------------------
