@@ -89,13 +89,13 @@ class NotifyServer:
         self._is_composed = True
 
     def _compose_udp(self, requests: DatabaseRequests) -> UdpServer:
-        vector, stats, clients = MessageVector(self._udp_socket), Stats(), Clients()
-        send = partial(sockets.send, vector, stats)
+        sock, stats, clients = self._udp_socket, Stats(), Clients()
+        send = partial(sockets.send, sock, stats)
         replays = Replays(clients, requests, stats)
-        delivery = Delivery(clients, replays, requests, vector, stats)
+        delivery = Delivery(clients, replays, requests, MessageVector(sock), stats)
         cookies, legacy = Cookies(self._secret), self._config.legacy
         subscriptions = Subscriptions(clients, replays, requests, cookies, send, stats, legacy)
-        receiver = Receiver(self._udp_socket, clients, delivery, subscriptions, send, stats)
+        receiver = Receiver(sock, clients, delivery, subscriptions, send, stats)
         return UdpServer(self._inbox, receiver, subscriptions, delivery, requests, self._fail)
 
     # --- starting, running, stopping -----------------------------------------------------------

@@ -226,7 +226,7 @@ class Delivery:
             if flight.template.received is not None:
                 self._stats.to_ack.observe(now - flight.template.received)
         if client.is_waiting:
-            self._clients.mark_ready(client)
+            self._send_queue(client, now)  # at once: the window is what limits a replay
 
     def _resend_some(self, now: float, limit: int) -> None:
         for client, flight in self._retries.take(limit):

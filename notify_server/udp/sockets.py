@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from pathlib import Path
 
 from notify_server.errors import PortTaken
-from notify_server.udp.sendmmsg import MessageVector, raw_address
 from notify_server.udp.stats import Stats
 from notify_server.wire.auth import Address
+
+log = logging.getLogger(__name__)
 
 _RECEIVE_BYTES = 16 * 2**20
 _SEND_BYTES = 4 * 2**20
@@ -45,10 +47,16 @@ def _set_buffer(sock: socket.socket, name: str, size: int) -> None:
         sock.setsockopt(socket.SOL_SOCKET, getattr(socket, name), size)
 
 
-def send(vector: MessageVector, stats: Stats, datagram: bytes, address: Address) -> None:
+def send(sock: socket.socket, stats: Stats, datagram: bytes, address: Address) -> None:
     """Send an answer to one client; if it cannot be sent, the client asks again."""
-    vector.add(datagram, raw_address(address))
-    stats.send_errors += len(vector.flush())
+    try:
+        try:
+            sock.sendto(datagram, address)
+        except ConnectionRefusedError:  # belongs to an earlier datagram: once more
+            sock.sendto(datagram, address)
+    except OSError as exc:
+        log.debug("Sending failed address=%s reason=%s", address[0], exc)
+        stats.send_errors += 1
 
 
 def count_drops(sock: socket.socket) -> int:
