@@ -22,7 +22,13 @@ from tests.support.leaks import Held
 from tests.support.programs import Finished, Programs, let_programs_hear_signals
 
 # The same examples in each run, and no limit of time: a busy machine fails no test.
-hypothesis.settings.register_profile("suite", deadline=None, derandomize=True)
+hypothesis.settings.register_profile(
+    "suite",
+    deadline=None,
+    derandomize=True,
+    max_examples=50,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
 hypothesis.settings.load_profile("suite")
 
 TIME_TO_CLOSE_S = 5

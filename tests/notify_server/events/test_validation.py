@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from notify_server.events.kinds import Event
@@ -200,7 +200,6 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=50)
 @given(
     st.sampled_from(["new-manga", "new-chapter", "manga-update"]),
     st.fixed_dictionaries(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from notify_server.events import kinds
@@ -78,7 +78,6 @@ def test_any_list_of_chapters_fits_and_keeps_its_beginning(
     assert body["data"]["chapter"] == max(chapters)
 
 
-@settings(max_examples=60)
 @given(texts, st.lists(st.tuples(texts, values, values), max_size=30))
 def test_any_changes_fit(title: str, changed: list[tuple[str, Any, Any]]) -> None:
     changes: list[kinds.Json] = [
@@ -143,7 +142,7 @@ def test_a_long_list_of_chapters_leaves_the_message_whole(title: str) -> None:
 def test_a_list_of_any_length_leaves_all_but_texts_and_values_whole(
     title: str, step: float
 ) -> None:
-    for count in range(100, 420):
+    for count in range(100, 420, 3):
         chapters: list[float] = [1 + n * step for n in range(count)]
         event = kinds.new_chapter("e", 7, title, chapters[-1], 0.5, chapters)
         body = decode(whole(template_of(event), 12))

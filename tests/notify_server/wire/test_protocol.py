@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from notify_server.wire import protocol
@@ -36,7 +36,6 @@ json_values = st.recursive(
 names = ("user_id", "cookie", "ack", "proof", "session", "ids")
 
 
-@settings(max_examples=60)
 @given(
     st.sampled_from(["SUBSCRIBE", "ACK", "PING", "UNSUBSCRIBE"]),
     st.fixed_dictionaries({}, optional={n: json_values | st.just(USER) for n in names}),
