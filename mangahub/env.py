@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
-_LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z]{2,4})?")
+_LANGUAGE = re.compile(r"[a-z]{2}(-[a-z]{2})?")  # as the API's chapters write them
 
 
 class SettingError(Exception):
@@ -103,7 +103,7 @@ class Env:
         raise SettingError(name, value, f"{allowed}, separated by commas")
 
     def languages(self, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
-        allowed = "language codes as the API writes them (en, pt-br)"
+        allowed = "language codes as the API's chapters have them (en, pt-br)"
         return self.listing(name, default, lambda s: bool(_LANGUAGE.fullmatch(s)), allowed)
 
     def uuids(self, name: str) -> frozenset[uuid.UUID]:

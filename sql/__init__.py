@@ -12,7 +12,7 @@ from sql.connection import (
     connect,
     connect_arguments,
     is_down,
-    set_utc,
+    pin_session,
     translated,
 )
 from sql.errors import (
@@ -52,8 +52,8 @@ __all__ = [
     "look_back",
     "masked",
     "migrate",
+    "pin_session",
     "require_current",
-    "set_utc",
     "translated",
 ]
 

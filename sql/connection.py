@@ -30,6 +30,24 @@ _DEFAULTS: dict[str, Any] = {
     "tcp_user_timeout": 30_000,
 }
 
+# How values are written and read, how transactions see each other, and no limit of time but those
+# that a program sets itself. A setting that the server does not have is passed over.
+_PINNED = {
+    "DateStyle": "ISO, MDY",
+    "IntervalStyle": "postgres",
+    "TimeZone": "UTC",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "standard_conforming_strings": "on",
+    "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
+    "transaction_timeout": "0",
+}
+
 # What a failed connection's text contains → what the operator reads. The first match counts.
 _REASONS = (
     (r"password authentication failed|no password supplied", "the password was refused"),
@@ -54,14 +72,18 @@ def connect_arguments(url: str, application_name: str) -> dict[str, Any]:
     return {**{k: v for k, v in wanted.items() if k not in given}, "autocommit": True}
 
 
-def set_utc(connection: Connection) -> None:
-    """Makes this session read and write times in UTC; costs nothing where the server does."""
-    if connection.info.parameter_status("TimeZone") != "UTC":
-        connection.execute("SET TIME ZONE 'UTC'")
+def pin_session(connection: Connection) -> None:
+    """Give the session the settings of `_PINNED`, whatever server, database and role say."""
+    connection.execute(
+        "SELECT set_config(name, value, false)"
+        " FROM unnest(%s::text[], %s::text[]) AS pinned (name, value)"
+        " WHERE current_setting(name, true) <> value",
+        [list(_PINNED), list(_PINNED.values())],
+    )
 
 
 def connect(url: str, application_name: str = "mangahub") -> Connection:
-    """A new autocommit session in UTC.
+    """Return a new autocommit session with pinned settings.
 
     Raises:
         DatabaseDown: it cannot be reached, or does not let us in.
@@ -72,7 +94,7 @@ def connect(url: str, application_name: str = "mangahub") -> Connection:
         raise DatabaseDown(f"cannot connect to {masked(url)}: {_reason(exc, url)}") from None
     try:
         with translated():
-            set_utc(connection)
+            pin_session(connection)
     except BaseException:
         connection.close()
         raise

@@ -70,14 +70,21 @@ def prepare(places: Places, owner: Owner) -> None:
     """
     data = places.home.parent
     try:
-        # For root others must be able to pass; a person's own data is closed to others.
-        data.mkdir(mode=0o755 if owner.is_other else 0o700, parents=True, exist_ok=True)
+        _make_data(data, owner)
         if owner.is_other and not owner.can_enter(data):
             raise EmbeddedUnavailable(_unreachable(data, owner))
         _make_private(places.home, owner)
         _make_private(places.sockets, owner)
     except OSError as exc:
         raise EmbeddedUnavailable(explain(exc, data)) from exc
+
+
+def _make_data(data: Path, owner: Owner) -> None:
+    """For root others must be able to pass, whatever the umask; a person's data is closed."""
+    missing = [place for place in (data, *data.parents) if not place.exists()]
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for place in missing if owner.is_other else ():
+        place.chmod(0o755)
 
 
 def _make_private(folder: Path, owner: Owner) -> None:

@@ -68,7 +68,9 @@ def test_language_codes_as_the_api_writes_them_are_allowed(code: str) -> None:
     assert Env({"L": code}).languages("L", ("en",)) == (code,)
 
 
-@pytest.mark.parametrize("code", ["EN", "e", "pt_br", "pt-BR", "en,,fr", ",", "en-", "english"])
+@pytest.mark.parametrize(
+    "code", ["EN", "e", "pt_br", "pt-BR", "en,,fr", ",", "en-", "english", "all", "ita", "zh-hans"]
+)
 def test_other_language_codes_are_refused(code: str) -> None:
     with pytest.raises(SettingError, match="language codes"):
         Env({"L": code}).languages("L", ("en",))

@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -43,13 +44,34 @@ def test_sessions_are_in_utc_and_commit_by_themselves(connection: sql.Connection
     assert connection.autocommit
 
 
-def test_a_server_with_another_time_zone_still_gives_utc(
-    database_url: str, connection: sql.Connection
+HOSTILE = {
+    "DateStyle": "German, DMY",
+    "IntervalStyle": "sql_standard",
+    "TimeZone": "Asia/Tokyo",
+    "bytea_output": "escape",
+    "extra_float_digits": "-15",
+    "default_transaction_isolation": "serializable",
+    "default_transaction_deferrable": "on",
+    "statement_timeout": "5s",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "5s",
+}
+
+
+def test_no_setting_of_the_database_changes_what_a_session_does(
+    connection: sql.Connection, database_url: str
 ) -> None:
     name = connection.info.dbname
-    connection.execute(f"ALTER DATABASE \"{name}\" SET timezone = 'Asia/Tokyo'".encode())
+    for setting, value in HOSTILE.items():
+        connection.execute(f"ALTER DATABASE \"{name}\" SET {setting} = '{value}'".encode())
     with sql.connect(database_url) as other:
-        assert other.execute("SHOW timezone").fetchone() == ("UTC",)
+        row = other.execute(
+            "SELECT timestamptz '2026-02-03 04:05:06+00', interval '1 day', '\\xff'::bytea,"
+            " current_setting('transaction_isolation'), current_setting('statement_timeout'),"
+            " current_setting('lock_timeout')"
+        ).fetchone()
+    moment = datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)
+    assert row == (moment, timedelta(days=1), b"\xff", "read committed", "0", "0")
 
 
 def test_the_program_is_named_to_the_server(database_url: str) -> None:
@@ -68,7 +90,7 @@ def test_a_pool_takes_the_same_arguments(database_url: str) -> None:
         database_url,
         min_size=1,
         kwargs=sql.connect_arguments(database_url, "mangahub-notify"),
-        configure=sql.set_utc,
+        configure=sql.pin_session,
         open=False,
     )
     with pool, pool.connection() as connection:

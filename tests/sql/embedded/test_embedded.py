@@ -385,3 +385,17 @@ def test_a_bad_setting_is_exit_code_2_with_one_line(run_program: Any) -> None:
     assert done.stderr == (
         "sql: MANGAHUB_DATA='relative' is not allowed: it must be an absolute path\n"
     )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives the files to another user")
+def test_a_strict_umask_of_root_leaves_the_place_usable(home: Path) -> None:
+    data = home / "new" / "place"
+    before = os.umask(0o077)
+    try:
+        embedded.ensure_running(data, Env({}), durable=False)
+    finally:
+        os.umask(before)
+    try:
+        assert [place.stat().st_mode & 0o777 for place in (data.parent, data)] == [0o755, 0o755]
+    finally:
+        embedded.stop(data)
