@@ -15,12 +15,11 @@ case ${1:-} in
     exit 0 ;;
 esac
 
-# Most tests wait more than they compute. Those that measure rates run before the others, alone.
+# Most tests wait more than they compute.
 side_by_side=(-n "$((2 * $(nproc)))" --dist worksteal)
-alone=()
 case ${1:-} in
-  fast) shift; set -- -m 'not slow and not calm' "${side_by_side[@]}" "$@" ;;
-  '') alone=(-m calm); set -- -m 'not calm' "${side_by_side[@]}" ;;
+  fast) shift; set -- -m 'not slow' "${side_by_side[@]}" "$@" ;;
+  '') set -- "${side_by_side[@]}" ;;
 esac
 
 failed=()
@@ -35,7 +34,6 @@ check 'ruff check' "$venv/bin/python" -m ruff check .
 check 'ruff format' "$venv/bin/python" -m ruff format --check .
 check mypy "$venv/bin/python" -m mypy
 if command -v shellcheck >/dev/null; then check shellcheck shellcheck -x scripts/*.sh .ci/run; fi
-if [ ${#alone[@]} -gt 0 ]; then check 'tests of rates' "$venv/bin/python" -m pytest "${alone[@]}"; fi
 say pytest
 code=0
 "$venv/bin/python" -m pytest "$@" || code=$?

@@ -6,6 +6,7 @@ Each process of the suite has a server and directories of its own; nothing is sh
 from __future__ import annotations
 
 import gc
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ import psycopg
 import pytest
 
 import sql
+from tests.support.calm import turn
 from tests.support.databases import Databases, OwnDatabase, data_directory, name_of, running_server
 from tests.support.leaks import Held
 from tests.support.programs import Finished, Programs, let_programs_hear_signals
@@ -40,10 +42,29 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what starts whole programs as slow: a start of Python alone takes a quarter second."""
+    """Mark what starts whole programs as slow: a start of Python alone takes a quarter second.
+
+    What has to run alone comes first.
+    """
     for item in items:
-        if STARTS_PROGRAMS & set(getattr(item, "fixturenames", ())):
+        is_calm = item.get_closest_marker("calm") is not None
+        if is_calm or STARTS_PROGRAMS & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: item.get_closest_marker("calm") is None)
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory that all processes of the suite have in common."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(autouse=True)
+def its_turn(request: pytest.FixtureRequest, shared_folder: Path) -> Iterator[None]:
+    """Lets a test that is marked as calm run while no other one does."""
+    with turn(shared_folder, request.node.get_closest_marker("calm") is not None):
+        yield
 
 
 @pytest.fixture

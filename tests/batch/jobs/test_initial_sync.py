@@ -14,7 +14,9 @@ import pytest
 import sql
 from batch.stop import GRACE_S
 from mangadex_sim import Simulator
+from mangadex_sim.server.tally import most_within
 from tests.support.budget import forget_budget
+from tests.support.calm import A_SECOND_S
 from tests.support.waiting import wait_until
 
 Batch = Callable[..., Any]
@@ -327,14 +329,14 @@ def test_of_two_runs_at_once_the_second_is_told_to_come_back(
     start_program: Callable[..., subprocess.Popen[str]],
     connection: sql.Connection,
 ) -> None:
-    sim = simulator(titles=500, rate=0, latency_s=0.1)
+    sim = simulator(titles=3000, rate=0)
     env = environment(sim, RATE_PER_SECOND="1")
-    first = start_program("batch", "initial-sync", "--count", "400", env=env)
+    first = start_program("batch", "initial-sync", "--count", "3000", env=env)
     running = "SELECT status FROM sync_state WHERE sync_type = 'initial_sync'"
     wait_until(lambda: rows(connection, running)[0][0] == "running")
     began = time.monotonic()
     second = batch(sim, "initial-sync", "--json")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 10
     assert second.code == 75
     assert second.json["error"] == "another run of initial-sync is under way on this database"
     assert len(second.stderr.splitlines()) == 1
@@ -492,11 +494,11 @@ def end_ban(connection: sql.Connection, database_url: str) -> None:
 def test_never_more_than_five_requests_reach_the_source_in_any_second(
     simulator: Simulators, batch: Batch, connection: sql.Connection
 ) -> None:
-    sim = simulator(titles=2000, latency_s=0.05)
+    sim = simulator(titles=2000, rate=0, latency_s=0.05)
     done = batch(sim, "initial-sync", "--count", "1500", "--json", RATE_PER_SECOND="5")
     assert done.code == 0, done.stderr
     assert sim.stats()["by_status"] == {"200": 15}
-    assert sim.stats()["max_in_a_second"] <= 5
+    assert most_within(sim.stats()["arrivals"], A_SECOND_S) <= 5
     assert count(connection) == 1500
 
 
@@ -507,7 +509,7 @@ def test_two_runs_over_one_database_share_one_budget(
     start_program: Callable[..., subprocess.Popen[str]],
     connection: sql.Connection,
 ) -> None:
-    sim = simulator(titles=2000)
+    sim = simulator(titles=2000, rate=0)
     for mangadex_id in sim.title_ids(first=1000, count=800):
         connection.execute(
             "INSERT INTO manga (slug, title, mangadex_id) VALUES (%s, %s, %s)",
@@ -523,4 +525,4 @@ def test_two_runs_over_one_database_share_one_budget(
         assert run.returncode == 0, stderr
     stats = sim.stats()
     assert stats["by_status"] == {"200": 16}
-    assert stats["max_in_a_second"] <= 5
+    assert most_within(stats["arrivals"], A_SECOND_S) <= 5
