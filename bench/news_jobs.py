@@ -94,7 +94,7 @@ def row(
 
 
 def quiet(api: SimControl) -> None:
-    """Counts anew, and lets the window of the run before pass."""
+    """Restart the counts, and let the window of the run before pass."""
     time.sleep(1.1)
     api.reset()
 

@@ -23,7 +23,7 @@ class Reader:
     """One subscribed socket.
 
     Attributes:
-        ids: every notification received, in order, repeats included.
+        ids: of all notifications received, in order, with repeats.
     """
 
     sock: socket.socket
@@ -136,7 +136,7 @@ class Crowd:
             self._take(reader, int(match[1]))
 
     def forget(self) -> None:
-        """Starts the counts anew."""
+        """Restart the counts."""
         for reader in self._readers.values():
             reader.ids.clear()
             reader.arrivals.clear()

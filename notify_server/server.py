@@ -20,7 +20,7 @@ from notify_server.udp.clients import Clients
 from notify_server.udp.database_requests import DatabaseRequests
 from notify_server.udp.database_thread import DatabaseThread
 from notify_server.udp.delivery import Delivery
-from notify_server.udp.inbox import Inbox
+from notify_server.udp.mailbox import Mailbox
 from notify_server.udp.receiver import Receiver
 from notify_server.udp.replay import Replays
 from notify_server.udp.sendmmsg import MessageVector
@@ -74,9 +74,9 @@ class NotifyServer:
 
     def _compose(self, locate: Callable[[], str]) -> None:
         self._database = database = Database(locate(), waitress_server.THREADS + 2)
-        self._inbox, claims, is_following = Inbox(), Claims(), threading.Event()
+        self._mailbox, claims, is_following = Mailbox(), Claims(), threading.Event()
         check = SubscriptionCheck(database, self._secret, is_following)
-        self._database_thread = DatabaseThread(database, check, self._inbox)
+        self._database_thread = DatabaseThread(database, check, self._mailbox)
         self._udp = self._compose_udp(DatabaseRequests(self._database_thread.put))
         channels = [self._udp]
         self._other_servers = OtherServers(
@@ -96,7 +96,7 @@ class NotifyServer:
         cookies, legacy = Cookies(self._secret), self._config.legacy
         subscriptions = Subscriptions(clients, replays, requests, cookies, send, stats, legacy)
         receiver = Receiver(sock, clients, delivery, subscriptions, send, stats)
-        return UdpServer(self._inbox, receiver, subscriptions, delivery, requests, self._fail)
+        return UdpServer(self._mailbox, receiver, subscriptions, delivery, requests, self._fail)
 
     # --- starting, running, stopping -----------------------------------------------------------
 
@@ -139,7 +139,7 @@ class NotifyServer:
             self._database_thread.stop(_JOIN_S)
             self._other_servers.stop(_JOIN_S)
             self._database.close()
-            self._inbox.close()
+            self._mailbox.close()
             self._is_composed = False
         self._udp_socket.close()
         self._http_socket.close()

@@ -36,6 +36,11 @@ class Event:
     def datagram_type(self) -> str:
         return DATAGRAM_TYPES[self.kind]
 
+    @property
+    def audience(self) -> str:
+        """All `users`, or those with the title in their library: its `readers`."""
+        return "users" if self.kind == "new-manga" else "readers"
+
 
 def new_manga(event_id: str, manga_id: int, title: str) -> Event:
     return Event(event_id, "new-manga", manga_id, title, f"New manga added: {title}", {}, [])

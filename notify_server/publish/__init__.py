@@ -1,1 +1,1 @@
-"""From an accepted event to those who are to hear of it."""
+"""From an accepted event to its recipients."""

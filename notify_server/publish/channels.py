@@ -1,4 +1,4 @@
-"""A channel: a way by which stored events reach readers. To add one, compose it in `server.py`."""
+"""What a channel is: a way to send stored events to readers; `server.py` composes them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Channel(Protocol):
         """How many recipients the channel has not dealt with yet."""
 
     def push(self, event: StoredEvent) -> None:
-        """Send the event to those of its recipients whom the channel can reach."""
+        """Send the event to the recipients that the channel can reach."""
 
     def revoke_keys(self, generations: dict[bytes, int]) -> None:
-        """Drop those who have proved an older generation of their user's key than these."""
+        """Drop clients that have proved an older generation of their user's key."""

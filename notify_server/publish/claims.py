@@ -1,7 +1,7 @@
 """Who pushes an event at this server: the request that stores it, or `OtherServers`.
 
 Several servers over one database hear of each other's events through LISTEN/NOTIFY, and of their
-own too. Each event is to be pushed here once.
+own too. Each event must be pushed here once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Claims:
         self._unsettled: set[str] = set()
 
     def begin(self, event_id: str) -> None:
-        """Claim the event for a request, which is about to store it and pushes it if it did."""
+        """Claim the event for a request that is about to store it, and pushes it if it did."""
         with self._lock:
             self._storing[event_id] += 1
 
@@ -72,6 +72,6 @@ class Claims:
         return unsettled
 
     def forget(self, snapshot: Snapshot) -> None:
-        """Forget what nobody will ask about again: all that the snapshot saw."""
+        """Forget the events that will not come up again: all that the snapshot saw."""
         with self._lock:
             self._pushed = {e: xid for e, xid in self._pushed.items() if not snapshot.sees(xid)}

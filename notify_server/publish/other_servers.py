@@ -54,7 +54,7 @@ class OtherServers:
 
         Args:
             locate: returns the database's URL, and starts an embedded server that has stopped.
-            on_failure: called with the reason where waiting is no use: the schema is another one.
+            on_failure: called with the reason if the schema is not this program's.
         """
         self._locate = locate
         self._database = database

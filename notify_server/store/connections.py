@@ -26,8 +26,8 @@ _MOST_LENT_S = 25
 class Database:
     """Lends connections, at most `size` at a time.
 
-    While the database is away one caller at a time tries to reach it, and all others are refused
-    at once. An idle connection that the server has closed is replaced before it is used.
+    While the database is away one caller at a time tries to reach it, and all others fail at
+    once. An idle connection that the server has closed is replaced before it is used.
     """
 
     def __init__(self, url: str, size: int) -> None:
@@ -148,7 +148,7 @@ def _has_been_closed(connection: sql.Connection) -> bool:
 
 
 def _shut_down(connection: sql.Connection) -> None:
-    """Make whoever waits for an answer on it fail; it may have been closed just now."""
+    """Make the thread that waits for an answer on it fail; it may have been closed just now."""
     with suppress(OSError, psycopg.Error):
         with socket.socket(fileno=os.dup(connection.fileno())) as end:
             end.shutdown(socket.SHUT_RDWR)

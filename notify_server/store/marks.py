@@ -74,7 +74,7 @@ def _mark_unlocked(connection: sql.Connection, mark: Mark, ids: list[int]) -> li
 
 
 def _lock(connection: sql.Connection, ids: list[int]) -> tuple[list[int], list[int]]:
-    """Lock what nobody else has locked; return the ids of these rows, and of the others."""
+    """Lock the rows that are free; return the ids of these, and of those locked elsewhere."""
     statement = "SELECT id FROM notifications WHERE id = ANY(%s::bigint[])"
     taken = connection.execute(statement + " FOR NO KEY UPDATE SKIP LOCKED", (ids,)).fetchall()
     free = {row[0] for row in taken}

@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 import sql
 from notify_server.events.kinds import Event
 from notify_server.store.foreign_rows import DATA, moment, read_data
-from notify_server.store.recipients import ALL_USERS, PACKED, READERS, Recipients
+from notify_server.store.recipients import FINDERS, PACKED, Recipients
 from notify_server.wire.datagram import Content
 
 CHANNEL = "mangahub_notifications"
@@ -45,8 +45,10 @@ SELECT EXISTS (SELECT FROM receipt),
        (SELECT pg_notify('{channel}', json_build_object(
             'event_id', event_id, 'xid', pg_current_xact_id()::text)::text)::text FROM receipt)
 """
-_STORE_FOR_ALL = _STORE.format(recipients=ALL_USERS, packed=PACKED, channel=CHANNEL).encode()
-_STORE_FOR_READERS = _STORE.format(recipients=READERS, packed=PACKED, channel=CHANNEL).encode()
+_STORE_FOR = {
+    audience: _STORE.format(recipients=finder, packed=PACKED, channel=CHANNEL).encode()
+    for audience, finder in FINDERS.items()
+}
 
 
 class EventOutcome(Enum):
@@ -97,7 +99,6 @@ def store_event(connection: sql.Connection, event: Event) -> StoreResult:
 
     An event that is repeated, or speaks of an unknown title, stores nothing.
     """
-    statement = _STORE_FOR_ALL if event.kind == "new-manga" else _STORE_FOR_READERS
     parameters = {
         "event_id": event.event_id,
         "kind": event.kind,
@@ -107,7 +108,7 @@ def store_event(connection: sql.Connection, event: Event) -> StoreResult:
         "message": event.message,
         "data": Jsonb({"data": event.data, "changes": event.changes}),
     }
-    row = connection.execute(statement, parameters, binary=True).fetchone()
+    row = connection.execute(_STORE_FOR[event.audience], parameters, binary=True).fetchone()
     assert row is not None  # a SELECT without FROM has one row
     is_stored, is_known, created_at, xid, packed, _ = row
     outcome = EventOutcome.REPEATED if is_known else EventOutcome.UNKNOWN_MANGA

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 MAX_REPLAY = 1_000
 _CACHED_TEMPLATES = 256
-# Errors that say nothing about the rows that were asked for: to ask again is of use.
+# Errors that say nothing about the rows that were asked for: it helps to ask again.
 _PASSING = (sql.SqlError, psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable)
 
 _Key = tuple[str, datetime]

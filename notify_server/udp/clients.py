@@ -61,7 +61,7 @@ class Client:
         queue: notifications that wait for the window, oldest first.
         replay: None when everything that was unread is queued.
         snapshot: of the last replay's query; None where there has been none.
-        is_behind: whether it had to be skipped, and the database has to be asked again.
+        is_behind: whether it was skipped, so that the database must be asked again.
         fastest_ack_s: the shortest time from a notification to its ACK.
     """
 
@@ -101,7 +101,7 @@ class Client:
 
 
 class Clients:
-    """All clients. A candidate is one whose subscription is being checked: it only collects.
+    """All clients. A candidate is a client whose subscription is being checked.
 
     Memory is bounded since the rows are the truth: a client for which too much waits is skipped,
     and gets the rest from the database when it has caught up.

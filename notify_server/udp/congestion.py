@@ -11,9 +11,9 @@ _QUIET_S = 0.1
 class Congestion:
     """Whether the receivers, all together, fall behind: then sending faster only means repeating.
 
-    Each ACK tells how much longer it took than that client's fastest. A silent client has no
-    weight, but a slow one with much to acknowledge can speak for all: so this may slow down what
-    is sent to the others, and must never stop it. Where no ACK comes nothing is waited for.
+    Measured by how much longer each ACK takes than that client's fastest. A silent client has no
+    weight, but a slow one with much to acknowledge can dominate: so this may slow down what is sent
+    to the others, and must never stop it. Where no ACK comes nothing waits.
     """
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ from notify_server.store import marks
 from notify_server.store.connections import Database
 from notify_server.store.replay import TemplateLoader
 from notify_server.udp.database_requests import Marks, PageRequest, Refusal, UnreadRequest
-from notify_server.udp.inbox import Inbox
+from notify_server.udp.mailbox import Mailbox
 from notify_server.udp.subscription_check import SubscriptionCheck
 from notify_server.wire.datagram import DatagramTemplate
 
@@ -32,12 +32,12 @@ _RETRY_S = 0.5
 
 
 class DatabaseThread:
-    """Takes requests, and puts the replies into the UDP thread's inbox."""
+    """Takes requests, and puts the replies into the UDP thread's mailbox."""
 
-    def __init__(self, database: Database, check: SubscriptionCheck, inbox: Inbox) -> None:
+    def __init__(self, database: Database, check: SubscriptionCheck, mailbox: Mailbox) -> None:
         self._database = database
         self._check = check
-        self._inbox = inbox
+        self._mailbox = mailbox
         self._loader = TemplateLoader()
         self._changed = threading.Condition()
         self._marks = Marks([], [])
@@ -121,7 +121,7 @@ class DatabaseThread:
             _log_failure(exc)
             answers = [Refusal.AWAY for _ in requests]
         for request, answer in zip(requests, answers, strict=True):
-            self._inbox.put(partial(request.reply, answer))
+            self._mailbox.put(partial(request.reply, answer))
 
     def _answer_pages(self, requests: list[PageRequest]) -> None:
         ids = [id for request in requests for id in request.ids]
@@ -134,7 +134,7 @@ class DatabaseThread:
             rows = None
             if templates is not None:
                 rows = [(id, templates[id]) for id in request.ids if id in templates]
-            self._inbox.put(partial(request.reply, rows))
+            self._mailbox.put(partial(request.reply, rows))
 
 
 def _log_failure(exc: Exception) -> None:

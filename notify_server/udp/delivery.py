@@ -29,7 +29,7 @@ WINDOW = 32
 # A client without ACK gets its replay in such portions, so that its socket's buffer can follow.
 _PORTION = 64
 _PORTION_INTERVAL_S = 0.01
-# Recipients that are looked up in one turn, most of whom may not be connected here.
+# Recipients that are looked up in one turn: most may not be connected here.
 _LOOK_UPS = 2_048
 _SLOW_INTERVAL_S = 0.02  # between two portions while the receivers fall behind
 

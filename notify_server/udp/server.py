@@ -1,7 +1,7 @@
 """The UDP thread: reads what clients send, sends what is due, keeps the timers.
 
 Everything about clients happens in this one thread, without locks; other threads reach it through
-its inbox. Between portions of sends it reads what has arrived, so that ACKs never wait behind an
+its mailbox. Between portions of sends it reads what has arrived, so that ACKs never wait behind an
 event.
 """
 
@@ -19,7 +19,7 @@ from time import monotonic
 from notify_server.store.notifications import StoredEvent
 from notify_server.udp.database_requests import DatabaseRequests
 from notify_server.udp.delivery import Delivery, Fanout
-from notify_server.udp.inbox import Inbox
+from notify_server.udp.mailbox import Mailbox
 from notify_server.udp.receiver import Receiver
 from notify_server.udp.stats import Figures
 from notify_server.udp.subscriptions import Subscriptions
@@ -47,7 +47,7 @@ class UdpServer:
 
     def __init__(
         self,
-        inbox: Inbox,
+        mailbox: Mailbox,
         receiver: Receiver,
         subscriptions: Subscriptions,
         delivery: Delivery,
@@ -55,7 +55,7 @@ class UdpServer:
         on_failure: Callable[[str], None],
     ) -> None:
         """Take the parts; `on_failure` is called when the thread ends by an error."""
-        self._inbox = inbox
+        self._mailbox = mailbox
         self._receiver = receiver
         self._subscriptions = subscriptions
         self._delivery = delivery
@@ -63,10 +63,10 @@ class UdpServer:
         self._on_failure = on_failure
         self._stop_at: float | None = None
         self._next_mark = self._next_sweep = 0.0
-        self._either, self._inbox_only = select.poll(), select.poll()
+        self._either, self._mailbox_only = select.poll(), select.poll()
         self._either.register(receiver, select.POLLIN)
-        for poller in (self._either, self._inbox_only):
-            poller.register(inbox, select.POLLIN)
+        for poller in (self._either, self._mailbox_only):
+            poller.register(mailbox, select.POLLIN)
         self.backlog = 0
         self.last_turn = monotonic()
         self._thread = threading.Thread(target=self._run, name="udp")
@@ -79,7 +79,7 @@ class UdpServer:
     def stop(self, drain_s: float) -> None:
         """End the thread when nothing is in flight any more, `drain_s` from now at the latest."""
         if self._thread.is_alive():
-            self._inbox.put(partial(self._stop_by, monotonic() + drain_s))
+            self._mailbox.put(partial(self._stop_by, monotonic() + drain_s))
             self._thread.join()
 
     @property
@@ -94,17 +94,17 @@ class UdpServer:
         if event.recipients:
             template = make_template(event.content, event.received)
             fanout = Fanout(template, event.recipients, event.xid)
-            self._inbox.put(partial(self._delivery.fan_out, fanout))
+            self._mailbox.put(partial(self._delivery.fan_out, fanout))
 
     def revoke_keys(self, generations: dict[bytes, int]) -> None:
         """Drop the clients that have proved an older generation of their user's key."""
-        self._inbox.put(partial(self._subscriptions.revoke_keys, generations))
+        self._mailbox.put(partial(self._subscriptions.revoke_keys, generations))
 
     def figures(self) -> Figures | None:
         """Return the figures of this moment, None where the thread does not answer in time."""
         if self.is_alive:
             answer: Future[Figures] = Future()
-            self._inbox.put(lambda: answer.set_result(self._delivery.figures()))
+            self._mailbox.put(lambda: answer.set_result(self._delivery.figures()))
             with suppress(TimeoutError):
                 return answer.result(_ANSWER_S)
         return None
@@ -126,15 +126,15 @@ class UdpServer:
     def _is_done(self) -> bool:
         if self._stop_at is None:
             return False
-        return monotonic() >= self._stop_at or (not self._inbox and self._delivery.is_idle)
+        return monotonic() >= self._stop_at or (not self._mailbox and self._delivery.is_idle)
 
     def _turn(self) -> None:
-        if not (self._inbox or self._delivery.has_work(self.last_turn)):
+        if not (self._mailbox or self._delivery.has_work(self.last_turn)):
             self._wait()
         now = self.last_turn = monotonic()
         self._delivery.advance(now)
         self._receiver.read_some(now)
-        self._inbox.make_calls()
+        self._mailbox.make_calls()
         self._delivery.send_some(monotonic(), _SENDS_PER_TURN)
         self.backlog = self._delivery.pending
         if now >= self._next_mark + (_MARK_DELAY_S if self.backlog else 0):
@@ -151,9 +151,9 @@ class UdpServer:
         wake up for each of a thousand ACKs costs more than to read them.
         """
         if monotonic() - self._receiver.last_read < _GATHER_S:
-            ready = self._inbox_only.poll(_GATHER_MS)
+            ready = self._mailbox_only.poll(_GATHER_MS)
         else:
             wait_ms = self._delivery.wait_ms() if self._stop_at is None else _STOPPING_MS
             ready = self._either.poll(wait_ms)
-        if any(handle == self._inbox.fileno() for handle, _ in ready):
-            self._inbox.clear()
+        if any(handle == self._mailbox.fileno() for handle, _ in ready):
+            self._mailbox.clear()

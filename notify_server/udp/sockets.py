@@ -1,4 +1,4 @@
-"""The UDP socket: its buffers, answers to single clients, and what the kernel dropped."""
+"""The UDP socket: its buffers, answers to one client, and what the kernel dropped."""
 
 from __future__ import annotations
 

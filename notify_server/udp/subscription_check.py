@@ -17,7 +17,7 @@ class SubscriptionCheck:
     """Answers requests for what is unread, many with two queries.
 
     Attributes:
-        is_following: until it is set nobody may subscribe, since not all news would be pushed.
+        is_following: until it is set nobody can subscribe, since events would be missed.
     """
 
     database: Database

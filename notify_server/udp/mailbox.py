@@ -10,7 +10,7 @@ from collections.abc import Callable
 log = logging.getLogger(__name__)
 
 
-class Inbox:
+class Mailbox:
     """Any thread may `put`; the rest belongs to the UDP thread."""
 
     def __init__(self) -> None:

@@ -33,9 +33,7 @@ def test_a_question_too_short_for_an_answer_gets_none(server: Any, make_client: 
     assert client.is_silent()
 
 
-def test_a_confirmation_tells_session_and_ttl(
-    server: Any, make_client: Any, make_user: Any
-) -> None:
+def test_a_confirmation_has_session_and_ttl(server: Any, make_client: Any, make_user: Any) -> None:
     confirmation = make_client(server, make_user()).subscribe()
     assert set(confirmation) == {
         "type",

@@ -1,4 +1,4 @@
-"""A database with rules of its own refuses an event: that event alone is lost, and told about."""
+"""A database with rules of its own rejects an event: that event alone is lost, and reported."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def stored(url: str) -> set[str]:
 
 
 @pytest.mark.parametrize(("rule", "title"), RULES.values(), ids=RULES.keys())
-def test_an_event_that_the_database_refuses_costs_its_neighbours_nothing(
+def test_an_event_that_the_database_rejects_costs_its_neighbours_nothing(
     old_database: Any, start_server: Any, make_client: Any, rule: str, title: str
 ) -> None:
     url = old_database(rule)
@@ -97,7 +97,7 @@ def test_an_event_that_the_database_refuses_costs_its_neighbours_nothing(
     assert (alone.status_code, alone.json()) == (400, {"error": results[1]["error"]})
 
 
-def test_a_column_that_nobody_fills_is_told_for_each_event_that_needs_it(
+def test_a_column_without_value_is_reported_for_each_event_that_needs_it(
     old_database: Any, start_server: Any
 ) -> None:
     url = old_database(
@@ -116,7 +116,7 @@ def test_a_column_that_nobody_fills_is_told_for_each_event_that_needs_it(
 
 
 @pytest.mark.parametrize("code", ["insufficient_privilege", "query_canceled", "XX000", "MH001"])
-def test_what_nobody_foresaw_is_one_events_500_and_logged(
+def test_an_unexpected_error_is_one_events_500_and_logged(
     old_database: Any, start_server: Any, caplog: Any, code: str
 ) -> None:
     url = old_database(trigger(code))
