@@ -23,7 +23,7 @@ from batch.stop import listening
 from mangahub import __version__, log
 from mangahub.command_line import parse, write
 from mangahub.env import Env, SettingError
-from sql import SqlError
+from sql import SqlError, one_line
 
 COMMANDS = (
     *sync.COMMANDS,
@@ -74,7 +74,7 @@ def _failure(exc: Exception, command: Command) -> Report:
     """Log the error in one line; return what `--json` prints."""
     done = exc.done if isinstance(exc, Failed) else command.nothing_done
     cause = exc.cause if isinstance(exc, Failed) else exc
-    line = " ".join(str(cause).split())
+    line = one_line(cause)
     if isinstance(cause, SettingError | BatchError | SqlError):
         logger.error("%s", line)
     else:

@@ -16,6 +16,7 @@ from sql.connection import (
     translated,
 )
 from sql.errors import (
+    REJECTIONS,
     DatabaseDown,
     DatabaseUnwritable,
     EmbeddedUnavailable,
@@ -26,11 +27,13 @@ from sql.errors import (
     SchemaTooNew,
     SqlError,
     Unadoptable,
+    one_line,
 )
 from sql.schema import migrate, require_current
 from sql.urls import checked, is_local, masked
 
 __all__ = [
+    "REJECTIONS",
     "Connection",
     "DatabaseDown",
     "DatabaseUnwritable",
@@ -52,6 +55,7 @@ __all__ = [
     "look_back",
     "masked",
     "migrate",
+    "one_line",
     "pin_session",
     "require_current",
     "translated",

@@ -2,6 +2,23 @@
 
 from __future__ import annotations
 
+import psycopg
+
+# What is wrong with one row: its values, its keys, the size of its index entries, or another
+# program's trigger. Rows beside it can be stored.
+REJECTIONS = (
+    psycopg.DataError,
+    psycopg.IntegrityError,
+    psycopg.errors.ProgramLimitExceeded,
+    psycopg.errors.RaiseException,
+)
+
+
+def one_line(exc: BaseException) -> str:
+    """Return the error's text on one line; of PostgreSQL's errors the message alone."""
+    message = exc.diag.message_primary if isinstance(exc, psycopg.Error) else None
+    return " ".join((message or str(exc)).split()) or type(exc).__name__
+
 
 class SqlError(Exception):
     """Root of this package's errors; a password never stands in its text."""

@@ -56,7 +56,7 @@ class Workflow:
 
 
 def run(context: Context) -> Report:
-    """JobContext the workflow that the command names.
+    """Run the workflow that the command names.
 
     Raises:
         Failed: with what was done until then.
@@ -86,7 +86,7 @@ def _read_workflow(arguments: argparse.Namespace) -> Workflow:
 def run_workflow(
     workflow: Workflow, config: Config, database_url: str, stop: SignalStop, summary: Summary
 ) -> None:
-    """JobContext one workflow, and try to deliver what the outbox owes after it.
+    """Run one workflow, and try to deliver what the outbox owes after it.
 
     Args:
         summary: filled while the run goes on, so that it also describes one that fails.

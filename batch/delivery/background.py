@@ -70,8 +70,7 @@ def _serve(pipe: Pipe, parents_end: Pipe, config: Config, database_url: str, par
             connection.execute(f"LISTEN {CHANNEL}")
             _deliver_until_finished(pipe, connection, config)
     except (BatchError, sql.SqlError, psycopg.Error) as exc:
-        line = " ".join(str(exc).split())
-        log.warning("Events are delivered at the end of the run only: %s", line)
+        log.warning("Events are delivered at the end of the run only: %s", sql.one_line(exc))
 
 
 def _deliver_until_finished(pipe: Pipe, connection: sql.Connection, config: Config) -> None:

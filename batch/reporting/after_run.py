@@ -101,7 +101,7 @@ def _figures_are_optional(folder: Path) -> Iterator[None]:
         reason = exc.strerror or str(exc)
         log.warning("The figures for Prometheus cannot be written to %s: %s", folder, reason)
     except (sql.SqlError, psycopg.Error) as exc:
-        log.warning("The figures for Prometheus cannot be read: %s", _line(exc))
+        log.warning("The figures for Prometheus cannot be read: %s", sql.one_line(exc))
 
 
 def _tell(
@@ -109,12 +109,12 @@ def _tell(
 ) -> None:
     from batch.reporting import alerts
 
-    error = None if ending.error is None else _line(ending.error)
+    error = None if ending.error is None else sql.one_line(ending.error)
     outcome = alerts.Outcome(ending.summary.sync_type, ending.ended_at, error)
     try:
         alerts.follow_up(outcome, config, stop, connection)
     except OSError as exc:
-        log.warning("Nobody is told of trouble that cannot be remembered: %s", _line(exc))
+        log.warning("Nobody is told of trouble that cannot be remembered: %s", sql.one_line(exc))
 
 
 @contextmanager
@@ -126,13 +126,9 @@ def _database(ending: Ending) -> Iterator[sql.Connection | None]:
             connection = sql.connect(ending.database_url, "mangahub-batch aftercare")
             connection.execute(f"SET statement_timeout = '{_TIMEOUT}'".encode())
         except (sql.SqlError, psycopg.Error) as exc:
-            log.warning("The database cannot be asked after the run: %s", _line(exc))
+            log.warning("The database cannot be asked after the run: %s", sql.one_line(exc))
     try:
         yield connection
     finally:
         if connection is not None:
             connection.close()
-
-
-def _line(exc: BaseException) -> str:
-    return " ".join(str(exc).split()) or type(exc).__name__

@@ -16,6 +16,7 @@ from uuid import UUID
 
 import psycopg
 
+import sql
 from batch.config import Config
 from batch.errors import BatchError
 from batch.models import Chapter, Event, Rejected
@@ -23,7 +24,7 @@ from batch.rules import chapters as chapter_rules
 from batch.rules import events
 from batch.rules.chapters import Announcement, Rules, Title, TitleChanges
 from batch.store import chapters, outbox, sync_state
-from batch.store.titles import REFUSALS, take_turn
+from batch.store.titles import take_turn
 from sql import Connection
 
 MAX_TITLES = 100  # in one transaction
@@ -115,11 +116,11 @@ def _store_part(
     try:
         with connection.transaction():
             return _store_set(connection, uploads, rules, now, gone)
-    except REFUSALS as exc:  # first: what a trigger raises is a ProgrammingError too
+    except sql.REJECTIONS as exc:  # first: what a trigger raises is a ProgrammingError too
         if len(uploads) == 1:
             return News(rejected=[_refusal(next(iter(uploads)), exc)])
     except psycopg.ProgrammingError as exc:
-        raise BatchError(f"chapters cannot be stored: {_line(exc)}") from exc
+        raise BatchError(f"chapters cannot be stored: {sql.one_line(exc)}") from exc
     result = News()
     for key, value in uploads.items():
         result.add(_store_part(connection, {key: value}, rules, now, gone))
@@ -127,11 +128,7 @@ def _store_part(
 
 
 def _refusal(mangadex_id: UUID, exc: psycopg.Error) -> Rejected:
-    return Rejected(str(mangadex_id), f"the database refuses its chapters: {_line(exc)}")
-
-
-def _line(exc: psycopg.Error) -> str:
-    return " ".join(str(exc.diag.message_primary or exc).split())
+    return Rejected(str(mangadex_id), f"the database refuses its chapters: {sql.one_line(exc)}")
 
 
 def _store_set(

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import psycopg
 
+import sql
 from batch.errors import BatchError
 from batch.models import Manga, Rejected
 from batch.rules import slugs
@@ -21,13 +22,6 @@ from sql import Connection
 # Writers of titles take turns: a page takes some 20 ms, and two that choose slugs or upsert the
 # same titles in another order would collide or deadlock.
 _STORE_LOCK = 0x6D68_7374
-# What speaks of one row: its values, its keys, the size of its index entries, another's trigger.
-REFUSALS = (
-    psycopg.DataError,
-    psycopg.IntegrityError,
-    psycopg.errors.ProgramLimitExceeded,
-    psycopg.errors.RaiseException,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +95,10 @@ def store_manga(connection: Connection, mangas: Sequence[Manga], now: datetime) 
     try:
         with connection.transaction():
             return _store_set(connection, unique, now)
-    except REFUSALS:
+    except sql.REJECTIONS:
         return _store_singly(connection, unique, now)
     except psycopg.ProgrammingError as exc:
-        raise BatchError(f"titles cannot be stored: {_line(exc)}") from exc
+        raise BatchError(f"titles cannot be stored: {sql.one_line(exc)}") from exc
 
 
 def _store_singly(connection: Connection, mangas: Sequence[Manga], now: datetime) -> StoreResult:
@@ -113,14 +107,10 @@ def _store_singly(connection: Connection, mangas: Sequence[Manga], now: datetime
         try:
             with connection.transaction():
                 result.add(_store_set(connection, [manga], now))
-        except REFUSALS as exc:
-            reason = f"the database refuses it: {_line(exc)}"
+        except sql.REJECTIONS as exc:
+            reason = f"the database refuses it: {sql.one_line(exc)}"
             result.rejected.append(Rejected(str(manga.mangadex_id), reason))
     return result
-
-
-def _line(exc: psycopg.Error) -> str:
-    return " ".join(str(exc.diag.message_primary or exc).split())
 
 
 def _store_set(connection: Connection, mangas: Sequence[Manga], now: datetime) -> StoreResult:

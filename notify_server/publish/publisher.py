@@ -9,6 +9,7 @@ from time import monotonic
 
 import psycopg
 
+import sql
 from notify_server.errors import TooBusy, Unstorable
 from notify_server.events.kinds import Event
 from notify_server.publish.channels import Channel
@@ -21,14 +22,6 @@ from notify_server.wire.datagram import Content
 # Recipients that may wait to be sent to: 12 MB.
 _MAX_BACKLOG = 500_000
 _ATTEMPTS = 3
-# Errors about one event: its values, the keys and index entries of its rows, another program's
-# trigger. The schema may have been another program's before, with rules that it made.
-_REJECTIONS = (
-    psycopg.DataError,
-    psycopg.IntegrityError,
-    psycopg.errors.ProgramLimitExceeded,
-    psycopg.errors.RaiseException,
-)
 
 
 @dataclass(frozen=True)
@@ -72,9 +65,8 @@ class Publisher:
                 with suppress(psycopg.errors.ForeignKeyViolation):
                     return self._store_once(event)
             return self._store_once(event)
-        except _REJECTIONS as exc:
-            reason = " ".join(str(exc.diag.message_primary or exc).split())
-            raise Unstorable(f"the database refuses it: {reason}") from exc
+        except sql.REJECTIONS as exc:
+            raise Unstorable(f"the database refuses it: {sql.one_line(exc)}") from exc
 
     def _store_once(self, event: Event) -> StoreResult:
         with self.database.connection() as connection:

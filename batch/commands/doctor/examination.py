@@ -49,8 +49,8 @@ def examine(env: Env, config: Config, stop: SignalStop) -> Findings:
         url = sql.database_url(env)
         _examine_database(url, config, stop, found)
     except (SettingError, sql.SqlError, psycopg.Error) as exc:
-        fact = " ".join(str(exc).split())
-        found.append(Check("database", "bad", fact, "start it, or correct DATABASE_URL"))
+        cure = "start it, or correct DATABASE_URL"
+        found.append(Check("database", "bad", sql.one_line(exc), cure))
     if "source" not in {check.name for check in found}:
         found += checks.check_source(config, Health(), None, stop)
     found += [checks.check_rate(config), checks.check_notify(config), *_rooms(env, config)]
