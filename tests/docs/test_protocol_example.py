@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import pairwise
 from typing import Any
 
@@ -20,6 +17,7 @@ import requests
 
 import sql
 from tests.support.paths import ROOT
+from tests.support.udp_client import Message, UdpClient, proof
 
 DOCS = ROOT / "docs"
 PAGE = (DOCS / "protocol.md").read_text(encoding="utf-8")
@@ -56,9 +54,8 @@ def test_the_exchange_is_read_as_a_whole() -> None:
 
 def test_the_proof_of_the_example_is_right() -> None:
     asked = next(message for _, message in EXCHANGE if "proof" in message)
-    text = f"subscribe|{asked['user_id']}|1|{asked['cookie']}"
     assert asked["user_id"] == USER
-    assert asked["proof"] == hmac.new(KEY.encode(), text.encode(), hashlib.sha256).hexdigest()
+    assert asked["proof"] == proof(KEY, USER, asked["cookie"])
 
 
 @pytest.mark.parametrize(("language", "program"), [("python", sys.executable), ("sh", "bash")])
@@ -81,7 +78,7 @@ def test_before_the_cookie_returns_no_answer_is_longer_than_its_question() -> No
     assert max(map(len, lines)) <= 1200
 
 
-def plain(message: dict[str, Any]) -> dict[str, Any]:
+def plain(message: Message) -> Message:
     return {name: "…" if name in PASSING else value for name, value in message.items()}
 
 
@@ -95,32 +92,28 @@ def serving(start_program: Callable[..., Any], url: str) -> Iterator[dict[str, s
     assert process.wait(15) == 0
 
 
-class Peer:
-    """A client's socket that follows the example."""
+class Follower(UdpClient):
+    """A client that follows the example."""
 
-    def __init__(self, address: str, sock: socket.socket) -> None:
+    def __init__(self, address: str) -> None:
         host, port = address.rsplit(":", 1)
-        sock.connect((host, int(port)))
-        sock.settimeout(10)
-        self._socket = sock
-        self.last: dict[str, Any] = {}
-        self.known: dict[str, Any] = {}
+        super().__init__((host, int(port)), USER, KEY)
+        self._known: Message = {}
 
-    def send(self, message: dict[str, Any]) -> None:
-        """As in the example, with what this server has given in place of what that one gave."""
-        current = {name: self.known.get(name, value) for name, value in message.items()}
+    def send_like(self, message: Message) -> None:
+        """Send it with what this server has given in place of what that one gave."""
+        current = {name: self._known.get(name, value) for name, value in message.items()}
         if message.get("cookie") == "":
             current["cookie"] = ""
         if "proof" in message:
-            text = f"subscribe|{USER}|1|{current['cookie']}"
-            current["proof"] = hmac.new(KEY.encode(), text.encode(), hashlib.sha256).hexdigest()
-        self._socket.send(json.dumps(current, separators=(",", ":")).encode())
+            current["proof"] = self.proof(str(current["cookie"]), ack=True)
+        self.send(current)
 
-    def receive(self) -> dict[str, Any]:
-        message: dict[str, Any] = json.loads(self._socket.recv(2048))
-        self.known |= {name: message[name] for name in ("cookie", "session") if name in message}
+    def hear(self) -> Message:
+        message = self.receive()
+        self._known |= {name: message[name] for name in ("cookie", "session") if name in message}
         if "id" in message:
-            self.known["ids"] = [message["id"]]
+            self._known["ids"] = [message["id"]]
         return message
 
 
@@ -138,8 +131,7 @@ def test_the_server_still_answers_as_in_the_example(
     assert run_program("notify_server", "key", "reader", env=own).stdout.strip() == KEY
 
     body = json.loads(found(r"`POST /notify/new-chapter` with\n`(\{.*\})`"))
-    with serving(start_program, database_url) as server, socket.socket(type=socket.SOCK_DGRAM) as s:
-        peer = Peer(server["udp"], s)
+    with serving(start_program, database_url) as server, closing(Follower(server["udp"])) as client:
         is_posted = False
         for arrow, message in EXCHANGE:
             if message["type"] == "NEW_CHAPTER" and not is_posted:
@@ -147,6 +139,6 @@ def test_the_server_still_answers_as_in_the_example(
                 url = f"http://{server['http']}/notify/new-chapter"
                 assert requests.post(url, json=body, timeout=10).status_code == 202
             if arrow == "→":
-                peer.send(message)
+                client.send_like(message)
             else:
-                assert plain(peer.receive()) == plain(message)
+                assert plain(client.hear()) == plain(message)

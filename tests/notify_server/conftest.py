@@ -1,18 +1,10 @@
-"""The server's tests: the real program or its real parts, an independent client, a real database.
-
-The client speaks the protocol by itself; it shares no code with the server.
-"""
+"""The server's tests: the real program or its real parts, UDP clients, a real database."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import json
-import socket
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
-from time import monotonic
 from typing import Any
 
 import psycopg
@@ -23,94 +15,14 @@ import sql
 from mangahub.env import Env
 from notify_server import config
 from notify_server.server import NotifyServer
+from tests.support.udp_client import UdpClient, sign
 
 SECRET = "a secret for tests, long enough"
 Database = psycopg.Connection[tuple[Any, ...]]
 
 
 def derive(server_secret: str, user_id: str, generation: int = 0) -> str:
-    text = f"key|{user_id}|{generation}".encode()
-    return hmac.new(server_secret.encode(), text, hashlib.sha256).hexdigest()
-
-
-class UdpClient:
-    """One socket that subscribes as one user."""
-
-    def __init__(self, server: tuple[str, int], user_id: str, bind: str = "127.0.0.1") -> None:
-        family = socket.AF_INET6 if ":" in server[0] else socket.AF_INET
-        self.socket = socket.socket(family, socket.SOCK_DGRAM)
-        self.socket.bind(("::1" if family == socket.AF_INET6 else bind, 0))
-        self.server = server
-        self.user_id = user_id
-        self.key = derive(SECRET, user_id)
-        self.session: str | None = None
-
-    def close(self) -> None:
-        self.socket.close()
-
-    def send(self, message: object) -> None:
-        body = message if isinstance(message, bytes) else json.dumps(message).encode()
-        self.socket.sendto(body, self.server)
-
-    def receive(self, timeout: float = 5.0) -> dict[str, Any]:
-        self.socket.settimeout(timeout)
-        datagram = self.socket.recv(65536)
-        assert len(datagram) <= 1200
-        body = json.loads(datagram)
-        assert isinstance(body, dict)
-        return body
-
-    def receive_type(self, kind: str, timeout: float = 5.0) -> dict[str, Any]:
-        """The next datagram of this type; others in between are dropped."""
-        deadline = monotonic() + timeout
-        while True:
-            body = self.receive(max(0.01, deadline - monotonic()))
-            if body["type"] == kind:
-                return body
-
-    def is_silent(self, seconds: float = 0.2) -> bool:
-        try:
-            self.receive(seconds)
-        except TimeoutError:
-            return True
-        return False
-
-    def cookie(self) -> str:
-        self.send({"type": "SUBSCRIBE", "user_id": self.user_id, "cookie": ""})
-        return str(self.receive_type("CHALLENGE")["cookie"])
-
-    def proof(self, cookie: str, ack: bool) -> str:
-        text = f"subscribe|{self.user_id}|{int(ack)}|{cookie}".encode()
-        return hmac.new(self.key.encode(), text, hashlib.sha256).hexdigest()
-
-    def request(self, cookie: str, ack: bool = True) -> dict[str, object]:
-        proof = self.proof(cookie, ack)
-        body = {"type": "SUBSCRIBE", "user_id": self.user_id, "cookie": cookie, "proof": proof}
-        return body | ({"ack": True} if ack else {})
-
-    def subscribe(self, ack: bool = True) -> dict[str, Any]:
-        """All three steps; returns the confirmation."""
-        self.send(self.request(self.cookie(), ack))
-        confirmation = self.receive_type("SUBSCRIBE")
-        self.session = confirmation["session"]
-        return confirmation
-
-    def ack(self, *ids: int) -> None:
-        self.send({"type": "ACK", "session": self.session, "ids": list(ids)})
-
-    def ping(self) -> None:
-        self.send({"type": "PING", "session": self.session, "user_id": self.user_id})
-
-    def read(self, count: int, timeout: float = 5.0) -> list[dict[str, Any]]:
-        """Receives and acknowledges so many notifications."""
-        found: list[dict[str, Any]] = []
-        deadline = monotonic() + timeout
-        while len(found) < count:
-            body = self.receive(max(0.01, deadline - monotonic()))
-            if "id" in body:
-                self.ack(body["id"])
-                found.append(body)
-        return found
+    return sign(server_secret, f"key|{user_id}|{generation}")
 
 
 class Server:
@@ -196,7 +108,7 @@ def make_client() -> Iterator[Callable[..., UdpClient]]:
     made: list[UdpClient] = []
 
     def make(server: Server, user_id: str, **kwargs: Any) -> UdpClient:
-        client = UdpClient(server.udp, user_id, **kwargs)
+        client = UdpClient(server.udp, user_id, derive(SECRET, user_id), **kwargs)
         made.append(client)
         return client
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import os
 import select
@@ -18,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.support.paths import ROOT
+from tests.support.udp_client import proof
 
 LISTENER = ROOT / "scripts" / "udp_listener.py"
 USER = "5f1d2c3b-0000-4000-8000-00000000cafe"
@@ -140,8 +139,7 @@ class Peer:
         while body.get("cookie") != cookie:
             self.send({"type": "CHALLENGE", "cookie": cookie})
             body = self.receive("SUBSCRIBE")
-        text = f"subscribe|{body['user_id']}|{int(body['ack'])}|{cookie}".encode()
-        assert body["proof"] == hmac.new(KEY.encode(), text, hashlib.sha256).hexdigest()
+        assert body["proof"] == proof(KEY, body["user_id"], cookie, body["ack"])
         return body
 
     def confirm(self, session: str = "5" * 32, **more: object) -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import selectors
-import socket
 import threading
 from collections.abc import Iterable
 from time import monotonic
-from typing import Any
 
+from tests.support.udp_client import Message, UdpClient
 from tests.support.waiting import wait_until
 
 ASK_AGAIN_S = 0.4
@@ -19,36 +16,31 @@ PING_AFTER_S = 0.5
 MISSED_PINGS = 3
 
 
-class Reader:
-    """One client of one user; `heard` has every notification as often as it came."""
+class Reader(UdpClient):
+    """One client that waits for nothing; `heard` has every notification as often as it came."""
 
     def __init__(self, server: tuple[str, int], user_id: str, key: str) -> None:
-        self.user_id = user_id
-        self.heard: list[dict[str, Any]] = []
-        self.session: str | None = None
-        self.subscriptions = 0
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        super().__init__(server, user_id, key)
         self.socket.setblocking(False)
-        self.socket.bind(("127.0.0.1", 0))
-        self._server = server
-        self._key = key.encode()
+        self.heard: list[Message] = []
+        self.subscriptions = 0
         self._next_s = 0.0
         self._unanswered = 0
 
     def tick(self, now_s: float) -> None:
-        """Says what is due: the first SUBSCRIBE, or a PING where it has been quiet."""
+        """Send what is due: the first SUBSCRIBE, or a PING where it has been quiet."""
         if now_s < self._next_s:
             return
         if self.session is None or self._unanswered >= MISSED_PINGS:
             self.session = None
-            self._send(type="SUBSCRIBE", user_id=self.user_id, cookie="")
+            self.ask()
             self._next_s = now_s + ASK_AGAIN_S
         else:
-            self._send(type="PING", session=self.session, user_id=self.user_id)
+            self.ping()
             self._unanswered += 1
             self._next_s = now_s + PING_AFTER_S
 
-    def read(self, now_s: float) -> None:
+    def take_all(self, now_s: float) -> None:
         while True:
             try:
                 message = json.loads(self.socket.recv(2048))
@@ -56,10 +48,10 @@ class Reader:
                 return
             self._take(message, now_s)
 
-    def _take(self, message: dict[str, Any], now_s: float) -> None:
+    def _take(self, message: Message, now_s: float) -> None:
         if message["type"] == "CHALLENGE":
             self.session = None
-            self._prove(message["cookie"])
+            self.send(self.request(message["cookie"]))
             self._next_s = now_s + ASK_AGAIN_S
         elif message["type"] == "SUBSCRIBE":
             self.session, self._unanswered = message["session"], 0
@@ -71,15 +63,7 @@ class Reader:
             self._next_s = now_s + PING_AFTER_S
         if "id" in message:
             self.heard.append(message)
-            self._send(type="ACK", session=self.session, ids=[message["id"]])
-
-    def _prove(self, cookie: str) -> None:
-        text = f"subscribe|{self.user_id}|1|{cookie}".encode()
-        proof = hmac.new(self._key, text, hashlib.sha256).hexdigest()
-        self._send(type="SUBSCRIBE", user_id=self.user_id, cookie=cookie, ack=True, proof=proof)
-
-    def _send(self, **message: object) -> None:
-        self.socket.sendto(json.dumps(message).encode(), self._server)
+            self.ack(message["id"])
 
 
 class Readers:
@@ -98,7 +82,7 @@ class Readers:
     def _run(self) -> None:
         while not self._stop.is_set():
             for key, _ in self._selector.select(0.05):
-                key.data.read(monotonic())
+                key.data.take_all(monotonic())
             for reader in self.all:
                 reader.tick(monotonic())
 
@@ -109,15 +93,15 @@ class Readers:
         wait_until(lambda: min(distinct(r.heard) for r in self.all) >= number, patience_s)
 
     def close(self) -> None:
-        """The clients just vanish; works twice."""
+        """Let the clients just vanish; works twice."""
         if self._stop.is_set():
             return
         self._stop.set()
         self._thread.join()
         self._selector.close()
         for reader in self.all:
-            reader.socket.close()
+            reader.close()
 
 
-def distinct(heard: Iterable[dict[str, Any]]) -> int:
+def distinct(heard: Iterable[Message]) -> int:
     return len({message["id"] for message in list(heard)})
