@@ -1,3 +1,3 @@
 """What both programs share: the version, how settings are read, how log lines look."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
