@@ -68,18 +68,14 @@ class Metrics(Collector):
         for name, text in _COUNTERS.items():
             value = float(getattr(figures.stats, name))
             yield CounterMetricFamily(f"mangahub_notify_{name}", text, value=value)
-        for name, text, value in (
+        for name, text, count in (
             ("clients", "Clients subscribed now.", figures.clients),
             ("queue_depth", "Notifications that wait to be sent.", figures.waiting),
         ):
-            yield GaugeMetricFamily(f"mangahub_notify_{name}", text, value=float(value))
-        for name, text, histogram in (
+            yield GaugeMetricFamily(f"mangahub_notify_{name}", text, value=float(count))
+        for name, text, found in (
             ("send_seconds", "From the POST to the datagram.", figures.stats.to_send),
             ("ack_seconds", "From the POST to the client's ACK.", figures.stats.to_ack),
         ):
-            yield HistogramMetricFamily(
-                f"mangahub_notify_{name}",
-                text,
-                buckets=histogram.cumulative(),
-                sum_value=histogram.sum,
-            )
+            buckets, total = found.cumulative(), found.sum
+            yield HistogramMetricFamily(f"mangahub_notify_{name}", text, buckets, total)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
+from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sql
 from notify_server.store import marks
@@ -86,8 +87,8 @@ class DatabaseThread:
                 pages = _take(self._pages, _PAGES_AT_ONCE)
                 is_stopping = self._is_stopping
             is_marked = self._mark(taken)
-            self._answer_unread(unread)
-            self._answer_pages(pages)
+            self._answer(unread, self._check.answer, Refusal.AWAY)
+            self._answer(pages, self._load, None)
             if is_stopping and not (is_marked and self._has_work()):
                 return
 
@@ -114,35 +115,25 @@ class DatabaseThread:
             )
         return not (acknowledged or read)
 
-    def _answer_unread(self, requests: list[UnreadRequest]) -> None:
+    def _answer(
+        self, requests: list[Any], ask: Callable[[list[Any]], list[Any]], refusal: object
+    ) -> None:
+        """Reply to each request; a failure of one must not end the thread for all others."""
         try:
-            answers = self._check.answer(requests) if requests else []
+            answers = ask(requests) if requests else []
         except Exception as exc:
-            _log_failure(exc)
-            answers = [Refusal.AWAY for _ in requests]
+            if isinstance(exc, sql.SqlError):
+                log.debug("The database cannot be asked reason=%s", exc)
+            else:
+                log.exception("Unexpected error while asking the database")
+            answers = [refusal] * len(requests)
         for request, answer in zip(requests, answers, strict=True):
             self._mailbox.put(partial(request.reply, answer))
 
-    def _answer_pages(self, requests: list[PageRequest]) -> None:
-        ids = [id for request in requests for id in request.ids]
-        templates: dict[int, DatagramTemplate] | None = None
-        try:
-            templates = self._loader.load_readable(self._database, ids) if ids else {}
-        except Exception as exc:
-            _log_failure(exc)
-        for request in requests:
-            rows = None
-            if templates is not None:
-                rows = [(id, templates[id]) for id in request.ids if id in templates]
-            self._mailbox.put(partial(request.reply, rows))
-
-
-def _log_failure(exc: Exception) -> None:
-    """Log why requests were not answered, which must not end the thread for all others."""
-    if isinstance(exc, sql.SqlError):
-        log.debug("The database cannot be asked reason=%s", exc)
-    else:
-        log.error("Unexpected error while asking the database", exc_info=exc)
+    def _load(self, pages: list[PageRequest]) -> list[list[tuple[int, DatagramTemplate]]]:
+        ids = [id for page in pages for id in page.ids]
+        templates = self._loader.load_readable(self._database, ids)
+        return [[(id, templates[id]) for id in page.ids if id in templates] for page in pages]
 
 
 def _take(items: deque[_T], most: int) -> list[_T]:
