@@ -15,6 +15,7 @@ import sql
 from mangahub.env import Env
 from notify_server import config
 from notify_server.server import NotifyServer
+from notify_server.udp import retries
 from tests.support.udp_client import UdpClient, sign
 
 SECRET = "a secret for tests, long enough"
@@ -80,8 +81,20 @@ def start_program_server(
 
 
 @pytest.fixture
-def start_server(settings: dict[str, str]) -> Iterator[Callable[..., Server]]:
+def retry_offsets_s() -> tuple[float, float, float]:
+    """When the server in this process sends again: so late that no busy test is a slow client."""
+    return 60.0, 180.0, 420.0
+
+
+@pytest.fixture
+def start_server(
+    settings: dict[str, str],
+    retry_offsets_s: tuple[float, float, float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Callable[..., Server]]:
     """`start_server({"NOTIFY_LEGACY_CLIENTS": "any"})` → a server in this process."""
+    monkeypatch.setattr(retries, "OFFSETS_S", retry_offsets_s)
+    monkeypatch.setattr(retries, "GIVE_UP_S", 900.0)
     started: list[NotifyServer] = []
 
     def start(env: dict[str, str] | None = None) -> Server:

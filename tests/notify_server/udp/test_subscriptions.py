@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -98,18 +99,20 @@ def test_a_key_is_rotated_away_with_its_clients(
     assert client.subscribe()["type"] == "SUBSCRIBE"
 
 
+@pytest.mark.parametrize("retry_offsets_s", [(0.3, 60.0, 180.0)])
 def test_a_repeated_subscription_is_confirmed_with_the_same_session_and_restarts_nothing(
     server: Any, make_client: Any, make_user: Any, make_manga: Any
 ) -> None:
     client = make_client(server, make_user())
     session = client.subscribe()["session"]
+    posted_s = monotonic()
     server.post("new-manga", {"manga_id": make_manga(), "title": "T"})
     first = client.receive_type("NEW_MANGA")
     assert client.subscribe()["session"] == session
-    again = client.receive_type("NEW_MANGA", timeout=1.5)  # its one second is over, no sooner
-    assert again == first
+    assert client.receive_type("NEW_MANGA") == first
+    assert monotonic() - posted_s > 0.25, "not before its time"
     client.ack(first["id"])
-    assert client.is_silent(1.0)
+    assert client.is_silent()
 
 
 def test_ping_is_answered_for_the_right_user_and_session_only(
@@ -169,6 +172,7 @@ def test_another_users_unsubscribe_changes_nothing(
     assert server.metric("clients") == 1
 
 
+@pytest.mark.parametrize("retry_offsets_s", [(0.3, 60.0, 180.0)])
 def test_another_clients_ack_changes_nothing(
     server: Any, make_client: Any, make_user: Any, make_manga: Any, connection: Any
 ) -> None:
@@ -180,7 +184,7 @@ def test_another_clients_ack_changes_nothing(
     other.ack(id, other.receive_type("NEW_MANGA")["id"])  # with a foreign id
     other.session = client.session
     other.ack(id)  # with a foreign session
-    assert client.receive_type("NEW_MANGA", timeout=1.5)["id"] == id  # still owed
+    assert client.receive_type("NEW_MANGA")["id"] == id  # still owed
     client.ack(id)
     assert connection.execute("SELECT count(*) FROM notifications").fetchone() == (2,)
 
