@@ -181,7 +181,7 @@ def _record_failure(job: JobContext, exc: Exception) -> None:
     with suppress(Exception):
         if isinstance(exc, SourceDown):
             now = datetime.now(UTC)
-            health = circuit.note_trouble(job.connection, exc, now)
+            health = circuit.note_failure(job.connection, exc, now)
             if health.until is not None:
                 job.permits.pause(health.until - now, circuit.LONGEST_BAN)
         _deliver(job)

@@ -80,7 +80,7 @@ def note_well(connection: Connection) -> None:
     )
 
 
-def note_trouble(connection: Connection, error: SourceDown, now: datetime) -> Health:
+def note_failure(connection: Connection, error: SourceDown, now: datetime) -> Health:
     """Remember why a run had to end; a ban that goes on gets longer each time it is met.
 
     Returns:

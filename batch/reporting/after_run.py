@@ -1,4 +1,4 @@
-"""What follows a run, however it ended: figures for Prometheus, and a word to the operator.
+"""What follows a run, however it ended: metrics for Prometheus, and alerts to the operator.
 
 None of it changes how the run ended: what goes wrong in here is one WARNING.
 """
@@ -110,11 +110,11 @@ def _tell(
     from batch.reporting import alerts
 
     error = None if ending.error is None else sql.one_line(ending.error)
-    outcome = alerts.Outcome(ending.summary.sync_type, ending.ended_at, error)
+    end = alerts.RunEnd(ending.summary.sync_type, ending.ended_at, error)
     try:
-        alerts.follow_up(outcome, config, stop, connection)
+        alerts.follow_up(end, config, stop, connection)
     except OSError as exc:
-        log.warning("Nobody is told of trouble that cannot be remembered: %s", sql.one_line(exc))
+        log.warning("No alert is sent: it could not be remembered: %s", sql.one_line(exc))
 
 
 @contextmanager
@@ -123,7 +123,7 @@ def _database(ending: Ending) -> Iterator[sql.Connection | None]:
     connection = None
     if ending.database_url is not None and not isinstance(ending.error, sql.DatabaseDown):
         try:
-            connection = sql.connect(ending.database_url, "mangahub-batch aftercare")
+            connection = sql.connect(ending.database_url, "mangahub-batch after-run")
             connection.execute(f"SET statement_timeout = '{_TIMEOUT}'".encode())
         except (sql.SqlError, psycopg.Error) as exc:
             log.warning("The database cannot be asked after the run: %s", sql.one_line(exc))

@@ -1,10 +1,10 @@
-"""Tells an operator once when a workflow has failed for long, and once when it works again.
+"""Alert an operator once when a workflow has failed for long, and once when it works again.
 
     how the run ended + what is remembered → decide (pure) → send → remember
 
-What is remembered stands in `sync_state.metadata`; while the database is away, which may be the
-very trouble, in `alerts.json` in the data directory. Sending comes first: a word that could not be
-sent, or a program killed in between, is told again rather than never.
+What is remembered is in `sync_state.metadata`; while the database is away, which may be the reason
+of the failure, in `alerts.json` in the data directory. Sending comes first: a message that could
+not be sent, or whose program was killed in between, is sent again rather than never.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class Failure:
     """What is remembered of a workflow that fails.
 
     Attributes:
-        since: when it failed after the last good run; None where it works.
-        told_at: when the operator heard of it.
+        since: when it first failed after the last good run; None where it works.
+        told_at: when the operator was alerted.
     """
 
     since: datetime | None = None
@@ -60,8 +60,8 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run ended: `error` is one line, None for a good end."""
+class RunEnd:
+    """How a run ended; `error` is one line, None after a success."""
 
     sync_type: str
     ended_at: datetime
@@ -69,52 +69,50 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
-    """What the operator is told."""
+class Message:
+    """What is sent to the operator."""
 
     title: str
     body: str
     is_good: bool
 
 
-def follow_up(
-    outcome: Outcome, config: Config, stop: SignalStop, connection: Connection | None
-) -> None:
-    """Tells what is to be told after a run, and remembers it.
+def follow_up(end: RunEnd, config: Config, stop: SignalStop, connection: Connection | None) -> None:
+    """Send what is due after a run, and remember that it was sent.
 
     Raises:
-        OSError: nothing can be remembered, so nothing is told, lest it be told after every run.
+        OSError: nothing can be remembered, so nothing is sent: it would be sent after every run.
     """
-    memory = Memory(connection, config.data_dir, outcome.sync_type)
+    memory = Memory(connection, config.data_dir, end.sync_type)
     before, last_success = memory.read()
-    after, word = decide(outcome, before, last_success, config.alert_after)
-    if word is None:
+    after, message = decide(end, before, last_success, config.alert_after)
+    if message is None:
         if after != before:
             memory.write(after)
         return
-    untold = before if word.is_good else replace(after, told_at=None)
-    memory.write(untold)
-    if send(config.alert_urls, word, stop):
-        log.info("The operator was told: %s", word.title)
+    not_sent = before if message.is_good else replace(after, told_at=None)
+    memory.write(not_sent)
+    if send(config.alert_urls, message, stop):
+        log.info("Alert sent title=%r", message.title)
         memory.write(after)
 
 
 def decide(
-    outcome: Outcome, before: Trouble, last_success: datetime | None, patience: timedelta
-) -> tuple[Trouble, Word | None]:
-    """What is to be remembered once the word, if there is one, has been sent.
+    end: RunEnd, before: Failure, last_success: datetime | None, patience: timedelta
+) -> tuple[Failure, Message | None]:
+    """Return what to remember once the message, if there is one, has been sent.
 
     Args:
         last_success: before this run; None where there never was one, or nobody knows.
         patience: how long a workflow may go without the success that was due.
     """
-    now = outcome.ended_at
-    if outcome.error is None:
-        return Trouble(), _good_word(outcome, before) if before.told_at else None
+    now = end.ended_at
+    if end.error is None:
+        return Failure(), _recovery_message(end, before) if before.told_at else None
     since = before.since or now
-    if before.told_at or now - _due_at(outcome.sync_type, last_success, since) < patience:
-        return Trouble(since, before.told_at), None
-    return Trouble(since, now), _bad_word(outcome, last_success, since)
+    if before.told_at or now - _due_at(end.sync_type, last_success, since) < patience:
+        return Failure(since, before.told_at), None
+    return Failure(since, now), _failure_message(end, last_success, since)
 
 
 def _due_at(sync_type: str, last_success: datetime | None, since: datetime) -> datetime:
@@ -124,13 +122,13 @@ def _due_at(sync_type: str, last_success: datetime | None, since: datetime) -> d
     return last_success + CADENCE.get(sync_type, timedelta(0))
 
 
-def _bad_word(outcome: Outcome, last_success: datetime | None, since: datetime) -> Word:
-    name = _command(outcome)
+def _failure_message(end: RunEnd, last_success: datetime | None, since: datetime) -> Message:
+    name = _command(end)
     quiet = f"had no success since {_shown(last_success)}" if last_success else "had no success"
-    return Word(
+    return Message(
         f"MangaHub: {name} keeps failing",
         f"{name} on {socket.gethostname()} has {quiet}, and fails since {_shown(since)}.\n"
-        f"The last error: {outcome.error}\n"
+        f"The last error: {end.error}\n"
         "What to do: run `mangahub-batch doctor`, which names the usual cures, and look at "
         f"`mangahub-batch status` and `journalctl -u mangahub-{name}`.\n"
         "You will be told once more, when it works again.",
@@ -138,18 +136,18 @@ def _bad_word(outcome: Outcome, last_success: datetime | None, since: datetime) 
     )
 
 
-def _good_word(outcome: Outcome, before: Trouble) -> Word:
-    name = _command(outcome)
+def _recovery_message(end: RunEnd, before: Failure) -> Message:
+    name = _command(end)
     failed = f" It had failed since {_shown(before.since)}." if before.since else ""
-    return Word(
+    return Message(
         f"MangaHub: {name} works again",
-        f"{name} on {socket.gethostname()} has succeeded at {_shown(outcome.ended_at)}.{failed}",
+        f"{name} on {socket.gethostname()} has succeeded at {_shown(end.ended_at)}.{failed}",
         is_good=True,
     )
 
 
-def _command(outcome: Outcome) -> str:
-    return outcome.sync_type.replace("_", "-")
+def _command(end: RunEnd) -> str:
+    return end.sync_type.replace("_", "-")
 
 
 def _shown(moment: datetime) -> str:
@@ -172,18 +170,18 @@ class Memory:
         self._file = folder / "alerts.json"
         self._sync_type = sync_type
 
-    def read(self) -> tuple[Trouble, datetime | None]:
-        """The trouble, and when the workflow last succeeded as far as is known."""
-        filed = _trouble(self._entries().get(self._sync_type))
+    def read(self) -> tuple[Failure, datetime | None]:
+        """Return the failure, and when the workflow last succeeded as far as is known."""
+        filed = _failure(self._entries().get(self._sync_type))
         if self._connection is not None:
             try:
                 row = sync_state.read(self._connection, self._sync_type)
-                return _joined(_trouble(row.metadata.get(_KEY)), filed), row.last_success_at
+                return _joined(_failure(row.metadata.get(_KEY)), filed), row.last_success_at
             except psycopg.Error:  # as where the schema is an old one
                 self._connection = None
         return filed, None
 
-    def write(self, trouble: Trouble) -> None:
+    def write(self, failure: Failure) -> None:
         """Replaces what is remembered.
 
         Raises:
@@ -191,11 +189,11 @@ class Memory:
         """
         if self._connection is not None:
             try:
-                sync_state.note(self._connection, self._sync_type, **{_KEY: _plain(trouble)})
-                trouble = Trouble()
+                sync_state.note(self._connection, self._sync_type, **{_KEY: _plain(failure)})
+                failure = Failure()
             except psycopg.Error:  # as on a full disk
                 self._connection = None
-        self._write_file(_plain(trouble))
+        self._write_file(_plain(failure))
 
     def _write_file(self, entry: JsonObject | None) -> None:
         known = self._entries()
@@ -216,20 +214,20 @@ class Memory:
         return {}
 
 
-def _joined(one: Trouble, other: Trouble) -> Trouble:
+def _joined(one: Failure, other: Failure) -> Failure:
     since = min(filter(None, (one.since, other.since)), default=None)
-    return Trouble(since, one.told_at or other.told_at)
+    return Failure(since, one.told_at or other.told_at)
 
 
-def _trouble(value: object) -> Trouble:
+def _failure(value: object) -> Failure:
     facts = value if isinstance(value, Mapping) else {}
-    return Trouble(read_cursor(facts.get("since")), read_cursor(facts.get("told_at")))
+    return Failure(read_cursor(facts.get("since")), read_cursor(facts.get("told_at")))
 
 
-def _plain(trouble: Trouble) -> JsonObject | None:
-    if trouble == Trouble():
+def _plain(failure: Failure) -> JsonObject | None:
+    if failure == Failure():
         return None
-    moments = {"since": trouble.since, "told_at": trouble.told_at}
+    moments = {"since": failure.since, "told_at": failure.told_at}
     return {name: moment.isoformat() for name, moment in moments.items() if moment}
 
 
@@ -250,18 +248,19 @@ def is_address(url: str) -> bool:
     return child.exitcode == 0
 
 
-def send(urls: tuple[str, ...], word: Word, stop: SignalStop) -> bool:
-    """Whether the word has reached somebody; PATIENCE_S at most, less where a signal comes.
+def send(urls: tuple[str, ...], message: Message, stop: SignalStop) -> bool:
+    """Return whether the message has reached an address; PATIENCE_S at most, less on a signal.
 
     Apprise's services wait, retry and start threads as each likes: a process for each address can
     be killed. No address is ever logged, as they hold passwords.
     """
     if not is_installed():
-        log.warning("Nobody can be told of trouble: MANGAHUB_ALERT_URLS needs `%s`", INSTALL)
+        log.warning("Alerts cannot be sent: MANGAHUB_ALERT_URLS needs `%s`", INSTALL)
         return False
     context = multiprocessing.get_context("fork")
     senders = [
-        context.Process(target=_send, args=(url, word, os.getpid()), name="alert") for url in urls
+        context.Process(target=_send, args=(url, message, os.getpid()), name="alert")
+        for url in urls
     ]
     for sender in senders:
         sender.start()
@@ -271,12 +270,12 @@ def send(urls: tuple[str, ...], word: Word, stop: SignalStop) -> bool:
         sender.join()
     sent = sum(sender.exitcode == 0 for sender in senders)
     if sent < len(urls):
-        log.warning("Not everybody could be told addresses=%d reached=%d", len(urls), sent)
+        log.warning("An alert did not reach every address addresses=%d reached=%d", len(urls), sent)
     return sent > 0
 
 
 def _parse(url: str) -> None:
-    """In a child: exits with 0 where the address can be used."""
+    """In a child: exit with 0 where the address can be used."""
     _be_silent()
     import apprise
 
@@ -294,8 +293,8 @@ def _await(senders: Sequence[BaseProcess], stop: SignalStop) -> None:
         wait([stop.fileno(), *alive], left_s)
 
 
-def _send(url: str, word: Word, parent: int) -> None:
-    """In a child: exits with 0 where the address has taken the word."""
+def _send(url: str, message: Message, parent: int) -> None:
+    """In a child: exit with 0 where the address has taken the message."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     die_with_parent(parent)
@@ -303,10 +302,10 @@ def _send(url: str, word: Word, parent: int) -> None:
     import apprise
 
     notifier = apprise.Apprise()
-    kind = apprise.NotifyType.SUCCESS if word.is_good else apprise.NotifyType.FAILURE
+    kind = apprise.NotifyType.SUCCESS if message.is_good else apprise.NotifyType.FAILURE
     taken = notifier.add(url) and notifier.notify(
-        body=word.body,
-        title=word.title,
+        body=message.body,
+        title=message.title,
         notify_type=kind,
         body_format=apprise.NotifyFormat.TEXT,
     )

@@ -21,7 +21,7 @@ from mangahub.env import SettingError
 from scripts.quickstart import places
 from scripts.quickstart.catalogue import Catalogue
 from scripts.quickstart.chain import READER, Chain
-from scripts.quickstart.programs import Program, Programs, Trouble, resolved
+from scripts.quickstart.programs import Program, Programs, TourError, resolved
 from scripts.quickstart.screen import Column, Screen
 from scripts.quickstart.signals import Interrupted, Signals
 from sql import SqlError
@@ -49,9 +49,9 @@ def main(arguments: list[str]) -> int:
     except Interrupted as exc:
         screen.step("Stopped, with everything that was started")
         return 128 + exc.number
-    except (Trouble, SettingError, SqlError, OSError) as exc:
+    except (TourError, SettingError, SqlError, OSError) as exc:
         print(f"quickstart: {exc}", file=sys.stderr)
-        return exc.code if isinstance(exc, Trouble) else 2 if isinstance(exc, SettingError) else 1
+        return exc.code if isinstance(exc, TourError) else 2 if isinstance(exc, SettingError) else 1
     return 0
 
 
@@ -88,7 +88,7 @@ def _is_reachable(screen: Screen, signals: Signals, folder: Path) -> bool:
     ended = doctor.run("mangahub-batch", "doctor", "--json", limit_s=_PROBE_S, is_quiet=True)
     answer = json.loads(ended.lines[-1]) if ended.lines else {}
     if ended.code == 2:
-        raise Trouble(answer["error"], 2)
+        raise TourError(answer["error"], 2)
     is_there = bool(answer.get("checks", {}).get("source", {}).get("ok"))
     if not is_there:
         screen.loud(f"{address} cannot be reached: using the bundled stand-in, with made-up titles")
@@ -107,7 +107,7 @@ def _database(screen: Screen, programs: Programs, signals: Signals) -> Iterator[
         started = _control_database(programs, "start")
         signals.check()
         if started.returncode != 0:
-            raise Trouble(started.stderr.strip().removeprefix("sql: "), started.returncode)
+            raise TourError(started.stderr.strip().removeprefix("sql: "), started.returncode)
         yield started.stdout.strip().splitlines()[-1]
     finally:
         if not has_run_before:

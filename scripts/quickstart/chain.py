@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from mangadex_sim import SimControl
 from scripts.quickstart.catalogue import Catalogue, Title
-from scripts.quickstart.programs import Program, Programs, Trouble
+from scripts.quickstart.programs import Program, Programs, TourError
 from scripts.quickstart.screen import Screen
 
 READER = "demo"
@@ -52,10 +52,10 @@ class Chain:
         self._hear(listener, "MANGA_UPDATE", _PATIENCE_S)
 
     def _choose(self, is_fit: Callable[[Title], bool]) -> Title:
-        """Raises Trouble where the settings have left no title that is fit to be shown."""
+        """Raises TourError where the settings have left no title that is fit to be shown."""
         title = next(filter(is_fit, self._catalogue.promising()), None)
         if title is None:
-            raise Trouble("no imported title is fit to show the way of a notification")
+            raise TourError("no imported title is fit to show the way of a notification")
         return title
 
     def _prepare(self, title: Title) -> tuple[Program, str]:
@@ -122,10 +122,10 @@ class Chain:
         """Shows the listener's newest line with these words.
 
         Raises:
-            Trouble: none comes in time.
+            TourError: none comes in time.
         """
         if not self._is_heard(listener, words, limit_s):
-            raise Trouble(f"the listener has not printed {words!r} within {limit_s:.0f} s")
+            raise TourError(f"the listener has not printed {words!r} within {limit_s:.0f} s")
         self._screen.step("The listener prints")
         self._screen.heard(next(line for line in reversed(listener.lines()) if words in line))
 

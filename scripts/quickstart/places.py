@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mangahub.env import Env, data_dir
-from scripts.quickstart.programs import Trouble
+from scripts.quickstart.programs import TourError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 _OURS = ("DATABASE_URL", "UDP_", "NOTIFY_", "LOG_FORMAT")
@@ -22,7 +22,7 @@ def choose_data(environ: Mapping[str, str]) -> Path:
     """`MANGAHUB_DATA` or its default; in the checkout where that default cannot be made.
 
     Raises:
-        Trouble: the place that was asked for cannot be used.
+        TourError: the place that was asked for cannot be used.
         SettingError: MANGAHUB_DATA is no absolute path.
     """
     wanted = data_dir(Env(environ))
@@ -30,7 +30,7 @@ def choose_data(environ: Mapping[str, str]) -> Path:
         make(wanted)
     except OSError as exc:
         if environ.get("MANGAHUB_DATA"):
-            raise Trouble(f"MANGAHUB_DATA={wanted} cannot be used: {exc.strerror}", 2) from exc
+            raise TourError(f"MANGAHUB_DATA={wanted} cannot be used: {exc.strerror}", 2) from exc
         wanted = CHECKOUT / ".data"
         make(wanted)
     return wanted

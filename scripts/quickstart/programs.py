@@ -25,7 +25,7 @@ _READY_S = 30.0
 _STOP_S = 15.0  # a program has promised to be gone after 10
 
 
-class Trouble(Exception):
+class TourError(Exception):
     """The tour cannot go on; its text is for the newcomer.
 
     Attributes:
@@ -92,11 +92,11 @@ class Programs:
         """Runs one with `--json`; returns the object in its last line.
 
         Raises:
-            Trouble: it failed.
+            TourError: it failed.
         """
         ended = self.run(*command, "--json")
         if ended.code != 0:
-            raise Trouble(f"`{' '.join(command)}` failed: the reason is above", ended.code)
+            raise TourError(f"`{' '.join(command)}` failed: the reason is above", ended.code)
         answer: dict[str, Any] = json.loads(ended.lines[-1])
         return answer
 
@@ -110,7 +110,7 @@ class Programs:
         """Starts one that stays, and returns when it is ready: when it has printed a line.
 
         Raises:
-            Trouble: it ended, or does not get ready.
+            TourError: it ended, or does not get ready.
         """
         output, log = self._folder / f"{name}.out", self._folder / f"{name}.log"
         with open(output, "wb") as out, open(log, "wb") as err:
@@ -120,13 +120,13 @@ class Programs:
         return program
 
     def wait_for(self, program: Program, condition: Callable[[], bool], limit_s: float) -> None:
-        """Raises Trouble where the program ends or the condition does not become true in time."""
+        """Raises TourError where the program ends or the condition does not become true in time."""
         self._await(lambda: condition() or program.process.poll() is not None, limit_s)
         if condition():
             return
         words = _last_words(program.log)
         state = "ended" if program.process.poll() is not None else "says nothing"
-        raise Trouble(f"the {program.name} {state}{words and ': '}{words}")
+        raise TourError(f"the {program.name} {state}{words and ': '}{words}")
 
     def close(self) -> None:
         """Ends what still runs, the last one first."""

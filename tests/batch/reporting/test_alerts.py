@@ -22,7 +22,7 @@ import pytest
 
 import sql
 from batch.reporting import alerts
-from batch.reporting.alerts import Memory, Outcome, Trouble, Word, decide
+from batch.reporting.alerts import Failure, Memory, Message, RunEnd, decide
 from batch.stop import SignalStop
 from mangadex_sim import Simulator
 
@@ -31,7 +31,7 @@ Run = Callable[..., Any]
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 PATIENCE = 6 * HOUR
-WORD = Word("MangaHub: chapter-feed keeps failing", "what to do", is_good=False)
+WORD = Message("MangaHub: chapter-feed keeps failing", "what to do", is_good=False)
 
 
 class Receiver:
@@ -92,20 +92,20 @@ def ago(hours: float) -> datetime:
 @pytest.mark.parametrize(
     ("before", "last_success", "after", "is_told"),
     [
-        pytest.param(Trouble(), ago(1), Trouble(NOON), False, id="a first failure"),
-        pytest.param(Trouble(ago(1)), ago(2), Trouble(ago(1)), False, id="not for long yet"),
-        pytest.param(Trouble(ago(5)), ago(6), Trouble(ago(5), NOON), True, id="for long"),
-        pytest.param(Trouble(), ago(6), Trouble(NOON), True, id="nothing ran for long"),
-        pytest.param(Trouble(ago(9), ago(3)), ago(9), None, False, id="told already"),
-        pytest.param(Trouble(), None, Trouble(NOON), False, id="never succeeded, fails first"),
-        pytest.param(Trouble(ago(6)), None, Trouble(ago(6), NOON), True, id="never, for long"),
-        pytest.param(Trouble(), NOON + HOUR, Trouble(NOON), False, id="a clock was set back"),
+        pytest.param(Failure(), ago(1), Failure(NOON), False, id="a first failure"),
+        pytest.param(Failure(ago(1)), ago(2), Failure(ago(1)), False, id="not for long yet"),
+        pytest.param(Failure(ago(5)), ago(6), Failure(ago(5), NOON), True, id="for long"),
+        pytest.param(Failure(), ago(6), Failure(NOON), True, id="nothing ran for long"),
+        pytest.param(Failure(ago(9), ago(3)), ago(9), None, False, id="told already"),
+        pytest.param(Failure(), None, Failure(NOON), False, id="never succeeded, fails first"),
+        pytest.param(Failure(ago(6)), None, Failure(ago(6), NOON), True, id="never, for long"),
+        pytest.param(Failure(), NOON + HOUR, Failure(NOON), False, id="a clock was set back"),
     ],
 )
 def test_a_failure_is_told_once_it_has_lasted(
-    before: Trouble, last_success: datetime | None, after: Trouble | None, is_told: bool
+    before: Failure, last_success: datetime | None, after: Failure | None, is_told: bool
 ) -> None:
-    outcome = Outcome("chapter_feed", NOON, "the source is down")
+    outcome = RunEnd("chapter_feed", NOON, "the source is down")
     found, word = decide(outcome, before, last_success, PATIENCE)
     assert found.since == (after or before).since
     assert (word is not None, found.told_at is not None) == (is_told, is_told or after is None)
@@ -124,29 +124,29 @@ def test_a_failure_is_told_once_it_has_lasted(
 def test_a_daily_workflow_is_not_late_before_its_day_is_over(
     sync_type: str, hours: float, is_told: bool
 ) -> None:
-    _, word = decide(Outcome(sync_type, NOON, "gone"), Trouble(), ago(hours), PATIENCE)
+    _, word = decide(RunEnd(sync_type, NOON, "gone"), Failure(), ago(hours), PATIENCE)
     assert (word is not None) == is_told
 
 
 def test_no_patience_tells_the_first_failure() -> None:
-    _, word = decide(Outcome("chapter_feed", NOON, "gone"), Trouble(), None, timedelta(0))
+    _, word = decide(RunEnd("chapter_feed", NOON, "gone"), Failure(), None, timedelta(0))
     assert word is not None
 
 
 @pytest.mark.parametrize(
     ("before", "is_told"),
-    [(Trouble(), False), (Trouble(ago(1)), False), (Trouble(ago(9), ago(3)), True)],
+    [(Failure(), False), (Failure(ago(1)), False), (Failure(ago(9), ago(3)), True)],
     ids=["it worked before", "nobody had noticed", "the operator knows"],
 )
-def test_success_is_told_to_those_who_heard_of_the_failure(before: Trouble, is_told: bool) -> None:
-    after, word = decide(Outcome("chapter_feed", NOON, None), before, ago(9), PATIENCE)
-    assert after == Trouble()
+def test_success_is_told_to_those_who_heard_of_the_failure(before: Failure, is_told: bool) -> None:
+    after, word = decide(RunEnd("chapter_feed", NOON, None), before, ago(9), PATIENCE)
+    assert after == Failure()
     assert (word is not None) == is_told
 
 
 def test_the_word_names_the_workflow_since_when_why_and_what_to_do() -> None:
-    outcome = Outcome("chapter_feed", NOON, "the source is down")
-    _, word = decide(outcome, Trouble(ago(5)), ago(7), PATIENCE)
+    outcome = RunEnd("chapter_feed", NOON, "the source is down")
+    _, word = decide(outcome, Failure(ago(5)), ago(7), PATIENCE)
     assert word is not None
     assert word.title == "MangaHub: chapter-feed keeps failing"
     for part in ("2026-01-31 05:00 UTC", "the source is down", "mangahub-batch doctor"):
@@ -158,41 +158,41 @@ def test_the_word_names_the_workflow_since_when_why_and_what_to_do() -> None:
 
 def test_trouble_is_remembered_in_the_database(connection: sql.Connection, home: Path) -> None:
     memory = Memory(connection, home, "chapter_feed")
-    memory.write(Trouble(ago(2), ago(1)))
-    assert Memory(connection, home, "chapter_feed").read() == (Trouble(ago(2), ago(1)), None)
-    assert Memory(connection, home, "chapter_check").read() == (Trouble(), None)
-    memory.write(Trouble())
-    assert memory.read() == (Trouble(), None)
+    memory.write(Failure(ago(2), ago(1)))
+    assert Memory(connection, home, "chapter_feed").read() == (Failure(ago(2), ago(1)), None)
+    assert Memory(connection, home, "chapter_check").read() == (Failure(), None)
+    memory.write(Failure())
+    assert memory.read() == (Failure(), None)
     assert list(home.iterdir()) == []
 
 
 def test_trouble_of_a_time_without_database_is_known_when_it_is_back(
     connection: sql.Connection, home: Path
 ) -> None:
-    Memory(None, home, "chapter_feed").write(Trouble(ago(2), ago(1)))
-    Memory(None, home, "chapter_check").write(Trouble(ago(3)))
+    Memory(None, home, "chapter_feed").write(Failure(ago(2), ago(1)))
+    Memory(None, home, "chapter_check").write(Failure(ago(3)))
     memory = Memory(connection, home, "chapter_feed")
-    assert memory.read()[0] == Trouble(ago(2), ago(1))
-    memory.write(Trouble())
-    assert Memory(None, home, "chapter_feed").read()[0] == Trouble()
-    assert Memory(None, home, "chapter_check").read()[0] == Trouble(ago(3))
+    assert memory.read()[0] == Failure(ago(2), ago(1))
+    memory.write(Failure())
+    assert Memory(None, home, "chapter_feed").read()[0] == Failure()
+    assert Memory(None, home, "chapter_check").read()[0] == Failure(ago(3))
 
 
 def test_a_database_without_our_tables_is_no_memory(empty_database_url: str, home: Path) -> None:
     with sql.connect(empty_database_url) as connection:
         memory = Memory(connection, home, "chapter_feed")
-        assert memory.read() == (Trouble(), None)
-        memory.write(Trouble(ago(1)))
-    assert Memory(None, home, "chapter_feed").read()[0] == Trouble(ago(1))
+        assert memory.read() == (Failure(), None)
+        memory.write(Failure(ago(1)))
+    assert Memory(None, home, "chapter_feed").read()[0] == Failure(ago(1))
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"chapter_feed": 7}', "{", "\udcff"])
 def test_a_damaged_file_remembers_nothing(home: Path, content: str) -> None:
     (home / "alerts.json").write_bytes(content.encode(errors="surrogateescape"))
     memory = Memory(None, home, "chapter_feed")
-    assert memory.read()[0] == Trouble()
-    memory.write(Trouble(ago(1)))
-    assert memory.read()[0] == Trouble(ago(1))
+    assert memory.read()[0] == Failure()
+    memory.write(Failure(ago(1)))
+    assert memory.read()[0] == Failure(ago(1))
 
 
 # --- sending -----------------------------------------------------------------------------------

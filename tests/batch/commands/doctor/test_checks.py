@@ -154,7 +154,7 @@ def test_during_a_ban_the_source_is_left_alone(
     home: Path,
     stop: SignalStop,
 ) -> None:
-    circuit.note_trouble(connection, Banned("answered 403"), datetime.now(UTC))
+    circuit.note_failure(connection, Banned("answered 403"), datetime.now(UTC))
     variables = {"DATABASE_URL": database_url, "MANGAHUB_DATA": str(home)}
     env = Env(variables | {"MANGADEX_API_URL": sim.url})
     found = {c.name: c for c in examination.examine(env, load(env), stop).checks}["source"]
