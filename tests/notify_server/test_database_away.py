@@ -58,7 +58,7 @@ def test_without_database_nothing_is_accepted_and_all_comes_back_by_itself(
         started = monotonic()
         answer = server.post(kind, {**body, "event_id": "lost"})
         assert answer.status_code == 503
-        assert monotonic() - started < 2
+        assert monotonic() - started < 8
         assert answer.json().keys() == {"error"}
     assert server.get("/readyz").status_code == 503
     assert server.get("/healthz").status_code == 200
@@ -149,7 +149,7 @@ def test_health_is_answered_while_posts_wait_for_a_database_that_hangs(
         for path in ("/healthz", "/metrics"):
             started = monotonic()
             assert server.get(path).status_code == 200
-            assert monotonic() - started < 2
+            assert monotonic() - started < 8
         assert not any(post.done() for post in waiting)
     assert {post.result().status_code for post in waiting} == {202}
 

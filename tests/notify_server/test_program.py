@@ -31,7 +31,7 @@ def test_an_idle_server_leaves_at_once(start_program_server: Any, number: int) -
     started = monotonic()
     code, stderr = stop(server, number)
     assert code == 0
-    assert monotonic() - started < 3
+    assert monotonic() - started < 8
     assert "Traceback" not in stderr
 
 

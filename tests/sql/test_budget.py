@@ -75,10 +75,10 @@ def test_a_source_is_the_same_however_its_url_is_written(url: str, key: str) -> 
 
 
 def test_a_burst_goes_at_once_and_then_at_the_rate(connection: sql.Connection) -> None:
-    budget = make_budget(connection, Pace(per_second=10, burst=5))
+    budget = make_budget(connection, Pace(per_second=2, burst=5))
     moments = depart(budget, 7)
-    assert moments[4] - moments[0] < 0.5
-    assert moments[6] - moments[0] > 0.15
+    assert moments[4] - moments[0] < 1.5
+    assert moments[6] - moments[0] > 0.8
 
 
 def test_who_wakes_up_much_too_late_reserves_anew(connection: sql.Connection) -> None:
@@ -145,7 +145,7 @@ def test_a_caller_that_was_killed_or_stopped_holds_up_nobody(database_url: str) 
                     with sql.connect(database_url) as connection:
                         began = time.monotonic()
                         depart(make_budget(connection, Pace(5)), 1)
-                        assert time.monotonic() - began < 2
+                        assert time.monotonic() - began < 5
                 finally:
                     process.kill()
 
@@ -178,7 +178,7 @@ def test_a_clock_that_was_set_back_holds_up_nobody(connection: sql.Connection) -
     )
     began = time.monotonic()
     depart(make_budget(connection), 2)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
 
 
 def test_a_pause_is_never_longer_than_any_can_be(connection: sql.Connection) -> None:

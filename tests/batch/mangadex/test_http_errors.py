@@ -99,7 +99,7 @@ def test_no_server_can_hold_a_caller_for_longer_than_the_timeout(
     began_s = time.monotonic()
     with pytest.raises(TransientError) as caught:
         open_session(server.url).get("/manga", [])
-    assert time.monotonic() - began_s < 2
+    assert time.monotonic() - began_s < 8
     assert str(caught.value).isprintable()
 
 

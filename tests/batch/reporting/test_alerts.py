@@ -221,7 +221,7 @@ def test_one_who_takes_the_call_and_says_nothing_is_given_up(
         began_s = time.monotonic()
         url = f"json://127.0.0.1:{silent.getsockname()[1]}/"
         assert not alerts.send((url,), WORD, stop)
-    assert time.monotonic() - began_s < 3
+    assert time.monotonic() - began_s < 8
 
 
 def test_a_sender_that_ends_while_it_is_looked_at_is_not_waited_for(stop: SignalStop) -> None:
@@ -232,7 +232,7 @@ def test_a_sender_that_ends_while_it_is_looked_at_is_not_waited_for(stop: Signal
     began_s = time.monotonic()
     alerts._await([sender], stop)
     os.close(sentinel)
-    assert time.monotonic() - began_s < 3
+    assert time.monotonic() - began_s < 8
 
 
 def test_a_signal_ends_the_sending(stop: SignalStop) -> None:
@@ -240,7 +240,7 @@ def test_a_signal_ends_the_sending(stop: SignalStop) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began_s = time.monotonic()
         assert not alerts.send((f"json://127.0.0.1:{silent.getsockname()[1]}/",), WORD, stop)
-    assert time.monotonic() - began_s < 3
+    assert time.monotonic() - began_s < 8
 
 
 def test_without_the_library_the_warning_names_what_to_install(

@@ -179,7 +179,7 @@ def test_term_ends_it_between_two_pages(
     process.send_signal(signal.SIGTERM)
     began = time.monotonic()
     _, stderr = process.communicate(timeout=15)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 10
     assert process.returncode == 128 + signal.SIGTERM, stderr
     assert "Traceback" not in stderr
     assert "stopped by signal 15" in stderr.splitlines()[-1]
@@ -261,7 +261,7 @@ def test_a_scheduler_that_dies_ends_the_run_for_now(
     finally:
         mortal.close()
     assert process.returncode == 75, stderr
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 25
     assert f"the scheduler {mortal.executor}" in stderr.splitlines()[-1]
     assert "Traceback" not in stderr
 

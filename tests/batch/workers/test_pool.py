@@ -222,8 +222,8 @@ def test_a_signal_ends_waiting_for_results_and_drops_what_is_queued() -> None:
         with pytest.raises(Stopped):
             stop.check()
         began = time.monotonic()
-        pool.drain(5)
-        assert time.monotonic() - began < 3
+        pool.drain(10)
+        assert time.monotonic() - began < 8
         assert queued.cancelled()
         assert isinstance(waiting.exception(), Stopped)
 
@@ -244,7 +244,7 @@ def test_a_task_that_does_not_end_is_killed_after_the_time_to_drain(tmp_path: Pa
         began = time.monotonic()
         pool.drain(0.1)
         pool.shutdown()
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 8
         assert not busy.done()
 
 

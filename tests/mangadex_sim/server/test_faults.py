@@ -136,13 +136,13 @@ def test_a_dripping_body_arrives_late_but_whole(asker: Asker) -> None:
 
 
 def test_one_answer_can_be_slow(asker: Asker) -> None:
-    asker.sim.fail("slow", seconds=0.2)
+    asker.sim.fail("slow", seconds=0.5)
     started = time.monotonic()
     asker.get("/manga")
-    assert time.monotonic() - started >= 0.2
+    assert time.monotonic() - started >= 0.5
     started = time.monotonic()
     asker.get("/manga")
-    assert time.monotonic() - started < 0.19
+    assert time.monotonic() - started < 0.5
 
 
 def text_of(item: dict[str, Any]) -> Any:
@@ -266,7 +266,7 @@ def test_a_failure_by_chance_is_the_same_for_a_seed(asker: Asker) -> None:
 
 
 def test_a_failure_can_end_by_time(asker: Asker) -> None:
-    asker.sim.fail("500", active_s=0.15)
+    asker.sim.fail("500", active_s=1)
     assert asker.get("/ping").status_code == 500
     wait_until(lambda: asker.get("/ping").status_code == 200)
 
@@ -291,18 +291,18 @@ def test_down_closes_without_an_answer_until_up(asker: Asker) -> None:
 
 
 def test_down_can_end_by_itself(asker: Asker) -> None:
-    asker.sim.down(seconds=0.15)
+    asker.sim.down(seconds=1)
     with pytest.raises(requests.ConnectionError):
         asker.get("/ping")
-    assert answers_again(asker)
+    wait_until(lambda: answers(asker))
 
 
 def test_refused_connections_come_back_by_time(asker: Asker) -> None:
     asker.get("/ping")
-    asker.sim.down(seconds=0.15, refuse=True)
+    asker.sim.down(seconds=1, refuse=True)
     with pytest.raises(requests.ConnectionError, match=r"refused|aborted|disconnected"):
         asker.get("/ping")
-    assert answers_again(asker)
+    wait_until(lambda: answers(asker))
 
 
 def test_refused_connections_come_back_by_order_at_the_same_port(asker: Asker) -> None:
@@ -317,14 +317,11 @@ def test_refused_connections_come_back_by_order_at_the_same_port(asker: Asker) -
     assert asker.sim.url == url
 
 
-def answers_again(asker: Asker) -> bool:
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        try:
-            return asker.get("/ping").text == "pong"
-        except requests.ConnectionError:
-            continue
-    return False
+def answers(asker: Asker) -> bool:
+    try:
+        return asker.get("/ping").text == "pong"
+    except requests.ConnectionError:
+        return False
 
 
 def test_the_clock_can_be_shifted(asker: Asker) -> None:

@@ -159,12 +159,12 @@ def test_many_connections_share_one_window_and_are_counted(make_sim: Make) -> No
 
 
 def test_latency_counts_from_the_arrival(make_sim: Make) -> None:
-    asker = make_sim(latency_s=0.15)
+    asker = make_sim(latency_s=0.5)
     asker.get("/ping")
     started = time.monotonic()
     asker.get("/manga?limit=100")
-    assert 0.15 <= time.monotonic() - started < 1.0
+    assert 0.5 <= time.monotonic() - started < 5
     asker.sim.slow(0)
     started = time.monotonic()
     asker.get("/ping")
-    assert time.monotonic() - started < 0.14
+    assert time.monotonic() - started < 0.5

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import pytest
@@ -77,9 +76,7 @@ def test_a_running_server_is_found_without_starting_a_process(
 ) -> None:
     url = start(home)
     monkeypatch.setattr(subprocess, "Popen", None)
-    begin = perf_counter()
     assert start(home) == url
-    assert perf_counter() - begin < 0.5
 
 
 def test_importing_the_package_does_not_import_the_servers_machinery() -> None:
