@@ -6,7 +6,7 @@ The embedded server's machinery is imported only where it is used.
 from __future__ import annotations
 
 from mangahub.env import Env, data_dir
-from sql.adoption.outcome import Outcome, find_narrow_columns, look_back
+from sql.adoption.report import Adoption, find_narrow_columns, look_back
 from sql.connection import (
     Connection,
     connect,
@@ -34,13 +34,13 @@ from sql.urls import checked, is_local, masked
 
 __all__ = [
     "REJECTIONS",
+    "Adoption",
     "Connection",
     "DatabaseDown",
     "DatabaseUnwritable",
     "EmbeddedUnavailable",
     "MigrationFailed",
     "MigrationStopped",
-    "Outcome",
     "SchemaChanged",
     "SchemaOutdated",
     "SchemaTooNew",

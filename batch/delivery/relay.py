@@ -1,6 +1,6 @@
 """Deliver the outbox to the notification server: send, then mark.
 
-Delivery is at least once: an event that is not known to be accepted is sent again, and the server
+DeliveryCounts is at least once: an event that is not known to be accepted is sent again, and the server
 drops repeats by event id. A server that is down costs a run one attempt, and loses no event.
 """
 
@@ -51,7 +51,7 @@ class _BodyRefused(BatchError):
 
 
 @dataclass(slots=True)
-class Delivery:
+class DeliveryCounts:
     """Counts of a delivery; where `is_down`, the rest of the events was not tried."""
 
     accepted: int = 0
@@ -103,7 +103,7 @@ class Relay:
     def close(self) -> None:
         self._session.close()
 
-    def deliver(self, connection: Connection, *, everything: bool) -> Delivery:
+    def deliver(self, connection: Connection, *, everything: bool) -> DeliveryCounts:
         """Send what is owed, in order, until all is sent or the server is down.
 
         Args:
@@ -112,7 +112,7 @@ class Relay:
         Raises:
             Stopped: a signal came.
         """
-        delivery = Delivery()
+        delivery = DeliveryCounts()
         last_id = 0
         while batch := outbox.read_owed(connection, last_id, MAX_EVENTS, everything=everything):
             for part in _split(batch):
@@ -124,7 +124,7 @@ class Relay:
         return delivery
 
     def _deliver_part(
-        self, connection: Connection, events: Sequence[Owed], delivery: Delivery
+        self, connection: Connection, events: Sequence[Owed], delivery: DeliveryCounts
     ) -> None:
         try:
             results = self._send(events)
@@ -190,7 +190,7 @@ class Relay:
 
 def deliver_owed(
     connection: Connection, config: Config, stop: Stop, *, everything: bool
-) -> Delivery:
+) -> DeliveryCounts:
     """Deliver with a relay of its own; see `Relay.deliver`."""
     with closing(Relay(config.notify_url, config.notify_key, stop)) as relay:
         return relay.deliver(connection, everything=everything)

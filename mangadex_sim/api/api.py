@@ -13,7 +13,7 @@ from mangadex_sim.api.manga_list import MangaSelector
 from mangadex_sim.api.query import Query, Schema
 from mangadex_sim.api.render import render_chapter, render_title
 from mangadex_sim.catalogue.ids import UUID_PATTERN
-from mangadex_sim.catalogue.shapes import ApiError, Json, invalid_query, not_found
+from mangadex_sim.catalogue.shapes import Json, SimulatedError, invalid_query, not_found
 from mangadex_sim.catalogue.shelf import Shelf
 
 T = TypeVar("T")
@@ -52,7 +52,7 @@ class Api:
         ]
 
     def answer(self, path: str, query: str, now: int) -> Json:
-        """Return the JSON of a GET; raises ApiError for everything that is not a 200."""
+        """Return the JSON of a GET; raises SimulatedError for everything that is not a 200."""
         for pattern, _, schema, endpoint in self._routes:
             match = pattern.fullmatch(path)
             if match:
@@ -177,7 +177,7 @@ def _window(query: Query, default_limit: int) -> tuple[int, int]:
     """Return (offset, limit); beyond 10,000 is the search engine's 400."""
     offset, limit = query.integer("offset", 0), query.integer("limit", default_limit)
     if offset + limit > MOST_LISTED:
-        raise ApiError(
+        raise SimulatedError(
             400,
             "bad_request_http_exception",
             "Result window is too large, from + size must be less than or equal to:"

@@ -20,7 +20,7 @@ from mangadex_sim.api.endpoints import DEFAULT_RATINGS
 from mangadex_sim.api.query import Query
 from mangadex_sim.catalogue.columns import HISTORY_START, ROUND_S
 from mangadex_sim.catalogue.numbers import sortable
-from mangadex_sim.catalogue.shapes import RATINGS, ApiError, Chapter, invalid_query
+from mangadex_sim.catalogue.shapes import RATINGS, Chapter, SimulatedError, invalid_query
 from mangadex_sim.catalogue.shelf import Shelf
 
 MOST_LISTED = 10_000  # offset + limit of the real API
@@ -195,7 +195,7 @@ def loose_chapters(shelf: Shelf) -> Iterator[Chapter]:
     return chain(shelf.chapters.values(), irregular)
 
 
-def too_costly() -> ApiError:
+def too_costly() -> SimulatedError:
     """Return the refusal of a query that would have to derive millions of chapters."""
     return invalid_query(
         "mangadex_sim cannot answer this for so large a catalogue: ask for one"

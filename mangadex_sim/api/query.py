@@ -2,7 +2,7 @@
 
 Sources: the parameter tables of the OpenAPI description 5.13.1, and a public report of the answer
 to an unknown parameter: "The property X is not defined and the definition does not allow
-additional properties". Everything that does not fit is an ApiError 400.
+additional properties". Everything that does not fit is an SimulatedError 400.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _INTEGER_PATTERN = re.compile(r"-?\d{1,18}", re.ASCII)
 
 
 class Rule(Protocol):
-    """How one parameter is read; raises ApiError 400 for a value that it does not allow."""
+    """How one parameter is read; raises SimulatedError 400 for a value that it does not allow."""
 
     def read(self, name: str, raw: Raw) -> Value:
         """Return the typed value."""

@@ -71,7 +71,7 @@ class Chapter(NamedTuple):
         return self.publish
 
 
-class ApiError(Exception):
+class SimulatedError(Exception):
     """An error that the API answers as JSON: HTTP status, MangaDex's title, a sentence."""
 
     def __init__(self, status: int, title: str, detail: str) -> None:
@@ -81,11 +81,11 @@ class ApiError(Exception):
         self.detail = detail
 
 
-def invalid_query(detail: str) -> ApiError:
+def invalid_query(detail: str) -> SimulatedError:
     """Return the 400 of the closed query schema."""
-    return ApiError(400, "validation_exception", detail)
+    return SimulatedError(400, "validation_exception", detail)
 
 
-def not_found(detail: str) -> ApiError:
+def not_found(detail: str) -> SimulatedError:
     """Return the 404 of an entity that is deleted or never was."""
-    return ApiError(404, "not_found_http_exception", detail)
+    return SimulatedError(404, "not_found_http_exception", detail)

@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Callable
 
-from mangadex_sim.catalogue.shapes import ApiError, Json
+from mangadex_sim.catalogue.shapes import Json, SimulatedError
 from mangadex_sim.server.wire import Manner, Reply
 
 HTML = "text/html; charset=utf-8"
@@ -28,8 +28,8 @@ def json_reply(document: object, status: int = 200) -> Reply:
         return Reply(status, json.dumps(document, separators=(",", ":")).encode())
 
 
-def error_reply(error: ApiError) -> Reply:
-    """Return an ApiError in the API's envelope."""
+def error_reply(error: SimulatedError) -> Reply:
+    """Return an SimulatedError in the API's envelope."""
     entry: Json = {
         "id": _ERROR_ID,
         "status": error.status,
@@ -52,7 +52,7 @@ def html_page(status: int, heading: str, sentence: str) -> Reply:
 def too_many(kind: str, wait_s: float, now: float) -> Reply:
     """Return a 429; `kind` says which header tells when to come back: see RETRY_HEADERS."""
     if kind in ("epoch", "epoch_past"):
-        error = ApiError(429, "too_many_requests_http_exception", "Too many requests")
+        error = SimulatedError(429, "too_many_requests_http_exception", "Too many requests")
         epoch = math.ceil(now + wait_s) if kind == "epoch" else int(now) - 5
         headers = {
             "X-RateLimit-Limit": "5",
@@ -89,7 +89,7 @@ def uri_too_long() -> Reply:
 def method_not_allowed(method: str) -> Reply:
     """Return a 405: this stand-in only reads."""
     detail = f'No route found for "{method}": Method Not Allowed (Allow: GET)'
-    return error_reply(ApiError(405, "method_not_allowed_http_exception", detail))
+    return error_reply(SimulatedError(405, "method_not_allowed_http_exception", detail))
 
 
 # Named failures whose reply does not depend on the request.
@@ -99,17 +99,19 @@ CANNED: dict[str, Callable[[float, float], Reply]] = {
     "429_retry_after": lambda wait_s, now: too_many("seconds", wait_s, now),
     "429_bare": lambda wait_s, now: too_many("none", wait_s, now),
     "403_json": lambda _, __: error_reply(
-        ApiError(403, "access_denied_http_exception", "You may not do this")
+        SimulatedError(403, "access_denied_http_exception", "You may not do this")
     ),
     "403_html_ban": lambda _, __: banned(),
-    "404_json": lambda _, __: error_reply(ApiError(404, "not_found_http_exception", "Not found")),
-    "400_json": lambda _, __: error_reply(ApiError(400, "validation_exception", "Not valid")),
+    "404_json": lambda _, __: error_reply(
+        SimulatedError(404, "not_found_http_exception", "Not found")
+    ),
+    "400_json": lambda _, __: error_reply(SimulatedError(400, "validation_exception", "Not valid")),
     "400_html_overload": lambda _, __: html_page(
         400, "400 Bad Request", "Your browser sent an invalid request."
     ),
     "400_agent": lambda _, __: bad_agent(),
     "500": lambda _, __: error_reply(
-        ApiError(500, "internal_server_error_http_exception", "Something went wrong")
+        SimulatedError(500, "internal_server_error_http_exception", "Something went wrong")
     ),
     "502_html": lambda _, __: html_page(502, "502 Bad Gateway", ""),
     "503": lambda _, __: html_page(503, "503 Service Temporarily Unavailable", ""),

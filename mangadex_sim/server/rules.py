@@ -14,7 +14,7 @@ from threading import Lock
 from mangadex_sim.settings import Settings
 
 
-class Outcome(Enum):
+class Decision(Enum):
     """What the rule says about one request."""
 
     ALLOWED = "allowed"
@@ -26,7 +26,7 @@ class Outcome(Enum):
 class Verdict:
     """The outcome, and how many seconds until a request would be allowed again."""
 
-    outcome: Outcome
+    outcome: Decision
     wait_s: float = 0.0
 
 
@@ -46,15 +46,15 @@ class RateRule:
     def judge(self, arrival_s: float, settings: Settings) -> Verdict:
         """Return the verdict on a request and remember it."""
         if settings.rate == 0:
-            return Verdict(Outcome.ALLOWED)
+            return Verdict(Decision.ALLOWED)
         with self._lock:
             if arrival_s < self._banned_until:
                 self._banned_until = arrival_s + settings.ban_s
-                return Verdict(Outcome.BANNED, settings.ban_s)
+                return Verdict(Decision.BANNED, settings.ban_s)
             _drop_before(self._allowed, arrival_s - settings.window_s)
             if len(self._allowed) < settings.rate:
                 self._allowed.append(arrival_s)
-                return Verdict(Outcome.ALLOWED)
+                return Verdict(Decision.ALLOWED)
             return self._refuse(arrival_s, settings)
 
     def _refuse(self, arrival_s: float, settings: Settings) -> Verdict:
@@ -63,9 +63,9 @@ class RateRule:
         if len(self._refused) > settings.ban_after:
             self._refused.clear()
             self._banned_until = arrival_s + settings.ban_s
-            return Verdict(Outcome.BANNED, settings.ban_s)
+            return Verdict(Decision.BANNED, settings.ban_s)
         oldest = self._allowed[-settings.rate]
-        return Verdict(Outcome.TOO_MANY, max(0.0, oldest + settings.window_s - arrival_s))
+        return Verdict(Decision.TOO_MANY, max(0.0, oldest + settings.window_s - arrival_s))
 
     def forget(self) -> None:
         """Start anew: an empty window and no ban."""

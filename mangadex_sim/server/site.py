@@ -15,12 +15,12 @@ from uuid import uuid4
 
 from mangadex_sim.api.api import Api
 from mangadex_sim.catalogue.clock import DAY_S, Clock
-from mangadex_sim.catalogue.shapes import ApiError
+from mangadex_sim.catalogue.shapes import SimulatedError
 from mangadex_sim.catalogue.shelf import Shelf
 from mangadex_sim.server import replies
 from mangadex_sim.server.faults import SLOW, Fault, FaultPlan
 from mangadex_sim.server.payloads import PAYLOAD_MODES, spoil
-from mangadex_sim.server.rules import Outcome, RateRule, Verdict
+from mangadex_sim.server.rules import Decision, RateRule, Verdict
 from mangadex_sim.server.tally import Tally
 from mangadex_sim.server.wire import Manner, Reply, Request
 from mangadex_sim.settings import Settings
@@ -87,12 +87,12 @@ class Site:
         if self.is_down:
             return Reply(503, manner=Manner.CLOSE)
         verdict = self.rate_rule.judge(request.arrival_s, self.settings)
-        if verdict.outcome is not Outcome.ALLOWED:
+        if verdict.outcome is not Decision.ALLOWED:
             return self._refuse(verdict)
         return _check_edge(request) or self._answer(request)
 
     def _refuse(self, verdict: Verdict) -> Reply:
-        if verdict.outcome is Outcome.BANNED:
+        if verdict.outcome is Decision.BANNED:
             return replies.banned()
         kind = self.settings.retry_header
         if kind == "mixed":
@@ -113,7 +113,7 @@ class Site:
         else:
             try:
                 document = self.api.answer(request.path, request.query, self.clock.now())
-            except ApiError as error:
+            except SimulatedError as error:
                 return replies.error_reply(error)
             if fault and fault.mode in PAYLOAD_MODES:
                 spoiled = spoil(fault.mode, document, fault.position)

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from batch.delivery import relay
-from batch.delivery.relay import Delivery, Relay
+from batch.delivery.relay import DeliveryCounts, Relay
 from batch.errors import Stopped
 from batch.models import Event
 from batch.stop import SignalStop
@@ -93,10 +93,10 @@ def stop() -> Iterator[SignalStop]:
 
 @pytest.fixture
 def deliver(connection: Connection, stop: SignalStop, receiver: Receiver) -> Iterator[Any]:
-    """`deliver()` → Delivery, respecting postponements; `deliver(everything=True)`, `url=`."""
+    """`deliver()` → DeliveryCounts, respecting postponements; `deliver(everything=True)`, `url=`."""
     made: list[Relay] = []
 
-    def run(*, everything: bool = False, url: str = "", key: str | None = None) -> Delivery:
+    def run(*, everything: bool = False, url: str = "", key: str | None = None) -> DeliveryCounts:
         made.append(Relay(url or receiver.url, key, stop))
         return made[-1].deliver(connection, everything=everything)
 
@@ -162,7 +162,7 @@ def test_events_are_posted_in_order_with_their_key_as_event_id(
     connection: Connection, owe: Any, deliver: Any, receiver: Receiver
 ) -> None:
     keys = owe(3, chapter=1.5)
-    assert deliver() == Delivery(accepted=3)
+    assert deliver() == DeliveryCounts(accepted=3)
     assert receiver.accepted == keys and receiver.paths == ["/notify/batch"]
     event = receiver.bodies[0][0]
     assert {k: v for k, v in event.items() if k != "manga_id"} == {
@@ -178,7 +178,7 @@ def test_events_are_posted_in_order_with_their_key_as_event_id(
 def test_what_was_accepted_is_never_sent_again(owe: Any, deliver: Any, receiver: Receiver) -> None:
     owe(3)
     deliver()
-    assert deliver(everything=True) == Delivery()
+    assert deliver(everything=True) == DeliveryCounts()
     assert len(receiver.bodies) == 1
 
 
@@ -216,7 +216,7 @@ def test_each_event_of_a_207_has_its_own_fate(
 ) -> None:
     owe(4)
     receiver.answer = each_status(202, 404, 400, 202)
-    assert deliver() == Delivery(accepted=2, postponed=2)
+    assert deliver() == DeliveryCounts(accepted=2, postponed=2)
     assert rows(connection, "accepted_at IS NULL, last_error") == [
         (False, None),
         (True, "404: why"),
@@ -225,8 +225,8 @@ def test_each_event_of_a_207_has_its_own_fate(
     ]
     receiver.answer = lambda events: (202, {})
     owe(1, "later")
-    assert deliver() == Delivery(accepted=1)  # the two are postponed, and hold nobody up
-    assert deliver(everything=True) == Delivery(accepted=2)
+    assert deliver() == DeliveryCounts(accepted=1)  # the two are postponed, and hold nobody up
+    assert deliver(everything=True) == DeliveryCounts(accepted=2)
 
 
 def test_a_database_that_goes_away_midway_postpones_the_rest(
@@ -234,7 +234,7 @@ def test_a_database_that_goes_away_midway_postpones_the_rest(
 ) -> None:
     keys = owe(600)
     receiver.answer = lambda events: each_status(*[202] * 10, *[503] * (len(events) - 10))(events)
-    assert deliver() == Delivery(accepted=10, postponed=490, is_down=True)
+    assert deliver() == DeliveryCounts(accepted=10, postponed=490, is_down=True)
     receiver.answer = lambda events: (202, {})
     assert deliver(everything=True).accepted == 590
     assert set(receiver.accepted) == set(keys)
@@ -259,7 +259,7 @@ def test_a_server_in_trouble_is_asked_once_and_all_stays_owed(
 ) -> None:
     owe(700)
     receiver.answer = lambda events: answer
-    assert deliver() == Delivery(postponed=500, is_down=True)
+    assert deliver() == DeliveryCounts(postponed=500, is_down=True)
     assert len(receiver.bodies) == 1
     assert outbox.count_owed(connection) == 700
 
@@ -271,7 +271,7 @@ def test_a_server_that_is_down_costs_one_attempt(
         listener.bind(("127.0.0.1", 0))  # bound and not listening: refused
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         owe(700)
-        assert deliver(url=url) == Delivery(postponed=500, is_down=True)
+        assert deliver(url=url) == DeliveryCounts(postponed=500, is_down=True)
     assert outbox.count_owed(connection) == 700
     (error,) = {text for (text,) in rows(connection, "last_error") if text}
     assert "Connection refused" in error and not error.startswith("503")
@@ -284,7 +284,7 @@ def test_a_body_that_is_refused_as_a_whole_is_halved_until_the_culprit_is_alone(
     receiver.answer = lambda events: (
         (400, {"error": "bad"}) if any(e["event_id"] == "key-17" for e in events) else (202, {})
     )
-    assert deliver() == Delivery(accepted=39, postponed=1)
+    assert deliver() == DeliveryCounts(accepted=39, postponed=1)
     owed = outbox.read_owed(connection, 0, 9, everything=True)
     assert [event.dedup_key for event in owed] == ["key-17"]
     assert len(receiver.bodies) < 15
@@ -300,7 +300,7 @@ def test_attempts_grow_apart_from_a_minute_to_an_hour(
         deliver(everything=True)
         ((wait,),) = rows(connection, "next_attempt_at - now()")
         waits.append(wait / timedelta(minutes=1))
-        assert deliver() == Delivery()
+        assert deliver() == DeliveryCounts()
     assert 0.7 < waits[0] < 1.3 and 1.5 < waits[1] < 2.5
     assert all(47 < wait < 73 for wait in waits[6:])
     assert rows(connection, "attempts") == [(9,)]
@@ -316,7 +316,7 @@ def test_an_answer_that_never_comes_ends_by_itself(
     monkeypatch.setattr(relay, "ONE_EVENT_TIMEOUT_S", 0.2)
     owe()
     receiver.hold.clear()
-    assert deliver() == Delivery(postponed=1, is_down=True)
+    assert deliver() == DeliveryCounts(postponed=1, is_down=True)
 
 
 def test_a_stop_ends_the_wait_for_an_answer_and_the_event_stays_owed(

@@ -8,15 +8,15 @@ from collections.abc import Callable
 
 import pytest
 
-from mangadex_sim.server.rules import Outcome, RateRule
+from mangadex_sim.server.rules import Decision, RateRule
 from mangadex_sim.server.tally import most_within
 from mangadex_sim.settings import Settings
 from tests.mangadex_sim.conftest import Asker
 
 Make = Callable[..., Asker]
-OK, MANY, BAN = Outcome.ALLOWED, Outcome.TOO_MANY, Outcome.BANNED
+OK, MANY, BAN = Decision.ALLOWED, Decision.TOO_MANY, Decision.BANNED
 
-CASES: dict[str, tuple[dict[str, float], list[float], list[Outcome]]] = {
+CASES: dict[str, tuple[dict[str, float], list[float], list[Decision]]] = {
     "five at once, then no more": ({}, [0, 0, 0, 0, 0, 0], [OK] * 5 + [MANY]),
     "evenly paced for ever": ({}, [n / 5 for n in range(40)], [OK] * 40),
     "a little too fast": ({}, [0, 0.19, 0.38, 0.57, 0.76, 0.95, 1.0], [OK] * 5 + [MANY, OK]),

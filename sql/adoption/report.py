@@ -43,7 +43,7 @@ ORDER BY 1"""
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Adoption:
     """Lines for people.
 
     Attributes:
@@ -55,16 +55,16 @@ class Outcome:
     warnings: list[str] = field(default_factory=list)
 
 
-def look_back(url: str, applied: Sequence[str]) -> Outcome:
+def look_back(url: str, applied: Sequence[str]) -> Adoption:
     """Reads what became of a database after `migrate` has applied these."""
     with connect(url, "mangahub-migrate") as connection, translated():
         narrow = find_narrow_columns(connection)
         if _FIRST not in applied:
-            return Outcome(None, narrow)
+            return Adoption(None, narrow)
         schema, is_adopted, others = connection.execute(_ORIGIN).fetchall()[0]
         if is_adopted:
-            return Outcome(f"adopted the tables of schema {schema}", narrow)
-        return Outcome(
+            return Adoption(f"adopted the tables of schema {schema}", narrow)
+        return Adoption(
             f"made new tables in schema {schema}", [_elsewhere(o, schema) for o in others] + narrow
         )
 
