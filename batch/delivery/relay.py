@@ -1,6 +1,6 @@
 """Deliver the outbox to the notification server: send, then mark.
 
-DeliveryCounts is at least once: an event that is not known to be accepted is sent again, and the server
+Delivery is at least once: an event that is not known to be accepted is sent again, and the server
 drops repeats by event id. A server that is down costs a run one attempt, and loses no event.
 """
 

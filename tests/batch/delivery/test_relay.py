@@ -93,7 +93,7 @@ def stop() -> Iterator[SignalStop]:
 
 @pytest.fixture
 def deliver(connection: Connection, stop: SignalStop, receiver: Receiver) -> Iterator[Any]:
-    """`deliver()` → DeliveryCounts, respecting postponements; `deliver(everything=True)`, `url=`."""
+    """`deliver()`, respecting postponements; `deliver(everything=True)`, `url=`."""
     made: list[Relay] = []
 
     def run(*, everything: bool = False, url: str = "", key: str | None = None) -> DeliveryCounts:
