@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import argparse
 import gc
-import io
 import json
 import logging
-import sys
 from collections.abc import Sequence
 
 from batch.commands import migrate, relay, retention, status, sync
@@ -40,8 +38,6 @@ logger = logging.getLogger("batch")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
     arguments = parse(_parser(), argv)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a title in a terminal without UTF-8
     command: Command = arguments.command
     env = Env()
     # Before the settings are checked: an error in one is a line of the chosen format too.

@@ -1,4 +1,4 @@
-"""What every command line does alike: read its arguments, and print what it has to say."""
+"""What all command lines share: how arguments are read, and what may reach a terminal."""
 
 from __future__ import annotations
 
@@ -12,35 +12,55 @@ from contextlib import redirect_stderr
 
 
 def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
-    """As `parse_args`; with `--json` a usage error is an object on stdout, too.
+    """Parse the arguments; with `--json` a usage error is also an object on stdout.
 
     Raises:
         SystemExit: the arguments are wrong (2), or help was asked for (0).
     """
     given = sys.argv[1:] if argv is None else argv
-    words = io.StringIO()
+    errors = io.StringIO()
     try:
-        with redirect_stderr(words):
+        with redirect_stderr(errors):
             return parser.parse_args(given)
     except SystemExit as exc:
-        sys.stderr.write(words.getvalue())
+        sys.stderr.write(errors.getvalue())
         if exc.code and "--json" in given:
-            line = words.getvalue().rstrip().rpartition("\n")[2]
+            line = errors.getvalue().rstrip().rpartition("\n")[2]
             write(json.dumps({"status": "error", "error": line, "exit_code": exc.code}))
         raise
 
 
+def printable(text: str, keep: str = "") -> str:
+    """Return the text with escapes for what is not printable, but for the characters of `keep`.
+
+    Names come from outside: a line break in one must not start a row, and no control character or
+    change of direction (U+202E) may reach a terminal.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in keep else ascii(c)[1:-1] for c in text)
+
+
 def write(text: str) -> str | None:
-    """Prints to stdout at once; a reader that has gone, as in `status | head`, is no failure.
+    """Print lines to stdout and flush; a reader that has gone, as in `status | head`, is no error.
+
+    Control characters, and characters that the terminal's encoding lacks, are printed as escapes.
 
     Returns:
-        why it could not be printed, in one line; None where it was.
+        the reason, in one line, if the text cannot be written; else None.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        print(text, flush=True)
+        print(printable(text, keep="\n\t"), flush=True)
     except OSError as exc:
         # What is left in the buffer would fail once more at the interpreter's end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(exc, BrokenPipeError):
             return f"the output cannot be written: {exc.strerror}"
     return None
+
+
+def write_notice(program: str, reason: object) -> None:
+    """Print `program: reason` to stderr, on one line."""
+    print(printable(f"{program}: {reason}"), file=sys.stderr)

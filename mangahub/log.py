@@ -12,6 +12,8 @@ import os
 import sys
 from datetime import UTC, datetime
 
+from mangahub.command_line import printable
+
 _PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3}
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 FORMATS = ("text", "json")
@@ -27,8 +29,8 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         prefix = f"<{_PRIORITY.get(record.levelno, 5)}>" if self._journal else ""
         # A traceback's lines are entries of the journal each, and need the priority each.
-        trace = "".join(f"\n{prefix}    {_printable(line)}" for line in _trace(self, record))
-        text = _printable(record.getMessage()) + trace
+        trace = "".join(f"\n{prefix}    {printable(line)}" for line in _trace(self, record))
+        text = printable(record.getMessage()) + trace
         start = prefix if self._journal else f"{_utc(record):%Y-%m-%dT%H:%M:%SZ} "
         return f"{start}{record.levelname} {record.name}: {text}"
 
@@ -54,11 +56,6 @@ def _utc(record: logging.LogRecord) -> datetime:
 
 def _trace(formatter: logging.Formatter, record: logging.LogRecord) -> list[str]:
     return formatter.formatException(record.exc_info).split("\n") if record.exc_info else []
-
-
-def _printable(text: str) -> str:
-    """On one line, and without what steers a terminal: texts come from outside too."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def configure(log_format: str = "text", level: str = "INFO") -> logging.Handler:

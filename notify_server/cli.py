@@ -12,7 +12,6 @@ import logging
 import os
 import re
 import signal
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
@@ -22,7 +21,7 @@ import psycopg
 
 import sql
 from mangahub import __version__
-from mangahub.command_line import parse, write
+from mangahub.command_line import parse, printable, write, write_notice
 from mangahub.env import Env, SettingError
 from mangahub.log import configure
 from notify_server import config, systemd
@@ -74,7 +73,7 @@ def _tell_failure(reason: str, code: int, arguments: argparse.Namespace, env: En
         configure("json")
         log.error("%s", reason)
     else:
-        print(f"mangahub-notify: {reason}", file=sys.stderr)
+        write_notice("mangahub-notify", reason)
     if _wants_json(arguments):
         write(json.dumps({"error": reason, "exit_code": code}))
 
@@ -263,7 +262,7 @@ def _user_list(arguments: argparse.Namespace, settings: Settings, env: Env) -> N
     with _connect(env) as connection:
         found = users.list_users(connection)
     body = {"users": [{"id": str(u.id), "username": u.username} for u in found]}
-    _print(arguments, [f"{u.id}\t{u.username}" for u in found], body)
+    _print(arguments, [f"{u.id}\t{printable(u.username)}" for u in found], body)
 
 
 def _key(arguments: argparse.Namespace, settings: Settings, env: Env) -> None:
@@ -313,4 +312,4 @@ def _print_titles(
     arguments: argparse.Namespace, user: users.User, titles: list[users.Title]
 ) -> None:
     body = {"user_id": str(user.id), "manga": [{"id": t.id, "title": t.title} for t in titles]}
-    _print(arguments, [f"{t.id}\t{t.title}" for t in titles], body)
+    _print(arguments, [f"{t.id}\t{printable(t.title)}" for t in titles], body)

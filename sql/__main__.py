@@ -9,6 +9,7 @@ import argparse
 import signal
 import sys
 
+from mangahub.command_line import write, write_notice
 from mangahub.env import Env, SettingError, data_dir
 from mangahub.interrupts import die_of_interrupts
 from sql import embedded
@@ -18,16 +19,16 @@ _NOT_RUNNING = 3
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs one command and returns the exit code."""
+    """Run one command; return the exit code."""
     arguments = _parser().parse_args(argv)
     try:
         code: int = arguments.run(arguments)
         return code
     except SettingError as exc:
-        print(f"sql: {exc}", file=sys.stderr)
+        write_notice("sql", exc)
         return 2
     except SqlError as exc:
-        print(f"sql: {exc}", file=sys.stderr)
+        write_notice("sql", exc)
         return 1
 
 
@@ -55,11 +56,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _start(arguments: argparse.Namespace) -> int:
-    env = Env()
-    if arguments.foreground:
-        return _stay(env)
-    print(embedded.ensure_running(data_dir(env), env))
-    return 0
+    return _stay(Env()) if arguments.foreground else _url(arguments)
 
 
 def _stay(env: Env) -> int:
@@ -67,33 +64,37 @@ def _stay(env: Env) -> int:
     # Blocked, so that one that comes while the server starts is not lost; see sigtimedwait.
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     place = embedded.places(data_dir(env))
-    print(f"sql: serving {place.url()}, log in {place.log}", file=sys.stderr)
+    write_notice("sql", f"serving {place.url()}, log in {place.log}")
     if embedded.watch(data_dir(env), env, ends):
         return 0
-    print(f"sql: the server ended by itself, see {place.log}", file=sys.stderr)
+    write_notice("sql", f"the server ended by itself, see {place.log}")
     return 1
 
 
 def _stop(_: argparse.Namespace) -> int:
     stopped = embedded.stop(data_dir(Env()))
-    print("stopped" if stopped else "not running")
-    return 0
+    return _print("stopped" if stopped else "not running")
 
 
 def _status(_: argparse.Namespace) -> int:
     data = data_dir(Env())
     pid = embedded.pid(data)
     if pid is None:
-        print(f"not running ({embedded.places(data).home})")
-        return _NOT_RUNNING
-    print(f"running, process {pid}: {embedded.places(data).url()}")
-    return 0
+        return _print(f"not running ({embedded.places(data).home})", _NOT_RUNNING)
+    return _print(f"running, process {pid}: {embedded.places(data).url()}")
 
 
 def _url(_: argparse.Namespace) -> int:
     env = Env()
-    print(embedded.ensure_running(data_dir(env), env))
-    return 0
+    return _print(embedded.ensure_running(data_dir(env), env))
+
+
+def _print(line: str, code: int = 0) -> int:
+    """Return the code, or 1 if the line cannot be written."""
+    if reason := write(line):
+        write_notice("sql", reason)
+        return 1
+    return code
 
 
 if __name__ == "__main__":

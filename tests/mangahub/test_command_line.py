@@ -1,4 +1,4 @@
-"""What command lines say where their arguments are wrong, or nobody takes what they say."""
+"""What command lines print: usage errors, names from outside, and output that is lost."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from mangahub.command_line import printable
 from tests.support.paths import ROOT
-
-pytestmark = pytest.mark.slow  # each test starts programs
 
 BAD = {
     "batch": ["chapter-check", "--limit", "many"],
@@ -24,6 +24,7 @@ def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", BAD)
 def test_a_usage_error_is_a_line_and_with_json_an_object_too(program: str) -> None:
     plain, as_json = run(program, *BAD[program]), run(program, *BAD[program], "--json")
@@ -34,6 +35,7 @@ def test_a_usage_error_is_a_line_and_with_json_an_object_too(program: str) -> No
     assert said["error"] == plain.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
 def test_help_and_version_are_no_errors(arguments: list[str]) -> None:
     done = run("batch", *arguments)
@@ -41,9 +43,64 @@ def test_help_and_version_are_no_errors(arguments: list[str]) -> None:
     assert done.stdout
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Blue 長 – é", "Blue 長 – é"),
+        ("a\nb\tc", r"a\nb\tc"),
+        ("\x1b[31mred", r"\x1b[31mred"),
+        ("left\u202eright", r"left\u202eright"),
+        ("\udcff", r"\udcff"),
+    ],
+    ids=ascii,
+)
+def test_what_could_steer_a_terminal_is_shown_as_an_escape(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+def test_characters_can_be_kept() -> None:
+    assert printable("a\tb\n\x1b", keep="\n\t") == "a\tb\n\\x1b"
+
+
+HOSTILE = "\x1b[31m長\u202e\n9\tx"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("encoding", "shown"),
+    [("utf-8", r"\x1b[31m長\u202e\n9\tx"), ("latin-1", r"\x1b[31m\u9577\u202e\n9\tx")],
+)
+def test_names_from_the_database_are_one_harmless_cell_in_any_encoding(
+    encoding: str, shown: str, database_url: str, connection: psycopg.Connection, home: Path
+) -> None:
+    connection.execute(
+        "WITH u AS (INSERT INTO users (id, username, email, password_hash) "
+        "  VALUES (gen_random_uuid(), %(name)s, 'e', '') RETURNING id), "
+        "m AS (INSERT INTO manga (slug, title) VALUES ('s', %(name)s) RETURNING id) "
+        "INSERT INTO user_library (user_id, manga_id) SELECT u.id, m.id FROM u, m",
+        {"name": HOSTILE},
+    )
+    for arguments in (["user", "list"], ["library", "list", HOSTILE]):
+        done = subprocess.run(
+            [sys.executable, "-m", "notify_server", *arguments],
+            cwd=ROOT,
+            env={
+                "DATABASE_URL": database_url,
+                "MANGAHUB_DATA": str(home),
+                "PYTHONIOENCODING": encoding,
+            },
+            capture_output=True,
+            timeout=20,
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+        (line,) = done.stdout.decode(encoding).splitlines()
+        assert line.partition("\t")[2] == shown
+
+
 SAY = "import sys; from mangahub.command_line import write; print(write('x' * 99), file=sys.stderr)"
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_the_interpreter_ends_in_peace() -> None:
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
@@ -53,6 +110,7 @@ def test_a_full_disk_is_one_line_and_the_interpreter_ends_in_peace() -> None:
     assert (done.returncode, done.stderr) == (0, said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("redirection", ["| true", ">&-"])
 def test_a_reader_that_has_gone_is_no_failure(redirection: str) -> None:
     command = f'"$0" -c "$1" {redirection}; exit "${{PIPESTATUS[0]}}"'
@@ -65,6 +123,7 @@ def test_a_reader_that_has_gone_is_no_failure(redirection: str) -> None:
     assert (done.returncode, done.stderr) == (0, b"None\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("program", "arguments"), [("batch", ["status"]), ("notify_server", ["user", "add", "mirela"])]
 )
