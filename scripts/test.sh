@@ -22,6 +22,8 @@ case ${1:-} in
   '') set -- "${side_by_side[@]}" ;;
 esac
 
+unset PYTHONDONTWRITEBYTECODE # compile once what a thousand programs start with
+
 failed=()
 check() { # name command...
   local name=$1; shift

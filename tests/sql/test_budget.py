@@ -74,6 +74,7 @@ def test_a_source_is_the_same_however_its_url_is_written(url: str, key: str) -> 
     assert source_key(url) == key
 
 
+@pytest.mark.slow
 def test_a_burst_goes_at_once_and_then_at_the_rate(connection: sql.Connection) -> None:
     budget = make_budget(connection, Pace(per_second=2, burst=5))
     moments = depart(budget, 7)
@@ -91,6 +92,7 @@ def test_who_wakes_up_much_too_late_reserves_anew(connection: sql.Connection) ->
     assert row[0].total_seconds() > 0.3, "the departure that was missed is given back"
 
 
+@pytest.mark.slow
 def test_who_leaves_late_moves_those_that_would_come_too_close(
     connection: sql.Connection, database_url: str
 ) -> None:
@@ -202,6 +204,7 @@ def test_a_pause_holds_up_all_and_a_shorter_one_does_not_end_it(
     assert time.monotonic() - began > 0.55
 
 
+@pytest.mark.slow
 def test_a_pause_that_comes_after_a_reservation_holds_its_caller_up_too(
     connection: sql.Connection, database_url: str
 ) -> None:

@@ -209,9 +209,10 @@ def error_message(state: bytes, text: bytes) -> bytes:
     ids=["starting", "recovery", "stopping", "full", "hba", "odd", "http", "closes", "silent"],
 )
 def test_what_a_peer_answers_is_told_apart(answer: bytes | None, reason: str) -> None:
+    timeout = f"connect_timeout={2 if answer is None else 20}"
     with peer(answer) as port:
         url = f"postgresql://u:{SECRET}@127.0.0.1:{port}/db?sslmode=disable&gssencmode=disable"
-        assert reason in refusal(f"{url}&connect_timeout=2").rpartition("connect_timeout=2")[2]
+        assert reason in refusal(f"{url}&{timeout}").rpartition(timeout)[2]
 
 
 # --- lost --------------------------------------------------------------------------------------

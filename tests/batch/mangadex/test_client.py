@@ -274,6 +274,7 @@ def test_a_ban_ends_the_run_and_keeps_everybody_from_asking(
     assert sim.stats()["total"] == 1
 
 
+@pytest.mark.slow
 def test_a_429_makes_every_process_of_the_host_wait(
     sim: Simulator, open_client: Open, waits: Waits
 ) -> None:
