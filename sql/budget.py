@@ -2,16 +2,18 @@
 
 A request's departure is reserved by one statement on the database's clock. Nothing is held while
 sending: a caller that hangs or is killed costs its one departure and holds up nobody. A departure
-that was late is corrected afterwards; a caller that finds its own too close to it by then, or that
-wakes up much too late, gives its departure back and reserves anew.
+that was late is corrected afterwards. Each caller looks once more before its own: it waits longer
+where it would come too close to a late one. Who would be much too late gives the departure back
+and reserves anew.
 
 Two rules give the moment, for 5 a second: a request leaves 0.17 s after the last one at the
 earliest, and 1.04 s after the fifth last. The first alone is the even pace. The second keeps the
-promise of five in any second; its 40 ms are room for the way to the source.
+promise of five in any second: of its 40 ms 10 are for being late, 30 for the way to the source.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,20 +25,22 @@ from urllib.parse import urlsplit
 from sql.connection import Connection, translated
 from sql.errors import PausedForLong
 
-SPACING = 1.04  # of the window of a second; see above
+SPACING = 1.04  # of the window of a second, as reserved; see above
+LEAST_SPACING = 1.03  # the same, as it is kept by those who left late and those after them
 EVENNESS = 0.85  # of the even distance, the least between two departures
 LEAD_S = 0.01  # the least between reserving and leaving: the answer has a way to come too
+LAST_LOOK_S = 0.02  # before the departure: whether there is a pause, or somebody left late
+LONGEST_LEAD_S = 0.5  # where the way to the database is long
 TOLERANCE_S = 0.1  # how late a request may leave
-PUNCTUAL_S = 0.002  # a departure no later than that needs no correction
+PUNCTUAL_S = 0.005  # a departure no later than that needs no correction
 MAX_AHEAD_S = 1.5  # so far ahead can be reserved: nobody waits longer for callers that have died
 MAX_PATIENCE_S = 120.0  # a longer pause ends the run: a timer's next one comes soon enough
 MAX_PAUSE_S = 86_400.0  # the longest ban; more than that is a clock that was set back
 MAX_FAILURES = 10  # in a row, over all callers: then the source is in trouble, not one request
 _WINDOW = 16  # departures that are remembered, as in the column's default
-_LAST_LOOK_S = 0.02  # before the departure: whether there is a pause, or somebody left late
 
 _DUE = (
-    f"greatest(clock_timestamp() + {LEAD_S} * interval '1 s',"
+    "greatest(clock_timestamp() + %(lead)s * interval '1 s',"
     f" departures[{_WINDOW}] + %(least_gap)s * interval '1 s',"
     f" departures[{_WINDOW} + 1 - %(window)s] + %(window_s)s * interval '1 s',"
     " bucket_full_at - %(bucket_slack)s * interval '1 s')"
@@ -48,15 +52,14 @@ _RESERVE = (
     " FROM set_config('synchronous_commit', 'off', true)"
     " WHERE source = %(source)s AND paused_until <= clock_timestamp()"
     f" AND {_DUE} <= clock_timestamp() + {MAX_AHEAD_S} * interval '1 s'"
-    f" RETURNING departures[{_WINDOW}], extract(epoch FROM departures[{_WINDOW}])::float8,"
-    " extract(epoch FROM clock_timestamp())::float8"
+    f" RETURNING departures[{_WINDOW}], clock_timestamp()"
 )
-# Whether a reserved departure still is far enough from those before it, and there is no pause.
+# How much later than reserved a request may leave: those before it may have been late themselves.
 _LAST_LOOK = (
-    "SELECT paused_until <= clock_timestamp() AND coalesce("
-    "departures[array_position(departures, %(at)s) - %(window)s::integer]"
-    " + %(window_s)s * interval '1 s' <= %(at)s, true)"
-    " FROM api_budget WHERE source = %(source)s"
+    "SELECT extract(epoch FROM greatest(interval '0', coalesce("
+    "nullif(departures[array_position(departures, %(at)s) - %(window)s::integer], '-infinity')"
+    " + %(least_window_s)s * interval '1 s' - %(at)s, interval '0')))::float8, clock_timestamp()"
+    " FROM api_budget WHERE source = %(source)s AND paused_until <= clock_timestamp()"
 )
 _GIVE_BACK = (
     "UPDATE api_budget"
@@ -95,13 +98,14 @@ class Pace:
         interval_s = 1 / self.per_second
         if self.burst > 1:
             slack_s = (self.burst - 1) * interval_s
-            gaps = {"least_gap": 0.0, "window": 1, "window_s": 0.0, "bucket_slack": slack_s}
-            return gaps | {"interval": interval_s}
+            gaps = {"least_gap": 0.0, "window": 1, "window_s": 0.0, "least_window_s": 0.0}
+            return gaps | {"bucket_slack": slack_s, "interval": interval_s}
         window = min(max(int(self.per_second), 1), _WINDOW)
         return {
             "least_gap": EVENNESS * interval_s,
             "window": window,
             "window_s": SPACING * window * interval_s,
+            "least_window_s": LEAST_SPACING * window * interval_s,
             "bucket_slack": MAX_PAUSE_S,  # the bucket plays no part
             "interval": interval_s,
         }
@@ -123,14 +127,6 @@ class BudgetState:
     def is_open(self) -> bool:
         """Whether the circuit is open: the source keeps failing, and should be left alone."""
         return self.failures >= MAX_FAILURES
-
-
-@dataclass(frozen=True, slots=True)
-class _Reserved:
-    """A departure: `at` by the database's clock, `leaves_s` by this process's monotonic one."""
-
-    at: datetime
-    leaves_s: float
 
 
 class Budget:
@@ -160,30 +156,37 @@ class Budget:
         Raises:
             PausedForLong: the source asked for a pause that is longer than MAX_PATIENCE_S.
         """
-        reserved = self._await_departure(wait)
+        at = self._await_departure(wait)
         try:
             yield
         finally:
-            late_s = time.monotonic() - reserved.leaves_s
+            late_s = time.monotonic() - self._clock.earliest_s(at)
             if late_s > PUNCTUAL_S:
-                self._execute(_CORRECT, at=reserved.at, late=late_s)
+                self._execute(_CORRECT, at=at, late=late_s)
 
-    def _await_departure(self, wait: Callable[[float], None]) -> _Reserved:
+    def _await_departure(self, wait: Callable[[float], None]) -> datetime:
         while True:
-            reserved = self._reserve(wait)
-            early_s = reserved.leaves_s - time.monotonic() - _LAST_LOOK_S
-            if early_s > 0:
-                wait(early_s)
-            if early_s <= 0 or self._still_holds(reserved):
-                if (left_s := reserved.leaves_s - time.monotonic()) > 0:
-                    wait(left_s)
-                if time.monotonic() - reserved.leaves_s <= TOLERANCE_S:
-                    return reserved
-            self._execute(_GIVE_BACK, at=reserved.at)
+            at = self._reserve(wait)
+            delay_s = 0.0
+            look_s = self._clock.latest_s(at) - max(LAST_LOOK_S, self._clock.lead_s)
+            if look_s > time.monotonic():
+                _wait_until(look_s, wait)
+                delay_s = self._delay(at)
+            if delay_s <= TOLERANCE_S:
+                leaves_s = self._clock.latest_s(at) + delay_s
+                _wait_until(leaves_s, wait)
+                if time.monotonic() - leaves_s <= TOLERANCE_S:
+                    return at
+            self._execute(_GIVE_BACK, at=at)
 
-    def _still_holds(self, reserved: _Reserved) -> bool:
-        look = self._one(_LAST_LOOK, at=reserved.at)
-        return look is not None and bool(look[0])
+    def _delay(self, at: datetime) -> float:
+        """Return by how many seconds a request has to leave later; infinity in a pause."""
+        sent_s = time.monotonic()
+        look = self._one(_LAST_LOOK, at=at)
+        if look is None:
+            return math.inf
+        self._clock.learn(sent_s, time.monotonic(), look[1])
+        return float(look[0])
 
     def await_pause_end(self, wait: Callable[[float], None]) -> BudgetState:
         """Wait while nobody may ask; to be called before connecting, as connections go stale.
@@ -232,13 +235,14 @@ class Budget:
             f" WHERE source = %(source)s AND failures >= {MAX_FAILURES}"
         )
 
-    def _reserve(self, wait: Callable[[float], None]) -> _Reserved:
+    def _reserve(self, wait: Callable[[float], None]) -> datetime:
         while True:
             sent_s = time.monotonic()
-            row = self._one(_RESERVE)
+            row = self._one(_RESERVE, lead=self._clock.lead_s)
             if row:
-                self._clock.learn(sent_s, time.monotonic(), row[2])
-                return _Reserved(row[0], self._clock.monotonic_s(row[1]))
+                self._clock.learn(sent_s, time.monotonic(), row[1])
+                at: datetime = row[0]
+                return at
             if not self._make_row() and not self._execute(_FORGET_IMPOSSIBLE):
                 self.await_pause_end(wait)
                 wait(min(self._interval_s, MAX_AHEAD_S))
@@ -266,22 +270,37 @@ class Budget:
 class _DatabaseClock:
     """The distance between the database's clock and this process's monotonic one.
 
-    A moment that the database tells lies between a statement's sending and its answer. The
-    narrowest such span is kept, until one comes that it contradicts: a clock has been set.
+    A moment that the database tells lies between a statement's sending and its answer: each
+    statement narrows the distance, until one contradicts it: then a clock has been set.
     """
 
     def __init__(self) -> None:
-        self._ahead_s = 0.0
-        self._span_s = float("inf")
+        self._least_s, self._most_s = -math.inf, math.inf  # how far the database is ahead
+        self._way_s = math.inf  # the shortest time from a statement to its answer
 
-    def learn(self, sent_s: float, received_s: float, told_s: float) -> None:
-        least_s, most_s = told_s - received_s, told_s - sent_s
-        is_contradicted = not least_s <= self._ahead_s <= most_s
-        if is_contradicted or most_s - least_s < self._span_s:
-            self._ahead_s, self._span_s = (least_s + most_s) / 2, most_s - least_s
+    def learn(self, sent_s: float, received_s: float, told: datetime) -> None:
+        least_s, most_s = told.timestamp() - received_s, told.timestamp() - sent_s
+        if max(least_s, self._least_s) <= min(most_s, self._most_s):
+            least_s, most_s = max(least_s, self._least_s), min(most_s, self._most_s)
+        self._least_s, self._most_s = least_s, most_s
+        self._way_s = min(received_s - sent_s, self._way_s)
 
-    def monotonic_s(self, moment_s: float) -> float:
-        return moment_s - self._ahead_s
+    def earliest_s(self, moment: datetime) -> float:
+        return moment.timestamp() - self._most_s
+
+    def latest_s(self, moment: datetime) -> float:
+        return moment.timestamp() - self._least_s
+
+    @property
+    def lead_s(self) -> float:
+        """How long before a request leaves the database has to be asked."""
+        way_s = 0.0 if math.isinf(self._way_s) else self._way_s
+        return min(max(LEAD_S, 2 * way_s), LONGEST_LEAD_S)
+
+
+def _wait_until(moment_s: float, wait: Callable[[float], None]) -> None:
+    if (left_s := moment_s - time.monotonic()) > 0:
+        wait(left_s)
 
 
 def source_key(url: str) -> str:

@@ -9,12 +9,21 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 
 import sql
 from sql import budget as module
-from sql.budget import MAX_AHEAD_S, MAX_FAILURES, Budget, Pace, source_key
+from sql.budget import (
+    LEAST_SPACING,
+    MAX_AHEAD_S,
+    MAX_FAILURES,
+    TOLERANCE_S,
+    Budget,
+    Pace,
+    source_key,
+)
 from sql.errors import PausedForLong
 from tests.support.paths import ROOT
 from tests.support.waiting import wait_until
@@ -107,6 +116,34 @@ def test_who_leaves_late_moves_those_that_would_come_too_close(
     for other in others:
         other.join(10)
     assert time.monotonic() - left > 1
+
+
+def test_who_would_come_a_little_too_close_waits_longer_and_keeps_the_departure(
+    connection: sql.Connection, database_url: str
+) -> None:
+    connection.execute(
+        "INSERT INTO api_budget (source, departures) VALUES (%s,"
+        " array_fill(clock_timestamp() - interval '0.2 s', ARRAY[16]))",
+        [source_key(URL)],
+    )
+    corrections = iter([0.06])
+
+    def sleep(seconds: float) -> None:
+        for late_s in corrections:  # of the fifth last, once ours is reserved
+            with sql.connect(database_url) as other:
+                other.execute(
+                    "UPDATE api_budget SET departures[11] = departures[11] + %s * interval '1 s'",
+                    [late_s],
+                )
+        time.sleep(seconds)
+
+    depart(make_budget(connection, Pace(5)), 1, sleep)
+    row = connection.execute(
+        "SELECT departures[16] - departures[11], '-infinity' = ANY (departures) FROM api_budget"
+    ).fetchone()
+    assert row is not None
+    assert row[0].total_seconds() > LEAST_SPACING
+    assert not row[1], "nothing was given back"
 
 
 def depart_on(database_url: str) -> None:
@@ -265,14 +302,37 @@ def test_the_wait_can_be_ended(connection: sql.Connection) -> None:
         depart(budget, 1, interrupt)
 
 
-def test_the_clocks_of_database_and_host_need_not_agree(connection: sql.Connection) -> None:
+def test_the_clocks_of_database_and_host_need_not_agree() -> None:
     clock = module._DatabaseClock()
-    clock.learn(10.0, 10.2, 5_000.1)
-    assert clock.monotonic_s(5_000.5) == pytest.approx(10.5)
-    clock.learn(20.0, 21.0, 5_010.9)  # vaguer, and no contradiction
-    assert clock.monotonic_s(5_000.5) == pytest.approx(10.5)
-    clock.learn(30.0, 31.0, 9_000.5)  # the database's clock was set
-    assert clock.monotonic_s(9_000.5) == pytest.approx(30.5)
+    clock.learn(10.0, 10.2, moment(5_000.1))
+    assert span(clock, 5_000.5) == pytest.approx((10.4, 10.6))
+    clock.learn(20.0, 21.0, moment(5_010.9))  # vaguer, and no contradiction
+    assert span(clock, 5_000.5) == pytest.approx((10.4, 10.6))
+    clock.learn(20.0, 21.0, moment(5_011.0))  # the answer had all of the way
+    assert span(clock, 5_000.5) == pytest.approx((10.4, 10.5))
+    clock.learn(30.0, 31.0, moment(9_000.5))  # the database's clock was set
+    assert span(clock, 9_000.5) == pytest.approx((30.0, 31.0))
+
+
+def moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def span(clock: module._DatabaseClock, seconds: float) -> tuple[float, float]:
+    return clock.earliest_s(moment(seconds)), clock.latest_s(moment(seconds))
+
+
+def test_where_the_database_is_far_away_it_is_asked_earlier(connection: sql.Connection) -> None:
+    """Each statement takes longer than a request may be late."""
+
+    def connect() -> sql.Connection:
+        time.sleep(TOLERANCE_S * 1.5)
+        return connection
+
+    budget = Budget(connect, URL, Pace(5))
+    began = time.monotonic()
+    depart(budget, 2)
+    assert time.monotonic() - began < 3
 
 
 def test_without_a_database_nothing_may_be_asked(database_url: str, admin: sql.Connection) -> None:
