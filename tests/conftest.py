@@ -9,6 +9,7 @@ import gc
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -18,6 +19,7 @@ import psycopg
 import pytest
 
 import sql
+from mangadex_sim import Simulator
 from tests.support.calm import turn
 from tests.support.databases import Databases, OwnDatabase, data_directory, name_of, running_server
 from tests.support.leaks import Held
@@ -162,6 +164,17 @@ def run_batch(programs: Programs) -> Callable[..., Finished]:
         return programs.run("batch", *args, **how)
 
     return run
+
+
+@pytest.fixture
+def simulator() -> Iterator[Callable[..., Simulator]]:
+    """`simulator(titles=50, rate=0)` → a started Simulator; stopped after the test."""
+    with ExitStack() as stack:
+
+        def start(**settings: Any) -> Simulator:
+            return stack.enter_context(Simulator(**settings))
+
+        yield start
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -11,17 +10,6 @@ import pytest
 from batch.mangadex.http import Session
 from mangadex_sim import Simulator
 from tests.support.raw_server import Departures, Handler, RawServer
-
-
-@pytest.fixture
-def simulator() -> Iterator[Callable[..., Simulator]]:
-    """`simulator(titles=50, rate=0)` → a started Simulator; stopped after the test."""
-    with ExitStack() as stack:
-
-        def start(**settings: Any) -> Simulator:
-            return stack.enter_context(Simulator(**settings))
-
-        yield start
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 import sql
 from mangadex_sim import Simulator
-from tests.end_to_end.conftest import rows
+from tests.support.hub import rows
 
 Hubs = Callable[..., Any]
 Simulators = Callable[..., Simulator]

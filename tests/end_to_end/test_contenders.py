@@ -8,8 +8,7 @@ import subprocess
 from collections.abc import Callable
 
 from mangadex_sim import Simulator
-from tests.end_to_end.conftest import Hub, rows
-from tests.end_to_end.test_kills import WHAT_COUNTS
+from tests.support.hub import WHAT_COUNTS, Hub, rows
 from tests.support.waiting import wait_until
 
 SEED = 20260311

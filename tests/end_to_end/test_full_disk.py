@@ -17,8 +17,8 @@ import requests
 import sql
 from mangadex_sim import Simulator
 from sql import embedded
-from tests.end_to_end.conftest import Hub, rows
 from tests.support.databases import OwnDatabase
+from tests.support.hub import Hub, rows
 from tests.support.load import count
 from tests.support.waiting import wait_until
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import sql
 from mangadex_sim import Simulator
-from tests.end_to_end.conftest import Hub, rows
+from tests.support.hub import WHAT_COUNTS, Hub, libraries, rows
 
 SEED = 20260131
 JOBS = (
@@ -28,18 +28,6 @@ JOBS = (
 KILLS_PER_JOB = 4
 MOST_TRIES = 20
 STARTUP_S = 0.15  # before that a run has not begun
-WHAT_COUNTS = {
-    "titles": "SELECT mangadex_id, title, author, status, total_chapters, cover_url,"
-    " (SELECT string_agg(g.name, ',' ORDER BY g.name) FROM manga_genres mg"
-    "  JOIN genres g ON g.id = mg.genre_id WHERE mg.manga_id = manga.id) FROM manga ORDER BY 1",
-    "chapters": "SELECT m.mangadex_id, c.translated_language, c.volume, c.chapter_number,"
-    " c.mangadex_chapter_id, c.title FROM chapters c JOIN manga m ON m.id = c.manga_id"
-    " ORDER BY 1, 2, 3, 4, 5",
-    "notifications": "SELECT u.username, n.type, n.title, n.message, n.data FROM notifications n"
-    " JOIN users u ON u.id = n.user_id ORDER BY 1, 2, 3, 4",
-    "owed": "SELECT count(*) FROM notification_events WHERE accepted_at IS NULL",
-    "pages": "SELECT count(*) FROM sync_pages",
-}
 
 
 def test_rows_and_notifications_are_those_of_a_run_that_nobody_disturbed(
@@ -75,16 +63,6 @@ def test_rows_and_notifications_are_those_of_a_run_that_nobody_disturbed(
     told = rows(database_url, "SELECT type, count(*) FROM notifications GROUP BY 1 ORDER BY 1")
     assert [kind for kind, _ in told] == ["MANGA_UPDATE", "NEW_CHAPTER", "NEW_MANGA"]
     assert all(number >= 10 for _, number in told)
-
-
-def libraries(*hubs: Hub) -> None:
-    """Every reader reads every title."""
-    for hub in hubs:
-        with sql.connect(hub.env["DATABASE_URL"]) as connection:
-            connection.execute(
-                "INSERT INTO user_library (user_id, manga_id)"
-                " SELECT users.id, manga.id FROM users, manga ORDER BY manga.mangadex_id"
-            )
 
 
 def make_news(sim: Simulator, chance: random.Random) -> None:

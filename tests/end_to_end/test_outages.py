@@ -15,9 +15,8 @@ import pytest
 import requests
 
 from mangadex_sim import Simulator
-from tests.end_to_end.conftest import Hub, rows
-from tests.end_to_end.test_kills import WHAT_COUNTS, libraries
 from tests.support.databases import OwnDatabase
+from tests.support.hub import WHAT_COUNTS, Hub, libraries, rows
 from tests.support.load import (
     add_users,
     check_all_is_told,

@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from mangadex_sim import Simulator
-from tests.end_to_end.conftest import Hub
+from tests.support.hub import Hub
 from tests.support.load import (
     add_users,
     check_all_is_read,

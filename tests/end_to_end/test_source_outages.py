@@ -15,9 +15,8 @@ import pytest
 import sql
 from mangadex_sim import Simulator
 from mangadex_sim.server.faults import MODES
-from tests.end_to_end.conftest import Hub, rows
-from tests.end_to_end.test_kills import WHAT_COUNTS, libraries
 from tests.support.budget import forget_budget
+from tests.support.hub import WHAT_COUNTS, Hub, libraries, rows
 
 SEED = 20260308
 IMPORT = ("initial-sync", "--count", "60")

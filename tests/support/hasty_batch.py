@@ -1,6 +1,6 @@
 """The batch with its patience cut short, so that an hour of trouble passes in seconds.
 
-`python -m tests.end_to_end.hasty_batch COMMAND`: the real program but for these waits.
+`python -m tests.support.hasty_batch COMMAND`: the real program but for these waits.
 """
 
 from __future__ import annotations

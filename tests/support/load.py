@@ -12,7 +12,7 @@ import sql
 from batch.config import load
 from batch.delivery import relay
 from mangahub.env import Env
-from tests.end_to_end.conftest import Hub, rows
+from tests.support.hub import Hub, rows
 from tests.support.readers import Readers
 from tests.support.waiting import wait_until
 
