@@ -87,7 +87,7 @@ class Event:
     """One row of the outbox.
 
     Attributes:
-        type: `new-manga`, `new-chapter` or `manga-update`.
+        type: the kind of event, such as `new-chapter`.
         dedup_key: at most 200 characters; the same news always has the same key.
         payload: the POST body without `event_id` and `type`.
     """

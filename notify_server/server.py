@@ -30,7 +30,7 @@ from notify_server.udp.subscription_check import SubscriptionCheck
 from notify_server.udp.subscriptions import Subscriptions
 from notify_server.web import waitress_server
 from notify_server.web.app import create_app
-from notify_server.web.errors import Services
+from notify_server.web.services import Services
 from notify_server.wire.auth import Cookies
 
 # Together below the 10 s in which a service has to be gone.

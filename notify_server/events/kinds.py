@@ -1,18 +1,54 @@
-"""An event as it was posted, and what it says to its readers: message, data and changes. Pure."""
+"""The kinds of events: all that the server knows of each stands in one table. Pure.
+
+To add a kind: its entry in `KINDS`, the rule in `batch/rules/events.py` that makes its events, and
+its rows in docs/protocol.md.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Literal
 
-Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
-Number = int | float
+from notify_server.events.fields import (
+    CHAPTER_NUMBER,
+    EVENT_ID,
+    JSON,
+    ROW_ID,
+    TEXT,
+    Field,
+    Json,
+    Number,
+    list_of,
+    object_of,
+    optional,
+    with_one_of,
+)
 
-# The kinds of event, as routes, outbox and batch call them, and the type of their datagrams.
-DATAGRAM_TYPES = {
-    "new-manga": "NEW_MANGA",
-    "new-chapter": "NEW_CHAPTER",
-    "manga-update": "MANGA_UPDATE",
-}
+Audience = Literal["users", "readers"]
+Body = dict[str, Any]
+Composed = tuple[str, dict[str, Json], list[Json]]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What the server knows of one kind of event.
+
+    Attributes:
+        name: as in routes, in the outbox and in the batch.
+        datagram_type: the type of its datagrams, and of its rows in `notifications`.
+        audience: all `users`, or those with the title in their library: its `readers`.
+        summary: what it reports.
+        body: what is posted.
+        compose: returns message, data and changes of a checked body, as in a datagram.
+    """
+
+    name: str
+    datagram_type: str
+    audience: Audience
+    summary: str
+    body: Field
+    compose: Callable[[Body], Composed]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,72 +56,75 @@ class Event:
     """A checked event, ready to be stored.
 
     Attributes:
-        kind: `new-manga`, `new-chapter` or `manga-update`.
         data, changes: the fields of the datagram, and of `notifications.data`.
     """
 
     event_id: str
-    kind: str
+    kind: Kind
     manga_id: int
     title: str
     message: str
     data: dict[str, Json]
     changes: list[Json]
 
-    @property
-    def datagram_type(self) -> str:
-        return DATAGRAM_TYPES[self.kind]
 
-    @property
-    def audience(self) -> str:
-        """All `users`, or those with the title in their library: its `readers`."""
-        return "users" if self.kind == "new-manga" else "readers"
+def _body(*required: str, **fields: Field) -> Field:
+    common = {"event_id": optional(EVENT_ID), "manga_id": ROW_ID, "title": TEXT}
+    return object_of({**common, **fields}, "manga_id", "title", *required)
 
 
-def new_manga(event_id: str, manga_id: int, title: str) -> Event:
-    return Event(event_id, "new-manga", manga_id, title, f"New manga added: {title}", {}, [])
+def _new_manga(body: Body) -> Composed:
+    return f"New manga added: {body['title']}", {}, []
 
 
-def new_chapter(
-    event_id: str,
-    manga_id: int,
-    title: str,
-    chapter: Number | None,
-    old_chapter: Number | None,
-    chapters: list[Number],
-) -> Event:
-    """One new chapter, or several where `chapters` lists them; `chapter` is the highest then."""
-    data: dict[str, Json] = {"chapter": chapter}
-    if chapters:
-        data["chapters"] = list(chapters)
-    change: Json = {"field": "current_chapter", "old_value": old_chapter, "new_value": chapter}
-    message = _chapter_message(chapter, old_chapter, chapters)
-    return Event(event_id, "new-chapter", manga_id, title, message, data, [change])
+_CHAPTER = _body(
+    "chapter",
+    chapter=optional(CHAPTER_NUMBER),
+    old_chapter=optional(CHAPTER_NUMBER),
+    chapters=optional(list_of(CHAPTER_NUMBER, may_be_empty=False)),
+)
 
 
-def _chapter_message(
-    chapter: Number | None, old_chapter: Number | None, chapters: list[Number]
-) -> str:
-    old = f" (was chapter {old_chapter})" if old_chapter is not None else ""
+def _new_chapter(body: Body) -> Composed:
+    old, chapters = body["old_chapter"], body["chapters"]
+    chapter = max(chapters) if chapters else body["chapter"]
+    data = {"chapter": chapter, "chapters": chapters} if chapters else {"chapter": chapter}
+    message = _chapter_message(chapter, old, chapters or [])
+    return message, data, [_change("current_chapter", old, chapter)]
+
+
+def _chapter_message(chapter: Number | None, old: Number | None, chapters: list[Number]) -> str:
+    was = f" (was chapter {old})" if old is not None else ""
     if len(chapters) > 1:
         low, high = min(chapters), max(chapters)
         span = f"{low}–{high}" if low != high else f"{low}"
-        return f"{len(chapters)} new chapters available: {span}{old}"
+        return f"{len(chapters)} new chapters available: {span}{was}"
     if chapter is None:
         return "New chapter available"
-    return f"New chapter {chapter} available{old}"
+    return f"New chapter {chapter} available{was}"
 
 
-def manga_update(
-    event_id: str, manga_id: int, title: str, fields: list[str], changes: list[Json]
-) -> Event:
-    """`changes` holds field, old and new value of each of `fields`."""
-    message = f"Updated: {_joined(fields)}"
-    data: dict[str, Json] = {"updated_fields": list(fields)}
-    return Event(event_id, "manga-update", manga_id, title, message, data, changes)
+_DETAIL = object_of({"field": TEXT, "old_value": JSON, "new_value": JSON}, "field")
+_LISTS = {"changes": optional(list_of(TEXT)), "detailed_changes": optional(list_of(_DETAIL))}
+_UPDATE = with_one_of(_body(**_LISTS), *_LISTS)
 
 
-def _joined(names: list[str]) -> str:
-    if len(names) < 3:
-        return " and ".join(names)
-    return f"{', '.join(names[:-1])}, and {names[-1]}"
+def _manga_update(body: Body) -> Composed:
+    """Compose the changes: of a field with details the last ones, of others the name alone."""
+    details = {detail["field"]: detail for detail in body["detailed_changes"] or []}
+    names = list(dict.fromkeys([*(body["changes"] or []), *details]))
+    changes = [details.get(name) or _change(name, None, None) for name in names]
+    listed = " and ".join(names) if len(names) < 3 else f"{', '.join(names[:-1])}, and {names[-1]}"
+    return f"Updated: {listed}", {"updated_fields": [*names]}, changes
+
+
+def _change(field: str, old: Json, new: Json) -> Json:
+    return {"field": field, "old_value": old, "new_value": new}
+
+
+_ALL = (
+    Kind("new-manga", "NEW_MANGA", "users", "A new title", _body(), _new_manga),
+    Kind("new-chapter", "NEW_CHAPTER", "readers", "New chapters", _CHAPTER, _new_chapter),
+    Kind("manga-update", "MANGA_UPDATE", "readers", "A changed title", _UPDATE, _manga_update),
+)
+KINDS = {kind.name: kind for kind in _ALL}

@@ -74,7 +74,7 @@ class Publisher:
 
     def _push(self, event: Event, result: StoreResult, received: float) -> None:
         content = Content(
-            event.datagram_type,
+            event.kind.datagram_type,
             event.manga_id,
             event.title,
             event.message,

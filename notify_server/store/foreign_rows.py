@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from notify_server.events.kinds import Json
+from notify_server.events.fields import Json
 from notify_server.wire.datagram import Content
 
 # Deeper than anything that can be posted, and far from Python's own limit.

@@ -101,14 +101,14 @@ def store_event(connection: sql.Connection, event: Event) -> StoreResult:
     """
     parameters = {
         "event_id": event.event_id,
-        "kind": event.kind,
-        "type": event.datagram_type,
+        "kind": event.kind.name,
+        "type": event.kind.datagram_type,
         "manga_id": event.manga_id,
         "title": event.title,
         "message": event.message,
         "data": Jsonb({"data": event.data, "changes": event.changes}),
     }
-    row = connection.execute(_STORE_FOR[event.audience], parameters, binary=True).fetchone()
+    row = connection.execute(_STORE_FOR[event.kind.audience], parameters, binary=True).fetchone()
     assert row is not None  # a SELECT without FROM has one row
     is_stored, is_known, created_at, xid, packed, _ = row
     outcome = EventOutcome.REPEATED if is_known else EventOutcome.UNKNOWN_MANGA

@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator
 
+from notify_server.events.kinds import Audience
+
 _ROW = struct.Struct(">q16s")
 # SQL that packs rows as `_ROW` does: a Python object for each of 10,000 rows takes longer than
 # storing them.
@@ -12,9 +14,9 @@ PACKED = "string_agg(int8send(id) || uuid_send(user_id), ''::bytea)"
 
 # SQL that finds the recipients of each audience. Sorted, so that neighbours in the indexes are
 # written together: a fifth less work.
-FINDERS = {
+FINDERS: dict[Audience, str] = {
     "users": "id FROM users ORDER BY id",
-    "readers": ("user_id AS id FROM user_library WHERE manga_id = %(manga_id)s ORDER BY user_id"),
+    "readers": "user_id AS id FROM user_library WHERE manga_id = %(manga_id)s ORDER BY user_id",
 }
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from flask import Flask, Response, request
 
-from notify_server.web.errors import EXTENSION, Services, answer_error, failure, services
+from notify_server.web.errors import answer_error, failure
 from notify_server.web.routes import routes
+from notify_server.web.services import Services, keep, services
 from notify_server.wire import auth
 
 
 def create_app(parts: Services) -> Flask:
-    """The application, with everything it works with handed in."""
+    """Return the application, with everything it works with handed in."""
     app = Flask("notify_server", static_folder=None)
-    app.extensions[EXTENSION] = parts
+    keep(app, parts)
     app.url_map.merge_slashes = False  # by a redirect, which is no JSON
     app.before_request(_require_key)
     app.after_request(_count)

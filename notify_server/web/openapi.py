@@ -2,116 +2,77 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from mangahub import __version__
-from notify_server.events.validation import MAX_BIGINT, MAX_EVENT_ID, MAX_EVENTS
+from notify_server.events.fields import ROW_ID, Schema
+from notify_server.events.kinds import KINDS, Kind
+from notify_server.events.validation import MAX_EVENTS
 
-Schema = dict[str, Any]
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 200
 
-# Half surrogate pairs, which JSON can write, cannot be stored either, but no pattern can say so.
-_TEXT: Schema = {"type": "string", "minLength": 1, "pattern": "^[^\\u0000]*$"}
-_NUMBER: Schema = {"type": "number", "minimum": 0, "maximum": 99999999.99, "multipleOf": 0.01}
-_MAYBE_NUMBER: Schema = {**_NUMBER, "type": ["number", "null"]}
-_MANGA_ID: Schema = {"type": "integer", "minimum": 1, "maximum": MAX_BIGINT}
-
-_COMMON: Schema = {
-    "event_id": {**_TEXT, "type": ["string", "null"], "maxLength": MAX_EVENT_ID},
-    "manga_id": _MANGA_ID,
-    "title": _TEXT,
-}
-_DETAIL: Schema = {
-    "type": "object",
-    "required": ["field"],
-    "properties": {"field": _TEXT, "old_value": {}, "new_value": {}},
-}
-_EVENTS: dict[str, Schema] = {
-    "new-manga": {
-        "type": "object",
-        "required": ["manga_id", "title"],
-        "properties": _COMMON,
-    },
-    "new-chapter": {
-        "type": "object",
-        "required": ["manga_id", "title", "chapter"],
-        "properties": {
-            **_COMMON,
-            "chapter": _MAYBE_NUMBER,
-            "old_chapter": _MAYBE_NUMBER,
-            "chapters": {
-                "type": ["array", "null"],
-                "minItems": 1,
-                "items": _NUMBER,
-                "description": "all of them where there are several; chapter is the highest",
-            },
-        },
-    },
-    "manga-update": {
-        "type": "object",
-        "required": ["manga_id", "title", "changes"],
-        "properties": {
-            **_COMMON,
-            "changes": {"type": "array", "minItems": 1, "items": _TEXT},
-            "detailed_changes": {"type": ["array", "null"], "items": _DETAIL},
-        },
-    },
-}
-_ERROR: Schema = {
-    "type": "object",
-    "required": ["error"],
-    "properties": {"error": {"type": "string"}},
-}
-_RESULT: Schema = {
-    "type": "object",
-    "required": ["status"],
-    "properties": {
-        "status": {"type": "integer"},
-        "event_id": {"type": "string"},
-        "outcome": {"enum": ["stored", "repeated"]},
-        "recipients": {"type": "integer"},
-        "error": {"type": "string"},
-    },
-}
-_RESULTS: Schema = {
-    "type": "object",
-    "required": ["results"],
-    "properties": {"results": {"type": "array", "items": _RESULT}},
-}
-_NOTIFICATION: Schema = {
-    "type": "object",
-    "required": ["id", "type", "message", "read", "created_at", "data", "changes"],
-    "properties": {
-        "id": {"type": "integer"},
-        "type": {"type": ["string", "null"]},
-        "manga_id": {"type": ["integer", "null"]},
-        "title": {"type": ["string", "null"]},
-        "message": {"type": "string"},
-        "read": {"type": "boolean"},
-        "created_at": {"type": ["string", "null"], "format": "date-time"},
-        "delivered_at": {"type": ["string", "null"], "format": "date-time"},
-        "event_id": {"type": ["string", "null"]},
-        "data": {"type": "object"},
-        "changes": {"type": "array"},
-    },
-}
-_PAGE: Schema = {
-    "type": "object",
-    "required": ["notifications", "next_before"],
-    "properties": {
-        "notifications": {"type": "array", "items": _NOTIFICATION},
-        "next_before": {"type": ["integer", "null"], "description": "null on the last page"},
-    },
-}
-_STATUS: Schema = {"type": "object", "properties": {"status": {"type": "string"}}}
+# --- values ----------------------------------------------------------------------------------
 
 
-def _response(description: str, schema: Schema | None) -> Schema:
-    if schema is None:
-        return {"description": description}
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
+def _object(required: str = "", **properties: Schema) -> Schema:
+    return {"type": "object", "required": required.split(), "properties": properties}
 
 
-_DESCRIPTIONS = {
+def _or_null(kind: str, **more: object) -> Schema:
+    return {"type": [kind, "null"], **more}
+
+
+_TEXT: Schema = {"type": "string"}
+_NUMBER: Schema = {"type": "integer"}
+_ERROR = _object("error", error=_TEXT)
+_STATUS = _object(status=_TEXT)
+_RESULT = _object(
+    "status",
+    status=_NUMBER,
+    event_id=_TEXT,
+    outcome={"enum": ["stored", "repeated"]},
+    recipients=_NUMBER,
+    error=_TEXT,
+)
+_RESULTS = _object("results", results={"type": "array", "items": _RESULT})
+_NOTIFICATION = _object(
+    "id type message read created_at data changes",
+    id=_NUMBER,
+    type=_or_null("string"),
+    manga_id=_or_null("integer"),
+    title=_or_null("string"),
+    message=_TEXT,
+    read={"type": "boolean"},
+    created_at=_or_null("string", format="date-time"),
+    delivered_at=_or_null("string", format="date-time"),
+    event_id=_or_null("string"),
+    data={"type": "object"},
+    changes={"type": "array"},
+)
+_PAGE = _object(
+    "notifications next_before",
+    notifications={"type": "array", "items": _NOTIFICATION},
+    next_before=_or_null("integer", description="null on the last page"),
+)
+
+
+def _typed(kind: Kind) -> Schema:
+    """Return the schema of such an event in a batch."""
+    body = kind.body.schema
+    properties = {**body["properties"], "type": {"const": kind.name}}
+    return {**body, "required": ["type", *body["required"]], "properties": properties}
+
+
+# Each element is judged by itself: an invalid one does not make the request invalid.
+_ELEMENT = {"anyOf": [*map(_typed, KINDS.values()), {}]}
+_ELEMENTS = {"type": "array", "minItems": 1, "maxItems": MAX_EVENTS, "items": _ELEMENT}
+_BATCH = _object("events", events=_ELEMENTS)
+
+_LIMIT: Schema = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}
+
+# --- operations ------------------------------------------------------------------------------
+
+_AUDIENCES = {"users": "every user", "readers": "users with the title in their library"}
+_FAILURES = {
     400: "What is wrong with which field",
     401: "The API key is missing or wrong",
     404: "Unknown route, manga_id or notification; nothing was stored",
@@ -122,72 +83,55 @@ _DESCRIPTIONS = {
 }
 
 
-def _failures(*statuses: int) -> Schema:
-    return {str(s): _response(_DESCRIPTIONS[s], _ERROR) for s in statuses}
+def _response(description: str, schema: Schema, media_type: str = "application/json") -> Schema:
+    return {"description": description, "content": {media_type: {"schema": schema}}}
+
+
+def _operation(summary: str, responses: Schema, *failures: int, **more: object) -> Schema:
+    failed = {str(status): _response(_FAILURES[status], _ERROR) for status in failures}
+    return {"summary": summary, "responses": {**responses, **failed}, **more}
 
 
 def _post(summary: str, schema: Schema, responses: Schema) -> Schema:
-    return {
-        "post": {
-            "summary": summary,
-            "requestBody": {
-                "required": True,
-                "content": {"application/json": {"schema": schema}},
-            },
-            "responses": {**responses, **_failures(400, 401, 404, 413, 415, 429, 503)},
-        }
-    }
+    body = {"required": True, "content": {"application/json": {"schema": schema}}}
+    failures = (400, 401, 404, 413, 415, 429, 503)
+    return {"post": _operation(summary, responses, *failures, requestBody=body)}
 
 
-def _event_path(kind: str, summary: str) -> Schema:
-    return _post(summary, _EVENTS[kind], {"202": _response("Stored", _RESULT)})
+def _get(summary: str, schema: Schema, *failures: int, **more: object) -> Schema:
+    return {"get": _operation(summary, {"200": _response(summary, schema)}, *failures, **more)}
 
 
-def _get(summary: str, responses: Schema, parameters: list[Schema] | None = None) -> Schema:
-    operation: Schema = {"summary": summary, "responses": {**responses, **_failures(401)}}
-    return {"get": {**operation, "parameters": parameters or []}}
+def _parameter(name: str, place: str, schema: Schema, required: bool = False) -> Schema:
+    return {"name": name, "in": place, "required": required, "schema": schema}
 
 
-def _query(name: str, schema: Schema, required: bool = False) -> Schema:
-    return {"name": name, "in": "query", "required": required, "schema": schema}
-
-
-_TYPED = [
-    {
-        **schema,
-        "required": ["type", *schema["required"]],
-        "properties": {**schema["properties"], "type": {"const": kind}},
-    }
-    for kind, schema in _EVENTS.items()
-]
-_BATCH: Schema = {
-    "type": "object",
-    "required": ["events"],
-    "properties": {
-        # Each element is judged by itself, so a wrong one does not make the request wrong.
-        "events": {
-            "type": "array",
-            "minItems": 1,
-            "maxItems": MAX_EVENTS,
-            "items": {"anyOf": [*_TYPED, {}]},
-        }
-    },
-}
 _LIST_PARAMETERS = [
-    _query("user_id", {"type": "string", "format": "uuid"}, required=True),
-    _query("unread", {"type": "integer", "enum": [0, 1]}),
-    _query("limit", {"type": "integer", "minimum": 1, "maximum": 200, "default": 50}),
-    _query("before", {"type": "integer", "minimum": 1, "maximum": MAX_BIGINT}),
+    _parameter("user_id", "query", {"type": "string", "format": "uuid"}, required=True),
+    _parameter("unread", "query", {"type": "integer", "enum": [0, 1]}),
+    _parameter("limit", "query", {**_LIMIT, "default": DEFAULT_LIMIT}),
+    _parameter("before", "query", ROW_ID.schema),
 ]
-_ID_PARAMETER = {"name": "id", "in": "path", "required": True, "schema": _MANGA_ID}
+_MARK = _operation(
+    "Mark a notification as read",
+    {"204": {"description": "Marked"}},
+    *(401, 404, 503),
+    parameters=[_parameter("id", "path", ROW_ID.schema, required=True)],
+)
+_METRICS = _operation("Metrics", {"200": _response("Prometheus text", _TEXT, "text/plain")}, 401)
 
 DESCRIPTION: Schema = {
     "openapi": "3.1.0",
     "info": {"title": "MangaHub notification server", "version": __version__},
     "paths": {
-        "/notify/new-manga": _event_path("new-manga", "Tell every user of a new title"),
-        "/notify/new-chapter": _event_path("new-chapter", "Tell the title's readers of chapters"),
-        "/notify/manga-update": _event_path("manga-update", "Tell the title's readers of changes"),
+        **{
+            f"/notify/{kind.name}": _post(
+                f"{kind.summary}, for {_AUDIENCES[kind.audience]}",
+                kind.body.schema,
+                {"202": _response("Stored", _RESULT)},
+            )
+            for kind in KINDS.values()
+        },
         "/notify/batch": _post(
             "Several events, each in a transaction of its own",
             _BATCH,
@@ -195,37 +139,15 @@ DESCRIPTION: Schema = {
         ),
         "/api/notifications": _get(
             "A user's notifications, newest first",
-            {"200": _response("A page", _PAGE), **_failures(400, 503)},
-            _LIST_PARAMETERS,
+            _PAGE,
+            *(400, 401, 503),
+            parameters=_LIST_PARAMETERS,
         ),
-        "/api/notifications/{id}/read": {
-            "put": {
-                "summary": "Mark a notification as read",
-                "parameters": [_ID_PARAMETER],
-                "responses": {"204": _response("Marked", None), **_failures(401, 404, 503)},
-            }
-        },
-        "/healthz": {
-            "get": {
-                "summary": "Alive",
-                "security": [],
-                "responses": {"200": _response("Alive", _STATUS)},
-            }
-        },
-        "/readyz": _get(
-            "The database takes writes, the socket works",
-            {"200": _response("Ready", _STATUS), **_failures(503)},
-        ),
-        "/metrics": _get(
-            "Prometheus metrics",
-            {
-                "200": {
-                    "description": "Text format",
-                    "content": {"text/plain": {"schema": {"type": "string"}}},
-                }
-            },
-        ),
-        "/openapi.json": _get("This description", {"200": _response("OpenAPI", {})}),
+        "/api/notifications/{id}/read": {"put": _MARK},
+        "/healthz": _get("Alive", _STATUS, security=[]),
+        "/readyz": _get("The database takes writes, the socket works", _STATUS, 401, 503),
+        "/metrics": {"get": _METRICS},
+        "/openapi.json": _get("This description", {}, 401),
     },
     "components": {"securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
     "security": [{"key": []}, {}],

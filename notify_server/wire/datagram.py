@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
-from notify_server.events.kinds import Json
+from notify_server.events.fields import Json
 from notify_server.wire.protocol import MAX_DATAGRAM, encode, timestamp
 
 # What stands around the common part: the longest id, and `,"session":"<32 digits>"}`.

@@ -59,11 +59,6 @@ COMPUTES = set(
 )
 IMPURE_CALLS = {"now", "utcnow", "today", "uuid1", "uuid4", "open", "print", "input"}
 
-# What does not hold yet: this list only gets shorter.
-KNOWN = {
-    "notify_server.events.validation calls uuid.uuid4(), but is pure",
-}
-
 
 def breaches_of_packages(module: Module) -> Iterator[str]:
     for target in module.imports:
@@ -122,12 +117,7 @@ RULES = [breaches_of_packages, breaches_of_layers, breaches_of_purity, breaches_
 
 @pytest.mark.parametrize("rule", RULES)
 def test_every_module_keeps_the_rule(rule: Rule) -> None:
-    assert sorted({b for module in MODULES.values() for b in rule(module)} - KNOWN) == []
-
-
-def test_what_is_known_to_be_broken_is_still_broken() -> None:
-    found = {b for rule in RULES for module in MODULES.values() for b in rule(module)}
-    assert sorted(KNOWN - found) == [], "mended: take it off KNOWN"
+    assert sorted({b for module in MODULES.values() for b in rule(module)}) == []
 
 
 @pytest.mark.parametrize(

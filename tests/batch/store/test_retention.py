@@ -16,7 +16,7 @@ from batch.models import Event
 from batch.rules import events
 from batch.stop import SignalStop
 from batch.store import outbox, retention
-from notify_server.events.kinds import new_manga
+from notify_server.events.validation import parse_event
 from notify_server.store import notifications
 
 Run = Callable[..., Any]
@@ -157,7 +157,7 @@ def test_what_the_relay_sends_again_after_weeks_is_still_known(
     """The server stored it, the batch never heard so, and retention ran in between."""
     event = events.manga_event(manga_id, TITLE, "Snow")
     outbox.add_events(connection, [event])
-    posted = new_manga(event.dedup_key, manga_id, "Snow")
+    posted = parse_event("new-manga", event.payload, event.dedup_key)
     stored = notifications.store_event(connection, posted)
     assert stored.outcome is notifications.EventOutcome.STORED
     for table, name in (("notification_receipts", "received_at"), ("notifications", "created_at")):

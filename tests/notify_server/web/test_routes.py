@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-KINDS = ("new-manga", "new-chapter", "manga-update")
+from notify_server.events.kinds import KINDS
 
 
 def body_of(kind: str, manga: int, **extra: object) -> dict[str, object]:

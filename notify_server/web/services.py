@@ -1,0 +1,39 @@
+"""What the routes work with, kept in the application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from flask import Flask, current_app
+
+from notify_server.metrics import Metrics
+from notify_server.publish.publisher import Publisher
+from notify_server.store.connections import Database
+
+_EXTENSION = "notify_server"
+
+
+class Services(NamedTuple):
+    """What the routes work with.
+
+    Attributes:
+        api_key: None where requests need none.
+        is_udp_usable: return whether datagrams are being sent and read.
+    """
+
+    database: Database
+    publisher: Publisher
+    metrics: Metrics
+    api_key: str | None
+    is_udp_usable: Callable[[], bool]
+
+
+def keep(app: Flask, parts: Services) -> None:
+    app.extensions[_EXTENSION] = parts
+
+
+def services() -> Services:
+    """Return those of the running application."""
+    found: Services = current_app.extensions[_EXTENSION]
+    return found
