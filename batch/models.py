@@ -11,6 +11,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from uuid import UUID
 
 JsonObject = Mapping[str, object]
+Order = tuple[str, str]  # a field and `asc` or `desc`
 
 _DECIMAL = re.compile(r"\d{1,8}(\.\d{1,20})?", re.ASCII)
 
@@ -28,6 +29,44 @@ class Page:
     entities: list[JsonObject]
     total: int
     offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRequest:
+    """One page that an initial sync asks for.
+
+    Attributes:
+        since: only titles created from then on, None for all.
+        reread: how often the same page was asked for before.
+    """
+
+    order: Order
+    since: datetime | None
+    offset: int
+    limit: int
+    reread: int = 0
+
+    @property
+    def key(self) -> str:
+        """The name of the page in `sync_pages` and as the cursor."""
+        since = f"{self.since:%Y-%m-%dT%H:%M:%S}" if self.since else "the beginning"
+        again = f" reread {self.reread}" if self.reread else ""
+        return f"{self.order[0]} since {since} offset {self.offset} limit {self.limit}{again}"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedPage:
+    """What a stored page held.
+
+    Attributes:
+        ids: of its titles, also of those that were rejected.
+        total: how many titles the source has from `since` on.
+        last_created_at: of its last title; None for an empty page.
+    """
+
+    ids: tuple[str, ...]
+    total: int
+    last_created_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from batch.limits import circuit
 from batch.limits.circuit import Health
 from batch.store.locks import is_running
 from batch.store.outbox import count_owed
-from batch.store.sync_state import SyncState, read_all, rejected_in
+from batch.store.sync_state import SyncState, read_all
 from sql import Connection
 
 MAX_LISTED = 20  # rejections of a workflow; --json has all of them
@@ -96,7 +96,7 @@ def _workflow_json(workflow: WorkflowStatus) -> dict[str, object]:
         "cursor": row.last_cursor,
         "error": row.error_message,
         "last_run": row.metadata.get("last_run"),
-        "rejected": rejected_in(row.metadata),
+        "rejected": row.rejected,
     }
 
 
@@ -124,7 +124,7 @@ def _problems(workflow: WorkflowStatus) -> list[str]:
     problems = [" ".join(row.error_message.split())] if row.error_message else []
     if workflow.status == "killed":
         problems.append("the last run was killed; the next one continues from its cursor")
-    rejected = rejected_in(row.metadata)
+    rejected = row.rejected
     for key, why in list(rejected.items())[:MAX_LISTED]:
         problems.append(f"cannot store {key}: {why.get('reason')} (try {why.get('attempts')})")
     if len(rejected) > MAX_LISTED:

@@ -1,4 +1,4 @@
-"""Reads the feeds of the titles that are due, one title after the other: `chapter-check`.
+"""Reads the whole feeds of the titles that are due: `chapter-check`.
 
     due titles → pool → each worker: whole feed → (baseline, once) → store + announce + checked
                                                                      one commit a title
@@ -9,7 +9,6 @@ something that is gone, or missed for any reason. A feed that is empty proves no
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,27 +16,22 @@ from uuid import UUID
 
 from batch.config import Config
 from batch.errors import BatchError, RequestRefused
-from batch.jobs.context import JobContext
-from batch.jobs.tasks import run_tasks
+from batch.jobs.context import JobContext, rules_of
 from batch.mangadex.feed import Feed, read_feed
 from batch.models import Rejected
-from batch.rules import chapters as chapter_rules
-from batch.rules.chapters import Title
-from batch.store import chapters, news
+from batch.store import chapters, news, rejections
 from batch.store.news import News
 from batch.workers.worker import WorkerSettings, this_worker
 from sql import Connection
 
 CHAPTER_CHECK = "chapter_check"
-# Feeds in a row that the source would not show: then it is not about these titles.
+# Feeds in a row that the source refuses, or does not know: more are not about single titles.
 MAX_REFUSED, MAX_UNKNOWN = 3, 10
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One title to look at; `now` is the run's, so that all titles are judged alike."""
+    """One title to check; `now` is the run's beginning, by which all titles are judged."""
 
     mangadex_id: UUID
     now: datetime
@@ -45,23 +39,22 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a worker tells of a title: how many uploads it has, and what came of them.
+    """What a worker reports of a title: how many uploads it has, and what was stored.
 
     Attributes:
-        refusal: why the source would not show the feed; None where it was read.
-        is_unknown: whether it says that it has no such title, which is about that title alone.
+        refusal: why the source refused the feed; None where it was read.
+        is_unknown: whether the source has no such title, which is about that title alone.
     """
 
     mangadex_id: UUID
     uploads: int
-    gone: int
     news: News
     refusal: str | None = None
     is_unknown: bool = False
 
 
 def run(context: JobContext) -> None:
-    """Checks `MANGA_SYNC_CHAPTER_BATCH` due titles, or as many as were asked for.
+    """Check `MANGA_SYNC_CHAPTER_BATCH` due titles, or as many as were asked for.
 
     Raises:
         SourceDown, SqlError, Stopped: titles that were read are done.
@@ -76,17 +69,17 @@ def run(context: JobContext) -> None:
     checks = (Check(mangadex_id, context.started_at) for mangadex_id in due)
     with context.workers(len(due)) as workers:
         refused: list[Checked] = []
-        for checked in run_tasks(context, workers, check_title, checks):
+        for checked in workers.do_all(check_title, checks):
             _account(context, checked)
             refused = [*refused, checked] if checked.refusal else []
-            require_sense(refused)
+            require_few(refused)
 
 
-def require_sense(refused: Sequence[Checked]) -> None:
-    """Ends a run in which nothing but refusals comes: to go on asking is how one gets banned.
+def require_few(refused: Sequence[Checked]) -> None:
+    """End a run whose feeds are refused one after the other: to go on asking leads to a ban.
 
     Raises:
-        BatchError: so many in a row are no matter of single titles.
+        BatchError: there are too many in a row.
     """
     others = [checked for checked in refused if not checked.is_unknown]
     if len(others) >= MAX_REFUSED or len(refused) >= MAX_UNKNOWN:
@@ -104,12 +97,12 @@ def _account(context: JobContext, checked: Checked) -> None:
         manga=checked.mangadex_id,
         uploads=checked.uploads,
         new=stored.chapters,
-        gone=checked.gone,
+        gone=stored.gone,
     )
 
 
 def check_title(settings: WorkerSettings, check: Check) -> Checked:
-    """In a worker: reads one feed and stores what it tells."""
+    """In a worker: read one feed, and store what is new in it."""
     worker, config = this_worker(settings), settings.config
     refusal: RequestRefused | None = None
     try:
@@ -118,63 +111,38 @@ def check_title(settings: WorkerSettings, check: Check) -> Checked:
         feed, refusal = Feed(rejected=[Rejected(str(check.mangadex_id), str(exc))]), exc
     now = worker.api.not_ahead(check.now)
     with worker.transaction() as connection:
-        gone = _prepare(connection, config, check, feed, now)
-        stored = news.store_news(
-            connection,
-            {check.mangadex_id: feed.chapters},
-            news.rules_of(config),
-            now,
-            gone,
-        )
+        stored = _store(connection, config, check, feed, now)
         stored.rejected += feed.rejected
-        _note(connection, check, feed, stored)
+        _record(connection, check, feed, stored)
     return Checked(
         check.mangadex_id,
         len(feed.chapters),
-        len(gone),
         stored,
         refusal=str(refusal) if refusal else None,
         is_unknown=refusal is not None and refusal.by_api and refusal.status == 404,
     )
 
 
-def _prepare(
-    connection: Connection, config: Config, check: Check, feed: Feed, now: datetime
-) -> frozenset[UUID]:
-    """Fixes the title's baseline if it is needed; returns its stored uploads that are gone.
-
-    What cannot be read might be the baseline: without one nothing is new, until the next run.
-    """
-    titles = chapters.read_titles(connection, {check.mangadex_id: feed.chapters})
-    if not titles:
-        return frozenset()
-    title, rules = titles[0], news.rules_of(config)
-    readable = chapter_rules.select_readable(feed.chapters, rules, now)
-    if chapter_rules.needs_baseline(title, readable) and news.are_known(connection, feed.rejected):
-        baselines = chapter_rules.find_baselines(title, feed.chapters, config.languages)
-        chapters.save_baselines(connection, title.id, baselines)
-    return find_gone(title, feed)
+def _store(connection: Connection, config: Config, check: Check, feed: Feed, now: datetime) -> News:
+    """Store what is new; find the title's baseline in the same feed where it is needed."""
+    uploads, rules = {check.mangadex_id: feed.chapters}, rules_of(config)
+    is_complete = feed.is_whole and bool(feed.chapters) and not feed.rejected
+    stored = news.store_news(connection, uploads, rules, now, is_complete)
+    for title in stored.unjudged:
+        if news.fix_baselines(connection, title, feed.chapters, feed.rejected, config.languages):
+            return news.store_news(connection, uploads, rules, now, is_complete)
+    return stored
 
 
-def find_gone(title: Title, feed: Feed) -> frozenset[UUID]:
-    """Stored uploads that were taken down, or are missing from a feed that was read in full."""
-    stored = {row.mangadex_chapter_id for row in title.stored if row.mangadex_chapter_id}
-    listed = {c.mangadex_chapter_id for c in feed.chapters}
-    taken_down = {c.mangadex_chapter_id for c in feed.chapters if c.is_unavailable}
-    is_read = feed.is_whole and feed.chapters and not feed.rejected
-    missing = stored - listed if is_read else set()
-    return frozenset(stored & taken_down | missing)
-
-
-def _note(connection: Connection, check: Check, feed: Feed, stored: News) -> None:
-    """Marks the title as checked, also where it was refused: others are due too.
+def _record(connection: Connection, check: Check, feed: Feed, stored: News) -> None:
+    """Mark the title as checked, also where it was rejected: others are due too.
 
     Not yet where entries of its feed could not be read for the first time.
     """
     entries = [item for item in feed.rejected if item.mangadex_id != str(check.mangadex_id)]
-    if news.are_known(connection, entries):
+    if rejections.are_known(connection, entries):
         chapters.mark_checked(connection, check.mangadex_id, check.now)
     readable = [str(chapter.mangadex_chapter_id) for chapter in feed.chapters]
     usable = [] if stored.rejected else [str(check.mangadex_id)]
-    news.forget_refused(connection, [*readable, *usable])
-    news.record_refused(connection, CHAPTER_CHECK, stored.rejected, check.now)
+    rejections.clear_chapters(connection, [*readable, *usable])
+    rejections.record_chapters(connection, CHAPTER_CHECK, stored.rejected, check.now)

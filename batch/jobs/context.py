@@ -1,23 +1,35 @@
-"""What the command line hands to a job: settings, connections, and where to say what happens."""
+"""What every job works with: settings, connections, the API client, workers and progress."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 
 from batch.config import LOCAL, Config
+from batch.errors import Banned, SourceDown
 from batch.limits.gate import Gate
 from batch.limits.permit import Permits
 from batch.mangadex.client import MangaDex
 from batch.models import Summary
 from batch.reporting.progress import Progress
+from batch.rules.chapters import Rules
 from batch.stop import SignalStop
 from batch.workers.local import GatedPool, new_gate
 from batch.workers.pool import Pool
 from batch.workers.worker import WorkerSettings, open_api, open_permits
 from sql import Connection
+
+MAX_FAILED = 3  # tasks of a run; further ones are not about single tasks
+
+log = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+Report = TypeVar("Report")
 
 
 @dataclass(slots=True)
@@ -30,8 +42,8 @@ class JobContext:
         status_before: of the workflow's row; a run that does nothing leaves it as it was.
         full: `--all` was given.
         force: `--force` was given.
-        permits: for what this process itself asks.
         limit: `--count` or `--limit`, None where it was not given.
+        permits: for the requests of this process itself.
     """
 
     config: Config
@@ -57,7 +69,7 @@ class JobContext:
 
     @property
     def api(self) -> MangaDex:
-        """The client of this process, for jobs that ask one thing after the other."""
+        """The client of this process, for jobs that make one request after the other."""
         if self._api is None:
             self._api = open_api(self.config, self.permits)
         return self._api
@@ -67,7 +79,7 @@ class JobContext:
         """Start workers for so many tasks; end them, and count their requests, after the block."""
         pool = self._open_pool(max(tasks, 1))
         try:
-            yield Workers(pool, pool.settings)
+            yield Workers(pool, self.stop)
         finally:
             with self.stop.uninterrupted():  # or workers would be left
                 pool.drain(self.stop.grace_left)
@@ -83,7 +95,7 @@ class JobContext:
         return ClusterPool(self.config, self.database_url, session_pid, tasks, self.stop)
 
     def close(self) -> None:
-        """Counts the requests of this process and closes its session."""
+        """Count the requests of this process and close its session."""
         self._account(self._gate.spent(), self._gate.rate_limited())
         if self._api is not None:
             self._api.close()
@@ -95,7 +107,69 @@ class JobContext:
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """Workers, and what each task has to bring along."""
+    """The workers of a run; single tasks may fail for want of the source."""
 
     pool: Pool
-    settings: WorkerSettings
+    stop: SignalStop
+
+    def do_all(
+        self, function: Callable[[WorkerSettings, Item], Report], items: Iterable[Item]
+    ) -> Iterator[Report]:
+        """Call `function(settings, item)` for all items; yield the reports as they come.
+
+        Raises:
+            SourceDown, Stopped, BatchError, SqlError: as `do`.
+        """
+        waiting = iter(items)
+
+        def next_item() -> Item | None:
+            if (item := next(waiting, None)) is None:
+                self.pool.expect_no_more()
+            return item
+
+        return (report for _, report in self.do(function, next_item))
+
+    def do(
+        self,
+        function: Callable[[WorkerSettings, Item], Report],
+        next_item: Callable[[], Item | None],
+    ) -> Iterator[tuple[Item, Report]]:
+        """Call `function(settings, item)` in the workers; yield each item with its report.
+
+        Args:
+            next_item: returns None where there is none now; it is called again after each report.
+
+        Raises:
+            SourceDown: at once after MAX_FAILED tasks or for a ban; else at the end.
+            Stopped, BatchError, SqlError.
+        """
+        pending: dict[Future[Report], Item] = {}
+        failures: list[SourceDown] = []
+        while True:
+            while len(pending) < 3 * self.pool.size and (item := next_item()) is not None:
+                pending[self.pool.submit(function, self.pool.settings, item)] = item
+            self.stop.check()
+            if not pending:
+                break
+            for future in self.pool.wait(pending):
+                item = pending.pop(future)
+                try:
+                    report = future.result()
+                except SourceDown as exc:
+                    failures.append(exc)
+                    _require_few(failures)
+                else:
+                    yield item, report
+        if failures:
+            raise SourceDown(f"{len(failures)} tasks failed, the last: {failures[-1]}")
+
+
+def _require_few(failures: list[SourceDown]) -> None:
+    log.error("The source failed a task; the next run repeats it: %s", failures[-1])
+    if len(failures) >= MAX_FAILED or isinstance(failures[-1], Banned):
+        raise failures[-1]
+
+
+def rules_of(config: Config) -> Rules:
+    """Return the settings that decide which chapters are new."""
+    return Rules(frozenset(config.languages), config.blocked_groups, config.blocked_uploaders)

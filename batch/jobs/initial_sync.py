@@ -1,51 +1,51 @@
 """The first titles in the database, or all of them: `initial-sync`.
 
-    plan (pure) → pool → each worker: fetch a page → extract → store + record the page, one commit
+    plan (pure) → pool → each worker: request a page → extract → store + record the page, one commit
                 ←        what the page held
 
-The list of stored pages is the cursor. A run that was killed finds it and asks for the rest; a run
-that completes empties it and remembers what it covered.
+The list of stored pages is the cursor. A run that was killed is continued from it; a run that
+completes empties it and records what it covered.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
-from batch.errors import Banned, SourceDown
 from batch.jobs.context import JobContext, Workers
 from batch.mangadex import extract
-from batch.mangadex.import_plan import PAGE, AllPlan, CountPlan, PageOutcome, PageRequest, Plan
-from batch.models import Manga, Page, Rejected
+from batch.mangadex.import_plan import AllPlan, CountPlan, Plan
+from batch.mangadex.paging import PAGE
+from batch.models import ImportedPage, ImportRequest, Page
 from batch.rules import coverage
 from batch.rules.coverage import Coverage
-from batch.store import import_pages, sync_state
+from batch.store import import_pages, rejections, sync_state
 from batch.store.import_pages import INITIAL_SYNC
 from batch.store.titles import StoreResult, store_manga
-from batch.workers.worker import WorkerSettings, this_worker
+from batch.workers.worker import Worker, WorkerSettings, this_worker
 from sql import Connection
 
-MAX_FAILED_PAGES = 3  # then it is not one page that is in trouble
+MANY_TASKS = 64  # of an import of the whole catalogue: more than any number of workers
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class PageReport:
-    """What a worker tells of a page it has stored."""
+    """What a worker reports of a page that it has stored."""
 
-    outcome: PageOutcome
+    page: ImportedPage
     inserted: int
     updated: int
-    rejected: tuple[str, ...]
+    rejected: int
 
 
 def run(context: JobContext) -> None:
-    """Imports the titles that are asked for, unless a completed run has covered them.
+    """Import the titles that are asked for, unless a completed run has covered them.
 
     Raises:
         SourceDown, BatchError, SqlError, Stopped: what is stored stays, and the next run goes on.
@@ -56,15 +56,16 @@ def run(context: JobContext) -> None:
         return
     wanted = _wanted(context)
     before = sync_state.read(context.connection, INITIAL_SYNC)
-    due = sync_state.due_rejected(context.connection, INITIAL_SYNC, context.started_at)
-    refused = [text for text in due if extract.is_id(text)]
-    known = coverage.read(before.metadata.get("covered"), wanted)
-    if context.force or not coverage.is_covered(known, wanted):
-        _import(context, wanted, known, refused)
+    covered = coverage.read(before.metadata.get("covered"), wanted)
+    rejected = rejections.read_due(context.connection, INITIAL_SYNC, context.started_at)
+    if context.force or not coverage.is_covered(covered, wanted):
+        _import(context, wanted, covered, rejected)
         return
-    _remember(context, known)
-    if refused:
-        _import_again(context, refused)
+    _record_covered(context, covered)
+    if rejected:
+        context.progress.start("Rejected titles", len(rejected))
+        with context.workers(1) as workers:
+            _retry(context, workers, rejected)
     else:
         context.summary.status = "skipped"
         log.info("Skipped: a completed run has covered as much; --force repeats it")
@@ -76,157 +77,115 @@ def _wanted(context: JobContext) -> Coverage:
     return Coverage(count, config.initial_order, frozenset(config.content_ratings))
 
 
-def _remember(context: JobContext, covered: Sequence[Coverage]) -> None:
-    sync_state.note(context.connection, INITIAL_SYNC, covered=[each.as_json() for each in covered])
+def _record_covered(context: JobContext, covered: Sequence[Coverage]) -> None:
+    entries = [each.as_json() for each in covered]
+    sync_state.note(context.connection, INITIAL_SYNC, covered=entries)
 
 
 def _import(
-    context: JobContext, wanted: Coverage, covered: list[Coverage], refused: list[str]
+    context: JobContext, wanted: Coverage, covered: list[Coverage], rejected: Sequence[UUID]
 ) -> None:
     count = wanted.count
-    plan = AllPlan() if count is None else CountPlan(count, context.config.initial_order)
+    plan = AllPlan() if count is None else CountPlan(count, wanted.order)
     scope = scope_of(wanted)
     if context.force:
         import_pages.forget(context.connection)
     known = import_pages.load(context.connection, scope)
     if known:
-        log.info("Going on where an earlier run stopped pages=%d", len(known))
+        log.info("Continuing an earlier run pages=%d", len(known))
     else:
         _begin_anew(context)
-    with context.workers(_tasks(count)) as workers:
-        _retry_refused(workers, context, refused)
-        _follow_plan(workers, context, plan, known, scope)
-    if missing := _missing(context, plan):
+    with context.workers(MANY_TASKS if count is None else -(-count // PAGE)) as workers:
+        _follow_plan(context, workers, plan, known, scope)
+        _retry(context, workers, rejected)
+    if missing := _count_missing(context, plan):
         log.warning(
-            "The source lists titles that it did not show; they were not imported, and"
-            " this run does not count as a whole import missing=%d",
+            "The source lists more titles than it showed; the import is not complete missing=%d",
             missing,
         )
     else:
         covered = coverage.extended(covered, wanted)
     with context.connection.transaction():
         import_pages.forget(context.connection)
-        # Nothing is left to go on from.
         sync_state.move_cursor(context.connection, INITIAL_SYNC, None)
-        _remember(context, covered)
+        _record_covered(context, covered)
 
 
 def scope_of(wanted: Coverage) -> str:
-    """Names the import in `sync_pages`: pages of another one are none of this one's."""
+    """Return the name of the import in `sync_pages`, which tells its pages from another's."""
     which = "all" if wanted.count is None else f"top {wanted.count} by {wanted.order}"
     return f"{which}: {','.join(sorted(wanted.ratings))}"
 
 
-def _missing(context: JobContext, plan: Plan) -> int:
-    """Titles that the source counts and no page had; at least one where it lists none at all.
+def _begin_anew(context: JobContext) -> None:
+    """Record the moment from which `new-manga-poll` looks for new titles: that of the first run.
 
-    Entities without an id are counted there, and are among the rejected ones here.
+    Items without an id cannot be asked for again; this import meets those that are still there.
     """
-    rejected = sync_state.rejected_ids(context.connection, INITIAL_SYNC)
-    nameless = sum(not extract.is_id(text) for text in rejected)
+    connection = context.connection
+    before = sync_state.read(connection, INITIAL_SYNC)
+    started_at = before.metadata.get("started_at") or context.started_at.isoformat()
+    sync_state.move_cursor(connection, INITIAL_SYNC, None, started_at=started_at)
+    nameless = rejections.read_nameless(connection, INITIAL_SYNC)
+    rejections.clear(connection, INITIAL_SYNC, nameless)
+
+
+def _count_missing(context: JobContext, plan: Plan) -> int:
+    """Return how many titles the source counts and no page had; at least one where all are empty.
+
+    Items without an id are counted there, and are among the rejected ones here.
+    """
+    nameless = len(rejections.read_nameless(context.connection, INITIAL_SYNC))
     seen = import_pages.count_titles(context.connection)
     if not seen and not nameless:
         return max(plan.expected(), 1)
     return max(plan.expected() - seen - nameless, 0)
 
 
-def _import_again(context: JobContext, refused: list[str]) -> None:
-    context.progress.start("Titles refused before", len(refused))
-    with context.workers(1) as workers:
-        _retry_refused(workers, context, refused)
-
-
-def _begin_anew(context: JobContext) -> None:
-    """Notes the moment from which `new-manga-poll` looks for new titles: that of the first run.
-
-    Entities without an id cannot be asked for again; those still there will be met again.
-    """
-    before = sync_state.read(context.connection, INITIAL_SYNC)
-    started_at = before.metadata.get("started_at") or context.started_at.isoformat()
-    sync_state.move_cursor(context.connection, INITIAL_SYNC, None, started_at=started_at)
-    nameless = [text for text in sync_state.rejected_in(before.metadata) if not extract.is_id(text)]
-    sync_state.clear_rejected(context.connection, INITIAL_SYNC, nameless)
-
-
-def _tasks(count: int | None) -> int:
-    return 64 if count is None else -(-count // PAGE)
-
-
-def _retry_refused(workers: Workers, context: JobContext, refused: Sequence[str]) -> None:
-    for start in range(0, len(refused), PAGE):
-        ids = tuple(UUID(text) for text in refused[start : start + PAGE])
-        future = workers.pool.submit(store_ids, workers.settings, ids)
-        while not workers.pool.wait([future]):
-            context.stop.check()
-        _account(context, future.result())
-
-
 def _follow_plan(
-    workers: Workers, context: JobContext, plan: Plan, known: dict[str, PageOutcome], scope: str
+    context: JobContext, workers: Workers, plan: Plan, known: dict[str, ImportedPage], scope: str
 ) -> None:
+    def next_request() -> ImportRequest | None:
+        while (request := plan.next()) is not None and request.key in known:
+            page = known[request.key]
+            _take_in(context, plan, request, page)
+            context.summary.manga_seen += len(page.ids)
+            context.progress.advance(len(page.ids), page=f"{request.key!r}", stored="before")
+        return request
+
     context.progress.start("Titles", plan.expected() or None)
-    pending: dict[Future[PageReport], PageRequest] = {}
-    failures: list[SourceDown] = []
-    while True:
-        while len(pending) < 3 * workers.pool.size and (request := plan.next()) is not None:
-            if request.key in known:
-                _resume(context, plan, request, known[request.key])
-            else:
-                future = workers.pool.submit(store_page, workers.settings, scope, request)
-                pending[future] = request
-        context.stop.check()
-        if not pending:
-            break
-        for future in workers.pool.wait(pending):
-            _take_in(context, plan, pending.pop(future), future, failures)
-    if failures:
-        raise SourceDown(f"pages that could not be had: {len(failures)}, the last: {failures[-1]}")
+    for request, report in workers.do(partial(store_page, scope=scope), next_request):
+        _take_in(context, plan, request, report.page)
+        _account(context, report)
+        context.progress.advance(
+            len(report.page.ids),
+            page=f"{request.key!r}",
+            new=report.inserted,
+            updated=report.updated,
+            failed=report.rejected,
+        )
 
 
-def _resume(context: JobContext, plan: Plan, request: PageRequest, outcome: PageOutcome) -> None:
-    plan.done(request, outcome)
+def _take_in(context: JobContext, plan: Plan, request: ImportRequest, page: ImportedPage) -> None:
+    plan.done(request, page)
     context.progress.expect(plan.expected())
-    context.summary.manga_seen += len(outcome.ids)
-    context.progress.advance(len(outcome.ids), page=f"{request.key!r}", stored="before")
 
 
-def _take_in(
-    context: JobContext,
-    plan: Plan,
-    request: PageRequest,
-    future: Future[PageReport],
-    failures: list[SourceDown],
-) -> None:
-    """Accounts for a page. One that could not be had is no reason to leave the others."""
-    try:
-        report = future.result()
-    except SourceDown as exc:
-        failures.append(exc)
-        log.error("A page could not be had page=%r: %s", request.key, exc)
-        if len(failures) >= MAX_FAILED_PAGES or isinstance(exc, Banned):
-            raise
-        return
-    plan.done(request, report.outcome)
-    context.progress.expect(plan.expected())
-    _account(context, report)
-    context.progress.advance(
-        len(report.outcome.ids),
-        page=f"{request.key!r}",
-        new=report.inserted,
-        updated=report.updated,
-        failed=len(report.rejected),
-    )
+def _retry(context: JobContext, workers: Workers, rejected: Sequence[UUID]) -> None:
+    parts = [rejected[start : start + PAGE] for start in range(0, len(rejected), PAGE)]
+    for report in workers.do_all(store_again, parts):
+        _account(context, report)
 
 
 def _account(context: JobContext, report: PageReport) -> None:
-    context.summary.manga_seen += len(report.outcome.ids)
+    context.summary.manga_seen += len(report.page.ids)
     context.summary.manga_new += report.inserted
     context.summary.manga_updated += report.updated
-    context.summary.failed += len(report.rejected)
+    context.summary.failed += report.rejected
 
 
-def store_page(settings: WorkerSettings, scope: str, request: PageRequest) -> PageReport:
-    """In a worker: fetches a page and stores it together with the note that it is stored."""
+def store_page(settings: WorkerSettings, request: ImportRequest, scope: str) -> PageReport:
+    """In a worker: request a page, and store it together with the record that it is stored."""
     worker = this_worker(settings)
     page = worker.api.list_manga(
         order=request.order,
@@ -235,46 +194,29 @@ def store_page(settings: WorkerSettings, scope: str, request: PageRequest) -> Pa
         ratings=settings.config.content_ratings,
         created_since=request.since,
     )
-    mangas, rejected = extract.each(extract.manga, page.entities)
     with worker.transaction() as connection:
-        result = _store(connection, mangas, rejected, worker.api.not_ahead(datetime.now(UTC)))
-        outcome = _outcome(page, mangas, result)
-        import_pages.complete(connection, scope, request, outcome)
-    return _report(outcome, result)
+        report, _ = _store(connection, worker, page)
+        import_pages.complete(connection, scope, request, report.page)
+    return report
 
 
-def store_ids(settings: WorkerSettings, ids: tuple[UUID, ...]) -> PageReport:
-    """In a worker: asks once more for titles that could not be stored."""
+def store_again(settings: WorkerSettings, ids: Sequence[UUID]) -> PageReport:
+    """In a worker: request titles once more that could not be stored."""
     worker = this_worker(settings)
     page = worker.api.list_manga(ids=ids, limit=len(ids))
-    mangas, rejected = extract.each(extract.manga, page.entities)
     with worker.transaction() as connection:
-        result = _store(connection, mangas, rejected, worker.api.not_ahead(datetime.now(UTC)))
-        sync_state.clear_rejected(connection, INITIAL_SYNC, _stored_ids(result))
-    return _report(_outcome(page, mangas, result), result)
+        report, result = _store(connection, worker, page)
+        rejections.clear(connection, INITIAL_SYNC, map(str, result.ids))
+    return report
 
 
-def _store(
-    connection: Connection, mangas: Sequence[Manga], rejected: Sequence[Rejected], now: datetime
-) -> StoreResult:
+def _store(connection: Connection, worker: Worker, page: Page) -> tuple[PageReport, StoreResult]:
+    mangas, unreadable = extract.each(extract.manga, page.entities)
+    now = worker.api.not_ahead(datetime.now(UTC))
     result = store_manga(connection, mangas, now)
-    result.rejected.extend(rejected)
-    for item in result.rejected:
-        log.warning("A title cannot be stored id=%s reason=%s", item.mangadex_id, item.reason)
-    sync_state.record_rejected(connection, INITIAL_SYNC, result.rejected, now)
-    return result
-
-
-def _stored_ids(result: StoreResult) -> list[str]:
-    return [str(key) for key in [*result.inserted, *result.updated, *result.unchanged]]
-
-
-def _outcome(page: Page, mangas: Sequence[Manga], result: StoreResult) -> PageOutcome:
-    refused = [item.mangadex_id for item in result.rejected if extract.is_id(item.mangadex_id)]
+    rejected = [*result.rejected, *unreadable]
+    rejections.record(connection, INITIAL_SYNC, rejected, now)
     last = max((manga.created_at for manga in mangas), default=None)
-    return PageOutcome((*_stored_ids(result), *refused), page.total, last)
-
-
-def _report(outcome: PageOutcome, result: StoreResult) -> PageReport:
-    refused = tuple(item.mangadex_id for item in result.rejected)
-    return PageReport(outcome, len(result.inserted), len(result.updated), refused)
+    imported = ImportedPage(extract.ids(page.entities), page.total, last)
+    report = PageReport(imported, len(result.inserted), len(result.updated), len(rejected))
+    return report, result

@@ -3,44 +3,40 @@
     due titles → pool → each worker: /manga?ids[]  → (missing: /manga/{id}) → compare (pure)
                                      → store + manga-update events            one commit a page
 
-The list leaves out in silence what it does not have. Only a title that is also answered with 404,
-in two runs, is marked as unavailable; it is still asked for, and comes back when it comes back.
-What `updatedAtSince` lists would be fewer requests, but it shows neither what is gone nor, for all
-that is known, a new cover: each title would still have to be asked for.
+The list leaves out what it does not have, without saying so. Only a title that is also answered
+with 404, in two runs, becomes unavailable; it is still asked for, and available again when it is
+listed. What `updatedAtSince` lists would be fewer requests, but it shows neither what is gone nor,
+for all that is known, a new cover: each title would still have to be asked for.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
 from batch.errors import RequestRefused
 from batch.jobs.context import JobContext
-from batch.jobs.tasks import run_tasks
 from batch.mangadex import extract
 from batch.mangadex.client import MangaDex
+from batch.mangadex.paging import PAGE
 from batch.models import Event, Manga, Rejected
 from batch.rules import events
-from batch.store import outbox, sync_state
-from batch.store.titles import StoredManga, StoreResult, read_manga, store_manga, take_turn
+from batch.rules.titles import StoredTitle, find_changes, keep_covers
+from batch.store import outbox, rejections, titles
+from batch.store.titles import StoreResult
 from batch.workers.worker import WorkerSettings, this_worker
-from sql import Connection
 
 METADATA_REFRESH = "metadata_refresh"
-PAGE = 100
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Titles of one request; those in `lost` are known to be unavailable."""
+    """Titles of one request; those in `unavailable` are known to be so."""
 
     ids: tuple[UUID, ...]
-    lost: frozenset[UUID]
+    unavailable: frozenset[UUID]
     started_at: datetime
 
 
@@ -55,7 +51,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """What a worker tells of a group."""
+    """What a worker reports of a group."""
 
     seen: int
     updated: int
@@ -66,38 +62,27 @@ class Refreshed:
 
 
 def run(context: JobContext) -> None:
-    """Refreshes what is due.
+    """Refresh what is due.
 
     Raises:
         SourceDown, BatchError, SqlError, Stopped: groups that were stored are done.
     """
-    due = _read_due(context.connection, context.started_at - context.config.refresh_after)
+    before = context.started_at - context.config.refresh_after
+    due = titles.read_due(context.connection, before)
     context.progress.start("Titles refreshed", len(due))
     if not due:
         return
     context.summary.extra |= {"missing": 0, "unavailable": 0}
     with context.workers(-(-len(due) // PAGE)) as workers:
-        for refreshed in run_tasks(
-            context, workers, refresh_group, _groups(due, context.started_at)
-        ):
+        for refreshed in workers.do_all(refresh_group, _groups(due, context.started_at)):
             _account(context, refreshed)
-
-
-def _read_due(connection: Connection, before: datetime) -> list[tuple[UUID, bool]]:
-    """Titles, the longest unsynced first, and whether they are unavailable; those come last."""
-    return connection.execute(
-        "SELECT mangadex_id, unavailable_at IS NOT NULL FROM manga WHERE mangadex_id IS NOT NULL"
-        " AND (last_synced_at IS NULL OR last_synced_at <= %s)"
-        " ORDER BY unavailable_at IS NOT NULL, last_synced_at NULLS FIRST, id",
-        [before],
-    ).fetchall()
 
 
 def _groups(due: Sequence[tuple[UUID, bool]], started_at: datetime) -> Iterator[Group]:
     for start in range(0, len(due), PAGE):
         part = due[start : start + PAGE]
-        lost = frozenset(key for key, is_lost in part if is_lost)
-        yield Group(tuple(key for key, _ in part), lost, started_at)
+        unavailable = frozenset(key for key, is_unavailable in part if is_unavailable)
+        yield Group(tuple(key for key, _ in part), unavailable, started_at)
 
 
 def _account(context: JobContext, refreshed: Refreshed) -> None:
@@ -120,31 +105,32 @@ def _account(context: JobContext, refreshed: Refreshed) -> None:
 
 
 def refresh_group(settings: WorkerSettings, group: Group) -> Refreshed:
-    """In a worker: one request, and one more for each title that is missing for the first times."""
+    """In a worker: one request, and one more for each title that is newly missing."""
     worker = this_worker(settings)
     answer = ask(worker.api, group)
     with worker.transaction() as connection:
         now = datetime.now(UTC)
-        take_turn(connection)
-        before = read_manga(connection, [manga.mangadex_id for manga in answer.mangas])
-        mangas = [keep_cover(before.get(manga.mangadex_id), manga) for manga in answer.mangas]
-        result = store_manga(connection, mangas, worker.api.not_ahead(now))
-        told = outbox.add_events(connection, _update_events(before, mangas, result))
-        unavailable = _mark_missing(connection, answer.missing, group.started_at, now)
-        refused = [*answer.rejected, *result.rejected]
-        _note_refused(connection, mangas, refused, now)
+        titles.take_turn(connection)
+        before = titles.read_stored(connection, [manga.mangadex_id for manga in answer.mangas])
+        mangas = keep_covers(answer.mangas, before)
+        result = titles.store_manga(connection, mangas, worker.api.not_ahead(now))
+        added = outbox.add_events(connection, _update_events(before, mangas, result))
+        unavailable = titles.mark_missing(connection, answer.missing, group.started_at, now)
+        rejected = [*answer.rejected, *result.rejected]
+        rejections.clear(connection, METADATA_REFRESH, map(str, result.ids))
+        rejections.record(connection, METADATA_REFRESH, rejected, now)
     return Refreshed(
         seen=len(mangas),
         updated=len(result.updated),
-        events=told,
-        failed=len(refused),
+        events=added,
+        failed=len(rejected),
         missing=len(answer.missing),
         newly_unavailable=unavailable,
     )
 
 
 def ask(api: MangaDex, group: Group) -> Answer:
-    """Asks for all at once, and singly for those that the list leaves out.
+    """Ask for all at once, and singly for those that the list leaves out.
 
     Raises:
         RequestRefused: all at once.
@@ -159,8 +145,8 @@ def ask(api: MangaDex, group: Group) -> Answer:
     for mangadex_id in group.ids:
         if str(mangadex_id) in listed:
             continue
-        # Of those that are known to be gone, the list alone is enough.
-        if mangadex_id in group.lost:
+        # For those that are known to be unavailable, the list alone is enough.
+        if mangadex_id in group.unavailable:
             answer.missing.append(mangadex_id)
         else:
             _ask_singly(api, mangadex_id, answer)
@@ -168,7 +154,7 @@ def ask(api: MangaDex, group: Group) -> Answer:
 
 
 def _ask_singly(api: MangaDex, mangadex_id: UUID, answer: Answer) -> None:
-    """One that is refused is neither here nor gone, and keeps nobody behind it waiting."""
+    """A title whose request is refused is neither here nor gone; the others go on."""
     try:
         entity = api.get_manga(mangadex_id)
     except RequestRefused as exc:
@@ -187,53 +173,14 @@ def _ask_singly(api: MangaDex, mangadex_id: UUID, answer: Answer) -> None:
             answer.rejected.append(Rejected(str(mangadex_id), reason))
 
 
-def keep_cover(before: StoredManga | None, manga: Manga) -> Manga:
-    """An answer may leave out what a cover is called; that does not take the cover away."""
-    if before is None or manga.cover_url is not None:
-        return manga
-    return replace(manga, cover_url=before.cover_url)
-
-
 def _update_events(
-    before: dict[UUID, StoredManga], mangas: Sequence[Manga], result: StoreResult
+    before: Mapping[UUID, StoredTitle], mangas: Sequence[Manga], result: StoreResult
 ) -> list[Event]:
     found = []
     for manga in mangas:
         stored = before.get(manga.mangadex_id)
         if stored is None or manga.mangadex_id not in result.updated:
             continue
-        changes = events.find_changes(stored, manga)
-        if stored.last_synced_at is None:  # of an adopted title: what was unknown did not change
-            changes = [change for change in changes if change.old_value is not None]
-        if changes:
+        if changes := find_changes(stored, manga):
             found.append(events.update_event(stored.id, manga, changes))
     return found
-
-
-def _mark_missing(
-    connection: Connection, missing: Sequence[UUID], started_at: datetime, now: datetime
-) -> int:
-    """Notes who was missing; who already was in an earlier run is unavailable from now on."""
-    if not missing:
-        return 0
-    cursor = connection.execute(
-        "UPDATE manga SET unavailable_at = %s WHERE mangadex_id = ANY(%s)"
-        " AND missing_since < %s AND unavailable_at IS NULL",
-        [now, list(missing), started_at],
-    )
-    connection.execute(
-        "UPDATE manga SET missing_since = %s WHERE mangadex_id = ANY(%s) AND missing_since IS NULL",
-        [now, list(missing)],
-    )
-    return cursor.rowcount
-
-
-def _note_refused(
-    connection: Connection, mangas: Sequence[Manga], refused: Sequence[Rejected], now: datetime
-) -> None:
-    for item in refused:
-        log.warning("A title cannot be stored id=%s reason=%s", item.mangadex_id, item.reason)
-    kept = {item.mangadex_id for item in refused}
-    stored = [str(m.mangadex_id) for m in mangas if str(m.mangadex_id) not in kept]
-    sync_state.clear_rejected(connection, METADATA_REFRESH, stored)
-    sync_state.record_rejected(connection, METADATA_REFRESH, refused, now)

@@ -10,272 +10,161 @@ little is read again each time, for titles that come to be listed late; known on
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from uuid import UUID
 
 from batch.cursors import believe, read_cursor, write_cursor
-from batch.errors import SourceDown
 from batch.jobs.context import JobContext
-from batch.mangadex import extract
-from batch.models import Manga, Page, Rejected, Summary
+from batch.mangadex import extract, paging
+from batch.mangadex.client import MOST_AHEAD
+from batch.mangadex.paging import Window
+from batch.models import Manga, Page, Rejected
 from batch.rules import events
-from batch.store import outbox, sync_state
-from batch.store.titles import read_manga, store_manga, take_turn
+from batch.rules.polling import OVERLAP, OVERLAP_TITLES, SECOND, PollPosition
+from batch.store import outbox, rejections, sync_state
+from batch.store.import_pages import INITIAL_SYNC
+from batch.store.titles import read_first_sync, read_stored, store_manga, take_turn
 
 NEW_MANGA_POLL = "new_manga_poll"
-PAGE = 100
-LAST_OFFSET = 9_900  # the API pages no further
-OVERLAP = timedelta(hours=1)
-OVERLAP_TITLES = 50  # half a page: the overlap alone never needs a second request
-SECOND = timedelta(seconds=1)
-MAX_REREADS = 3  # of a list whose order changes while it is read
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class Place:
-    """How far the poll has come.
-
-    Attributes:
-        floor: nothing older is imported: the moment of the initial sync.
-        cursor: createdAt of the newest title that was read.
-        since: where the list begins.
-        skipped: how many known titles at the beginning of the list need not be read again.
-        listed: createdAt of all titles that were read.
-        seen: the ids of the titles of this list.
-        came_twice: whether one of them was on two pages.
-    """
-
-    floor: datetime | None
-    cursor: datetime
-    since: datetime
-    skipped: int = 0
-    listed: list[datetime] = field(default_factory=list)
-    seen: set[str] = field(default_factory=set)
-    came_twice: bool = False
-
-    def see(self, ids: Sequence[str]) -> None:
-        self.came_twice |= not self.seen.isdisjoint(ids)
-        self.seen.update(ids)
-
-    def has_missed(self, total: int) -> bool:
-        """Titles of one second may change places between two pages: one comes twice, one never."""
-        return self.came_twice and self.skipped + len(self.seen) < total
-
-    def begin_anew(self, since: datetime) -> None:
-        self.since, self.skipped, self.came_twice = since, 0, False
-        self.seen.clear()
-
-    def move_to(self, moments: Iterable[datetime]) -> None:
-        self.listed = sorted([*self.listed, *moments])
-        self.cursor = max([self.cursor, *self.listed[-1:]])
-
-    @property
-    def next_since(self) -> datetime:
-        """Where the next poll begins: an hour back, or less where titles come quickly."""
-        enough = self.listed[-OVERLAP_TITLES:]
-        recent = enough[0] if len(enough) == OVERLAP_TITLES else self.since
-        return max(self.cursor - OVERLAP, recent)
-
-    @property
-    def next_skipped(self) -> int:
-        """Titles of one second cannot be told apart by a date: all but the last are left out."""
-        before = self.skipped if self.next_since == self.since else 0
-        again = before + sum(moment >= self.next_since - SECOND for moment in self.listed)
-        return min(again - OVERLAP_TITLES, LAST_OFFSET - PAGE) if again > PAGE else 0
-
-
-@dataclass(slots=True)
-class Reading:
-    """Where in its list the poll is.
-
-    Attributes:
-        offset: of the page that comes next.
-        total: what the page before told.
-        rereads: how often the list was begun again.
-        has_shrunk: whether a title went while it was read, and moved another past the reader.
-        is_whole: whether it goes on to the end, also where nothing is missing any more.
-    """
-
-    offset: int
-    total: int = 0
-    rereads: int = 0
-    has_shrunk: bool = False
-    is_whole: bool = True
-
-    @property
-    def is_over(self) -> bool:
-        return self.offset >= self.total
-
-    def turn(self, total: int) -> None:
-        """A page was read that told of so many titles."""
-        self.has_shrunk |= total < self.total
-        self.offset, self.total = self.offset + PAGE, total
-
-    def begin_again(self, offset: int) -> None:
-        self.is_whole, self.has_shrunk = self.has_shrunk, False
-        self.offset, self.rereads = offset, self.rereads + 1
-
-
 def run(context: JobContext) -> None:
-    """Imports every title that is not known.
+    """Import every title that is not known.
 
     Raises:
         SourceDown, BatchError, SqlError, Stopped: what came before is stored, up to the cursor.
     """
     context.progress.start("New titles", None)
-    _retry_refused(context)
-    place = find_place(context)
-    reading, is_read = Reading(place.skipped), False
-    while not is_read:
-        context.stop.check()
-        page = _ask(context, place, reading.offset)
-        if place.skipped and page.total < place.skipped + OVERLAP_TITLES // 2:
-            reading.offset = place.skipped = 0  # many are gone: nobody knows which
-            continue
-        if not page.entities and not reading.is_over:
-            raise SourceDown(
-                f"the list of titles broke off at {reading.offset:,} of {reading.total:,}"
-            )
+    _retry_rejected(context)
+    position = find_position(context)
+    while not _read_window(context, position):
+        pass
+
+
+def _read_window(context: JobContext, position: PollPosition) -> bool:
+    """Import the titles from `position.since` on; return False where the list has to go on.
+
+    It goes on from a later date, where the API's ceiling comes before its end, or from its
+    beginning, where so many known titles are gone that nobody knows which to skip.
+    """
+    window = Window(start=position.skipped)
+    newest = position.since
+    for page in paging.read_again(
+        window, lambda offset: _ask(context, position, offset), paging.PAGE, "list of titles"
+    ):
+        if position.skipped and page.total < position.skipped + OVERLAP_TITLES // 2:
+            position.skipped = 0
+            return False
         context.progress.expect(page.total)
-        newest = _take_in(context, place, page)
-        reading.turn(page.total)
-        is_read = _is_read(place, reading, newest)
+        newest = max(newest, _store_page(context, position, page))
+    if not window.is_whole:
+        position.since, position.skipped = max(newest, position.since + SECOND), 0
+    return window.is_whole
 
 
-def _ask(context: JobContext, place: Place, offset: int) -> Page:
+def _ask(context: JobContext, position: PollPosition, offset: int) -> Page:
+    context.stop.check()
     return context.api.list_manga(
         order=("createdAt", "asc"),
-        limit=PAGE,
+        limit=paging.PAGE,
         offset=offset,
         ratings=context.config.content_ratings,
-        # Nobody says whether the bound is part of the answer.
-        created_since=place.since - SECOND,
+        # Whether the bound is part of the answer is not documented.
+        created_since=position.since - SECOND,
     )
 
 
-def _is_read(place: Place, reading: Reading, newest: datetime) -> bool:
-    """Whether that was the last page; if not, `reading` and `place` tell which one comes next."""
-    has_missed = place.has_missed(reading.total)
-    if reading.is_over and (has_missed or reading.has_shrunk):
-        if reading.rereads == MAX_REREADS:
-            log.warning("The list of titles changes whenever it is read; the next poll goes on")
-            return True
-        reading.begin_again(place.skipped)
-        return False
-    if reading.is_over or (reading.rereads and not has_missed and not reading.is_whole):
-        return True
-    if reading.offset > LAST_OFFSET:
-        place.begin_anew(max(newest, place.since + SECOND))
-        reading.offset = reading.total = 0
-    return False
-
-
-def find_place(context: JobContext) -> Place:
-    """Where the last poll ended; for the first one the moment of the initial sync."""
+def find_position(context: JobContext) -> PollPosition:
+    """Return where the last poll ended; for the first poll the moment of the initial sync."""
     before = sync_state.read(context.connection, NEW_MANGA_POLL)
-    told = read_cursor(before.last_cursor)
-    cursor = believe(told, context.started_at)
+    stored = read_cursor(before.last_cursor)
+    cursor = believe(stored, context.started_at)
     floor = read_cursor(before.metadata.get("floor"))
     if cursor is None:
         start = _first_moment(context).replace(microsecond=0)
         log.info("First poll since=%s", write_cursor(start))
-        return Place(start, start, start)
+        return PollPosition(start, start, start)
     since = min(cursor, read_cursor(before.metadata.get("next_since")) or cursor - OVERLAP)
-    skipped = before.metadata.get("next_skipped") if cursor == told else 0
-    return Place(
+    skipped = before.metadata.get("next_skipped") if cursor == stored else 0
+    most = paging.MAX_WINDOW - 2 * paging.PAGE
+    return PollPosition(
         floor,
         cursor,
         max(since, floor) if floor else since,
-        skipped if isinstance(skipped, int) and 0 < skipped < LAST_OFFSET else 0,
+        min(max(skipped, 0), most) if isinstance(skipped, int) else 0,
     )
 
 
 def _first_moment(context: JobContext) -> datetime:
-    initial = sync_state.read(context.connection, "initial_sync")
-    started_at = read_cursor(initial.metadata.get("started_at"))
-    adopted = context.connection.execute(
-        "SELECT value ->> 'adopted_at' FROM mangahub_meta WHERE key = 'adoption'"
-    ).fetchone()
+    initial = sync_state.read(context.connection, INITIAL_SYNC)
     moment = (
-        started_at
+        read_cursor(initial.metadata.get("started_at"))
         or initial.last_success_at
         or initial.last_run_at
-        or (read_cursor(adopted[0]) if adopted else None)
+        or sync_state.read_adopted_at(context.connection)
         or context.started_at
     )
     # The first title's moment is earlier only where this host's clock was ahead of the source's.
-    row = context.connection.execute(
-        "SELECT min(first_synced_at) FROM manga WHERE first_synced_at > %s - interval '1 day'",
-        [moment],
-    ).fetchone()
-    return min(moment, row[0]) if row and row[0] else moment
+    first = read_first_sync(context.connection, after=moment - MOST_AHEAD)
+    return min(moment, first) if first else moment
 
 
-def _take_in(context: JobContext, place: Place, page: Page) -> datetime:
-    """Stores a page, its events and the cursor; returns the newest createdAt of the page."""
-    mangas, rejected = extract.each(extract.manga, page.entities)
+def _store_page(context: JobContext, position: PollPosition, page: Page) -> datetime:
+    """Store a page, its events and the cursor; return the newest createdAt of the page."""
+    mangas, unreadable = extract.each(extract.manga, page.entities)
     now = context.api.not_ahead(datetime.now(UTC))
     # A source whose clock is ahead must not lead the cursor past what it lists later.
-    moments = {str(manga.mangadex_id): min(manga.created_at, now) for manga in mangas}
-    wanted = [manga for manga in mangas if place.floor is None or manga.created_at >= place.floor]
-    place.move_to(moments[key] for key in moments.keys() - place.seen)
-    place.see([*moments, *(item.mangadex_id for item in rejected)])
+    moments = {manga.mangadex_id: min(manga.created_at, now) for manga in mangas}
+    position.add(moments)
+    floor = position.floor
+    wanted = [manga for manga in mangas if floor is None or manga.created_at >= floor]
     with context.connection.transaction():
-        _store_unknown(context, wanted, rejected, len(page.entities))
+        _store_unknown(context, wanted, unreadable, len(page.entities))
         sync_state.move_cursor(
             context.connection,
             NEW_MANGA_POLL,
-            write_cursor(place.cursor),
-            next_since=write_cursor(place.next_since),
-            next_skipped=place.next_skipped,
-            floor=write_cursor(place.floor) if place.floor else None,
+            write_cursor(position.cursor),
+            next_since=write_cursor(position.next_since),
+            next_skipped=position.next_skipped,
+            floor=write_cursor(floor) if floor else None,
         )
-    return max(moments.values(), default=place.since)
+    return max(moments.values(), default=position.since)
 
 
-def _retry_refused(context: JobContext) -> None:
-    """Asks once more for titles that could not be stored: the cursor has passed them."""
-    due = sync_state.due_rejected(context.connection, NEW_MANGA_POLL, context.started_at)
-    refused = [UUID(text) for text in due if extract.is_id(text)]
-    for start in range(0, len(refused), PAGE):
-        ids = refused[start : start + PAGE]
+def _retry_rejected(context: JobContext) -> None:
+    """Ask once more for titles that could not be stored: the cursor has passed them."""
+    connection = context.connection
+    due = rejections.read_due(connection, NEW_MANGA_POLL, context.started_at)
+    for start in range(0, len(due), paging.PAGE):
+        ids = due[start : start + paging.PAGE]
         page = context.api.list_manga(ids=ids, limit=len(ids))
-        mangas, rejected = extract.each(extract.manga, page.entities)
-        with context.connection.transaction():
-            done = _store_unknown(context, mangas, rejected, len(page.entities))
-            sync_state.clear_rejected(
-                context.connection, NEW_MANGA_POLL, [str(key) for key in done]
-            )
+        mangas, unreadable = extract.each(extract.manga, page.entities)
+        with connection.transaction():
+            known = _store_unknown(context, mangas, unreadable, len(page.entities))
+            rejections.clear(connection, NEW_MANGA_POLL, map(str, known))
 
 
 def _store_unknown(
-    context: JobContext, mangas: Sequence[Manga], rejected: Sequence[Rejected], seen: int
+    context: JobContext, mangas: Sequence[Manga], unreadable: Sequence[Rejected], seen: int
 ) -> set[UUID]:
-    """Stores and announces those that are not known; returns what is known now."""
-    now = datetime.now(UTC)
-    take_turn(context.connection)
-    known = set(read_manga(context.connection, [manga.mangadex_id for manga in mangas]))
+    """Store and announce the titles that are not known; return those that are known now."""
+    connection, summary, now = context.connection, context.summary, datetime.now(UTC)
+    take_turn(connection)
+    known = set(read_stored(connection, [manga.mangadex_id for manga in mangas]))
     new = {m.mangadex_id: m for m in mangas if m.mangadex_id not in known}
-    result = store_manga(context.connection, list(new.values()), context.api.not_ahead(now))
-    told = outbox.add_events(
-        context.connection,
+    result = store_manga(connection, list(new.values()), context.api.not_ahead(now))
+    added = outbox.add_events(
+        connection,
         [events.manga_event(i, key, new[key].title) for key, i in result.inserted.items()],
     )
-    refused = [*rejected, *result.rejected]
-    for item in refused:
-        log.warning("A title cannot be stored id=%s reason=%s", item.mangadex_id, item.reason)
-    sync_state.record_rejected(context.connection, NEW_MANGA_POLL, refused, now)
-    _account(context.summary, seen, len(result.inserted), told, len(refused))
-    context.progress.advance(seen, new=len(result.inserted), failed=len(refused))
-    return known | set(result.inserted)
-
-
-def _account(summary: Summary, seen: int, new: int, told: int, failed: int) -> None:
+    rejected = [*unreadable, *result.rejected]
+    rejections.record(connection, NEW_MANGA_POLL, rejected, now)
     summary.manga_seen += seen
-    summary.manga_new += new
-    summary.events += told
-    summary.failed += failed
+    summary.manga_new += len(result.inserted)
+    summary.events += added
+    summary.failed += len(rejected)
+    context.progress.advance(seen, new=len(result.inserted), failed=len(rejected))
+    return known | set(result.inserted)

@@ -21,9 +21,8 @@ from batch.errors import Banned, RateLimited, RequestRefused, SourceDown, Transi
 from batch.limits.permit import Permits
 from batch.mangadex.http import Parameters, Session
 from batch.mangadex.responses import Answer, body_of, entity_of, http_date, page_of
-from batch.models import JsonObject, Page
+from batch.models import JsonObject, Order, Page
 
-MAX_WINDOW = 10_000  # offset + limit, on every list
 MAX_TRIES = 5
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 32.0
@@ -36,7 +35,6 @@ _REFERENCES = [("includes[]", "author"), ("includes[]", "cover_art")]
 
 log = logging.getLogger(__name__)
 
-Order = tuple[str, str]
 Body = JsonObject | None
 T = TypeVar("T")
 

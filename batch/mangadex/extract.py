@@ -74,9 +74,10 @@ def each(
     return found, rejected
 
 
-def is_id(text: str) -> bool:
-    """Whether a rejected entity can be asked for again: some came without an id."""
-    return bool(_UUID.fullmatch(text))
+def ids(entities: Iterable[JsonObject]) -> tuple[str, ...]:
+    """Return the ids of the entities, each once; some come without one."""
+    found = (_optional_uuid(entity.get("id")) for entity in entities)
+    return tuple(dict.fromkeys(str(each) for each in found if each))
 
 
 def _manga(entity: JsonObject) -> Manga:

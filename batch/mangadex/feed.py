@@ -1,49 +1,67 @@
-"""One title's own feed: all that was ever uploaded for it in some languages."""
+"""Lists of chapters: the feed of one title, and the newest chapters of all titles."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
 from batch.config import CONTENT_RATINGS
-from batch.errors import SourceDown
-from batch.mangadex import extract
+from batch.mangadex import extract, paging
 from batch.mangadex.client import MangaDex
+from batch.mangadex.paging import Window
 from batch.models import Chapter, Page, Rejected
-
-PAGE = 500
-LAST_OFFSET = 9_500  # the API pages no further
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class Feed:
-    """What was read of a feed; chapters that were taken down are part of it.
+    """What was read of a title's feed; chapters that were taken down are part of it.
 
     Attributes:
-        is_whole: False where the API's ceiling has cut it off.
+        rejected: entries that could not be read.
+        is_whole: False where the feed goes on beyond the ceiling.
     """
 
     chapters: list[Chapter] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     is_whole: bool = False
 
-    def take_in(self, page: Page) -> list[Chapter]:
-        chapters, rejected = extract.each(extract.chapter, page.entities)
-        self.chapters += chapters
-        self.rejected += rejected
-        self.is_whole = page.offset + PAGE >= page.total
-        return chapters
+
+@dataclass(slots=True)
+class Recent:
+    """The newest chapters of all titles.
+
+    Attributes:
+        uploads: what became readable from `since` on, by title.
+        rejected: entries that could not be read.
+        newest: readableAt of the newest chapter whose time has come.
+        is_whole: False where the ceiling came before `since`.
+    """
+
+    uploads: dict[UUID, list[Chapter]] = field(default_factory=dict)
+    rejected: list[Rejected] = field(default_factory=list)
+    newest: datetime | None = None
+    window: Window = field(default_factory=Window)
+    is_whole: bool = True
+
+    def add(self, found: Iterable[Chapter], since: datetime, now: datetime) -> None:
+        """Take in a page: the last one goes back further, and some dates are in the future."""
+        for chapter in found:
+            if chapter.readable_at > now:
+                continue
+            self.newest = max(chapter.readable_at, self.newest or chapter.readable_at)
+            if chapter.readable_at >= since:
+                self.uploads.setdefault(chapter.manga_mangadex_id, []).append(chapter)
 
 
 def read_feed(
     api: MangaDex, mangadex_id: UUID, languages: Sequence[str], ratings: Sequence[str]
 ) -> Feed:
-    """The whole feed. The newest come first, so that what is uploaded meanwhile hides nothing.
+    """Return the whole feed, read from its newest end, so that new uploads hide nothing.
 
     Args:
         ratings: the feed of a title with another content rating is empty.
@@ -52,54 +70,92 @@ def read_feed(
         RequestRefused, SourceDown, Stopped.
     """
     feed = Feed()
-    for page in _pages(api, mangadex_id, languages, ratings, "desc"):
-        feed.take_in(page)
+    for _ in _read_pages(feed, api, mangadex_id, languages, ratings, "desc"):
+        pass
     if not feed.is_whole:
-        log.warning("The API shows no more of this feed manga=%s", mangadex_id)
+        log.warning("The feed goes on beyond the API's ceiling manga=%s", mangadex_id)
     return feed
 
 
 def read_history(
     api: MangaDex, mangadex_id: UUID, languages: Sequence[str], until: datetime
 ) -> Feed:
-    """What became readable before `until`, and perhaps a little more, whatever the rating.
+    """Return what became readable before `until`, and perhaps more, whatever the rating.
 
     Raises:
         RequestRefused, SourceDown, Stopped.
     """
     feed = Feed()
-    for page in _pages(api, mangadex_id, languages, CONTENT_RATINGS, "asc"):
-        if any(chapter.readable_at >= until for chapter in feed.take_in(page)):
+    for found in _read_pages(feed, api, mangadex_id, languages, CONTENT_RATINGS, "asc"):
+        if any(chapter.readable_at >= until for chapter in found):
             return feed
-    if not feed.is_whole:
-        # So long a history ends beyond the ceiling: its end can be seen from the other side.
+    if not feed.is_whole:  # the rest is read from the other end
         end = read_feed(api, mangadex_id, languages, CONTENT_RATINGS)
         feed.chapters += end.chapters
         feed.rejected += end.rejected
     return feed
 
 
-def _pages(
+def _read_pages(
+    feed: Feed,
     api: MangaDex,
     mangadex_id: UUID,
     languages: Sequence[str],
     ratings: Sequence[str],
     direction: str,
-) -> Iterator[Page]:
-    total = 0
-    for offset in range(0, LAST_OFFSET + 1, PAGE):
-        page = api.list_feed(
+) -> Iterator[list[Chapter]]:
+    def ask(offset: int) -> Page:
+        return api.list_feed(
             mangadex_id,
             languages=languages,
             ratings=ratings,
-            limit=PAGE,
+            limit=paging.FEED_PAGE,
             offset=offset,
             order=("readableAt", direction),
             include_unavailable=True,
         )
-        if not page.entities and offset < total:
-            raise SourceDown(f"the feed of {mangadex_id} broke off at {offset:,} of {total:,}")
-        yield page
-        total = page.total
-        if offset + PAGE >= total:
-            return
+
+    window = Window()
+    for page in paging.read(window, ask, paging.FEED_PAGE, f"feed of {mangadex_id}"):
+        chapters, rejected = extract.each(extract.chapter, page.entities)
+        feed.chapters += chapters
+        feed.rejected += rejected
+        feed.is_whole = window.is_whole
+        yield chapters
+
+
+def read_recent(
+    ask: Callable[[int], Page],
+    since: datetime,
+    now: Callable[[], datetime],
+    before: tuple[datetime | None, object],
+) -> Recent:
+    """Return what became readable since a moment, read from the newest end back to it.
+
+    Args:
+        ask: returns the page of PAGE chapters at an offset.
+        now: returns the time to judge by; answers correct it by the source's clock.
+        before: newest and total of the last reading. Where both are the same again, nothing has
+            come and nothing is listed late, so that one page is enough.
+
+    Raises:
+        RequestRefused, SourceDown, Stopped.
+    """
+    recent = Recent()
+    for page in paging.read(recent.window, ask, paging.PAGE, "list of chapters"):
+        found, rejected = extract.each(extract.chapter, page.entities)
+        recent.rejected += rejected
+        recent.add(found, since, now())
+        if reaches(found, since) or (recent.newest, page.total) == before:
+            return recent
+    recent.is_whole = recent.window.is_whole
+    return recent
+
+
+def reaches(found: Sequence[Chapter], since: datetime) -> bool:
+    """Return whether a page goes back beyond `since`: its end, or all of it if out of order."""
+    moments = [chapter.readable_at for chapter in found]
+    if not moments:
+        return False
+    is_in_order = moments == sorted(moments, reverse=True)
+    return (moments[-1] if is_in_order else max(moments)) < since

@@ -28,7 +28,7 @@ from batch.limits.circuit import Health
 from batch.models import Summary
 from batch.store import outbox, sync_state
 from batch.store.outbox import Backlog
-from batch.store.sync_state import SyncState, rejected_in
+from batch.store.sync_state import SyncState
 from sql import Connection
 
 PREFIX = "mangahub_batch"
@@ -142,7 +142,7 @@ def _state_metrics(figures: StateFigures) -> Iterator[Metric]:
         "Up to when the source has been read, by workflows whose cursor is a time.",
         {key: read_cursor(row.last_cursor) for key, row in rows.items()},
     )
-    rejected = {key: len(rejected_in(row.metadata)) for key, row in rows.items()}
+    rejected = {key: len(row.rejected) for key, row in rows.items()}
     yield _gauge("rejected", "Titles and chapters that cannot be stored.", "workflow", rejected)
     states = {name: name == figures.source.state for name in SOURCE_STATES}
     yield _gauge("source_state", "1 for how the source is doing.", "state", states)

@@ -1,4 +1,4 @@
-"""Pure rules: which chapters are new, and what becomes of the rows that are stored.
+"""Which chapters are new, and what becomes of the rows that are stored. Pure.
 
 chapter key   what one row of `chapters` and one announcement stand for: a number in a language,
               in a volume where numbering restarts, or a single upload that has no number
@@ -24,7 +24,7 @@ ZERO = Decimal("0.00")
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the operator wants to hear of."""
+    """Which uploads the operator wants."""
 
     languages: frozenset[str]
     blocked_groups: frozenset[UUID] = frozenset()
@@ -40,11 +40,30 @@ class Position(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ChapterKey:
-    """The key of a row: `scope` is '', `volume:V` or `chapter:UUID`, as in `number_scope`."""
+    """The key of a row: `scope` is '', `volume:V` or `chapter:UUID`, as in `number_scope`.
+
+    Its text is part of the keys of events: `en::10.5`, `en:volume:3:1`, `en:chapter:UUID:0`.
+    """
 
     language: str
     scope: str
     number: Decimal
+
+    def __str__(self) -> str:
+        return f"{self.language}:{self.scope}:{shown(self.number)}"
+
+    @property
+    def has_number(self) -> bool:
+        return not self.scope.startswith("chapter:")
+
+    def position(self, numbering_restarts: bool) -> Position | None:
+        """Return None without a number, or without a volume where the volume counts first."""
+        if not self.has_number:
+            return None
+        if not numbering_restarts:
+            return Position(ZERO, self.number)
+        volume = plain_decimal(self.scope.removeprefix("volume:"))
+        return None if volume is None else Position(volume, self.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +73,10 @@ class Baseline:
     language: str
     number: Decimal | None
     volume: Decimal | None = None
+
+    @property
+    def position(self) -> Position | None:
+        return None if self.number is None else Position(self.volume or ZERO, self.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +115,19 @@ class Title:
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """A key to be marked as announced; `is_told` False marks it without telling anybody."""
+    """A key to be marked as announced; without an event it is marked only."""
 
     key: ChapterKey
-    position: Position | None
-    number: Decimal | None
-    is_told: bool = True
+    has_event: bool = True
+
+    @property
+    def number(self) -> Decimal | None:
+        return self.key.number if self.key.has_number else None
 
 
 @dataclass(frozen=True, slots=True)
 class TitleChanges:
-    """What one title's transaction has to do."""
+    """What changes in the rows of one title."""
 
     inserts: list[tuple[ChapterKey, Chapter]] = field(default_factory=list)
     updates: list[tuple[StoredChapter, ChapterKey, Chapter]] = field(default_factory=list)
@@ -111,13 +136,13 @@ class TitleChanges:
 
 
 def select_readable(chapters: Iterable[Chapter], rules: Rules, now: datetime) -> list[Chapter]:
-    """Those that may be news at all, each upload once, in the order of their numbers."""
+    """Return the chapters that may be new, each upload once, in the order of their numbers."""
     by_id = {c.mangadex_chapter_id: c for c in chapters if is_readable(c, rules, now)}
     return sorted(by_id.values(), key=_reading_order)
 
 
 def is_readable(chapter: Chapter, rules: Rules, now: datetime) -> bool:
-    """In a tracked language, its time has come, available, and not from somebody blocked."""
+    """Return whether it is in a tracked language, published, available, and from nobody blocked."""
     return (
         chapter.translated_language in rules.languages
         and chapter.readable_at <= now
@@ -127,46 +152,25 @@ def is_readable(chapter: Chapter, rules: Rules, now: datetime) -> bool:
     )
 
 
-def position_of(chapter: Chapter, numbering_restarts: bool) -> Position | None:
-    """None without a number, and without a volume where the volume counts first."""
-    if chapter.number is None:
-        return None
-    if not numbering_restarts:
-        return Position(ZERO, chapter.number)
-    volume = plain_decimal(chapter.volume)
-    return None if volume is None else Position(volume, chapter.number)
-
-
 def key_of(chapter: Chapter, numbering_restarts: bool) -> ChapterKey:
-    """Uploads with the same key are one row and one announcement."""
+    """Return the key of the upload; uploads with the same key are one row and one announcement."""
     language = chapter.translated_language
     if chapter.number is None:
         return ChapterKey(language, f"chapter:{chapter.mangadex_chapter_id}", ZERO)
-    position = position_of(chapter, numbering_restarts)
-    if numbering_restarts and position is not None:
-        return ChapterKey(language, f"volume:{shown(position.volume)}", chapter.number)
-    return ChapterKey(language, "", chapter.number)
-
-
-def stored_position(key: ChapterKey, numbering_restarts: bool) -> Position | None:
-    """The position of a row."""
-    if key.scope.startswith("chapter:"):
-        return None
-    if not numbering_restarts:
-        return Position(ZERO, key.number)
-    volume = plain_decimal(key.scope.removeprefix("volume:"))
-    return None if volume is None else Position(volume, key.number)
+    volume = plain_decimal(chapter.volume) if numbering_restarts else None
+    return ChapterKey(language, "" if volume is None else f"volume:{shown(volume)}", chapter.number)
 
 
 def shown(number: Decimal) -> str:
-    """`5`, `10.5`: as people write it, without zeros at the end."""
-    return f"{number:f}".rstrip("0").rstrip(".") if "." in f"{number:f}" else f"{number:f}"
+    """Return the number as people write it, without zeros at the end: `5`, `10.5`."""
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def baseline_of(title: Title, language: str) -> Baseline | None:
-    """The language's baseline, or that of all languages; None where it is still to be found.
+    """Return the baseline of the language, or of all languages; None where it is unknown.
 
-    One that was made while the title's numbers were counted the other way is of no use.
+    One that was found while the title's numbers were counted the other way is of no use.
     """
     for key in (language, ALL_LANGUAGES):
         baseline = title.baselines.get(key)
@@ -180,10 +184,13 @@ def baseline_of(title: Title, language: str) -> Baseline | None:
 def find_baselines(
     title: Title, feed: Iterable[Chapter], languages: Iterable[str]
 ) -> list[Baseline]:
-    """From the whole feed, whoever uploaded it and whether or not it was taken down since."""
+    """Return the baselines of the languages, from the whole feed.
+
+    Every upload counts, whoever made it and whether or not it was taken down since.
+    """
     highest: dict[str, Position] = {}
     for chapter in feed:
-        position = position_of(chapter, title.numbering_restarts)
+        position = key_of(chapter, title.numbering_restarts).position(title.numbering_restarts)
         language = chapter.translated_language
         if position and chapter.appeared_at < title.first_synced_at:
             highest[language] = max(position, highest.get(language, position))
@@ -197,63 +204,75 @@ def _baseline(language: str, highest: Position | None, title: Title) -> Baseline
 
 
 def needs_baseline(title: Title, readable: Iterable[Chapter]) -> bool:
-    """Whether one of these can only be judged with a baseline that is not known yet."""
-    own = {row.mangadex_chapter_id: row for row in title.stored}
+    """Return whether one of these can only be judged with a baseline that is unknown."""
+    stored = {row.mangadex_chapter_id for row in title.stored}
     taken = {row.key for row in title.stored if row.manga_id == title.id}
     for chapter in readable:
         key = key_of(chapter, title.numbering_restarts)
-        row = own.get(chapter.mangadex_chapter_id)
-        is_open = row is not None or chapter.appeared_at >= title.first_synced_at
+        appeared_since = chapter.appeared_at >= title.first_synced_at
         if (
-            is_open
+            (appeared_since or chapter.mangadex_chapter_id in stored)
             and key not in taken
-            and position_of(chapter, title.numbering_restarts) is not None
-            and baseline_of(title, chapter.translated_language) is None
+            and key.position(title.numbering_restarts) is not None
+            and baseline_of(title, key.language) is None
         ):
             return True
     return False
 
 
-def is_new(chapter: Chapter, title: Title) -> bool:
-    """Above the baseline; where numbers do not tell, whether it appeared after the first sync."""
-    position = position_of(chapter, title.numbering_restarts)
+def find_gone(title: Title, feed: Sequence[Chapter], is_complete: bool) -> frozenset[UUID]:
+    """Return the stored uploads that nobody can read any more.
+
+    Args:
+        is_complete: whether the feed lists all there is, so that what is missing is gone.
+    """
+    stored = {row.mangadex_chapter_id for row in title.stored if row.mangadex_chapter_id}
+    taken_down = {c.mangadex_chapter_id for c in feed if c.is_unavailable}
+    listed = {c.mangadex_chapter_id for c in feed}
+    return frozenset(stored & taken_down | (stored - listed if is_complete else set()))
+
+
+def is_new(chapter: Chapter, key: ChapterKey, title: Title) -> bool:
+    """Return whether it is above the baseline, or without a position appeared since."""
+    position = key.position(title.numbering_restarts)
     if position is None:
         return chapter.appeared_at >= title.first_synced_at
-    return is_above(position, title, chapter.translated_language)
+    return is_above_baseline(key, title)
 
 
-def is_above(position: Position, title: Title, language: str) -> bool:
-    """False also where no baseline is known: `needs_baseline` has found that none is needed."""
-    baseline = baseline_of(title, language)
-    if baseline is None:
+def is_above_baseline(key: ChapterKey, title: Title) -> bool:
+    """Return False also where no baseline is known: `needs_baseline` found that none is needed."""
+    position = key.position(title.numbering_restarts)
+    baseline = baseline_of(title, key.language)
+    if baseline is None or position is None:
         return False
-    return baseline.number is None or position > Position(baseline.volume or ZERO, baseline.number)
+    return baseline.position is None or position > baseline.position
 
 
 def decide_changes(
     title: Title, readable: Sequence[Chapter], gone: frozenset[UUID] = frozenset()
 ) -> TitleChanges:
-    """Decides what happens to a title's rows.
+    """Decide what happens to a title's rows.
 
     Args:
         title: as it is stored.
-        readable: what `select_readable` left of what came.
-        gone: uploads that are known to be readable no more; a row of one is given to another
-            upload of the same key, if there is one. Absence alone never removes a row.
+        readable: what `select_readable` returns.
+        gone: uploads that nobody can read any more; the row of one passes to another upload of
+            the same key, if there is one. Absence alone never removes a row.
     """
     result = TitleChanges()
     came = {chapter.mangadex_chapter_id: chapter for chapter in readable}
     taken: dict[ChapterKey, StoredChapter | None] = {}
-    movers: list[tuple[StoredChapter, Chapter]] = []
+    corrected: list[tuple[StoredChapter, Chapter]] = []
     for row in sorted(title.stored, key=lambda row: row.id):
         chapter = came.pop(row.mangadex_chapter_id, None) if row.mangadex_chapter_id else None
         if chapter and not _stays(row, chapter, title):
-            movers.append((row, chapter))
+            corrected.append((row, chapter))
         elif row.manga_id == title.id:
             taken[row.key] = row
             if chapter and _differs(row, chapter):
                 result.updates.append((row, row.key, chapter))
-    for row, chapter in movers:
+    for row, chapter in corrected:
         _move(result, taken, title, row, chapter)
     for chapter in came.values():
         _admit(result, taken, title, chapter, gone)
@@ -274,11 +293,8 @@ def _move(
         return
     taken[key] = None
     result.updates.append((row, key, chapter))
-    position = position_of(chapter, title.numbering_restarts)
-    if position and is_above(position, title, key.language):
-        result.announcements.append(
-            Announcement(key, position, chapter.number, not _was_told(row, key, title))
-        )
+    if is_above_baseline(key, title):
+        result.announcements.append(Announcement(key, not _is_same_number(row, key, title)))
 
 
 def _admit(
@@ -288,23 +304,21 @@ def _admit(
     chapter: Chapter,
     gone: frozenset[UUID],
 ) -> None:
-    """An upload without a row: it gets one if it is new and the first of its key."""
+    """An upload without a row gets one if it is new and the first of its key."""
     key = key_of(chapter, title.numbering_restarts)
     if key in taken:
         row = taken[key]
         if row and row.mangadex_chapter_id in gone:
             taken[key] = None
             result.updates.append((row, key, chapter))
-        return
-    if is_new(chapter, title):
+    elif is_new(chapter, key, title):
         taken[key] = None
-        position = position_of(chapter, title.numbering_restarts)
         result.inserts.append((key, chapter))
-        result.announcements.append(Announcement(key, position, chapter.number))
+        result.announcements.append(Announcement(key))
 
 
 def _stays(row: StoredChapter, chapter: Chapter, title: Title) -> bool:
-    """Rows from before the languages keep what they share with another (`row:ID`)."""
+    """Rows from before there were languages keep the number that they share (`row:ID`)."""
     key = key_of(chapter, title.numbering_restarts)
     if row.manga_id != title.id:
         return False
@@ -313,8 +327,8 @@ def _stays(row: StoredChapter, chapter: Chapter, title: Title) -> bool:
     return row.key == key
 
 
-def _was_told(row: StoredChapter, key: ChapterKey, title: Title) -> bool:
-    """The same number of the same upload, only its volume came to be known or to count."""
+def _is_same_number(row: StoredChapter, key: ChapterKey, title: Title) -> bool:
+    """Only the upload's volume has come to be known, or to count: the number was announced."""
     return (
         row.manga_id == title.id
         and (row.key.language, row.key.number) == (key.language, key.number)
@@ -333,7 +347,7 @@ def _differs(row: StoredChapter, chapter: Chapter) -> bool:
 
 
 def _reading_order(chapter: Chapter) -> tuple[bool, Decimal, Decimal, datetime, UUID]:
-    """By volume and number, those without one last; among uploads of one number the earliest."""
+    """By volume and number, those without one last; of one number the earliest upload first."""
     return (
         chapter.number is None,
         plain_decimal(chapter.volume) or ZERO,

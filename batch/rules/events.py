@@ -1,56 +1,28 @@
-"""Pure: the news as rows of the outbox. The same news always makes the same key."""
+"""The events that the outbox delivers. Pure: the same news always has the same key."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
-from typing import Protocol
 from uuid import UUID
 
 from batch.models import Event, Manga
-from batch.rules.chapters import Announcement, Position, Title, baseline_of, shown, stored_position
+from batch.rules.chapters import ZERO, Announcement, Position, Title, baseline_of
+from batch.rules.titles import Change
 
 MAX_SINGLE = 5  # more new chapters of a title than this in one run make one event
-TOLD_FIELDS = ("title", "status", "cover_url")
-
-
-class Described(Protocol):
-    """What readers are told of when it changes."""
-
-    @property
-    def title(self) -> str: ...
-    @property
-    def status(self) -> str | None: ...
-    @property
-    def cover_url(self) -> str | None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One field of a title, before and after."""
-
-    field: str
-    old_value: str | None
-    new_value: str | None
 
 
 def manga_event(manga_id: int, mangadex_id: UUID, title: str) -> Event:
-    """A title that the catalogue did not have."""
+    """Return the event of a title that is new in the catalogue."""
     payload = {"manga_id": manga_id, "title": title}
     return Event("new-manga", manga_id, f"new-manga:{mangadex_id}", payload)
 
 
-def find_changes(before: Described, after: Described) -> list[Change]:
-    """What readers should hear of; the rest is stored in silence."""
-    pairs = [(name, getattr(before, name), getattr(after, name)) for name in TOLD_FIELDS]
-    return [Change(name, old, new) for name, old, new in pairs if old != new]
-
-
 def update_event(manga_id: int, manga: Manga, changes: Sequence[Change]) -> Event:
-    """Changes of one title in one version of it.
+    """Return the event of changes in one version of a title.
 
     A cover can change without a new version, so the changes are part of the key too.
     """
@@ -68,51 +40,40 @@ def update_event(manga_id: int, manga: Manga, changes: Sequence[Change]) -> Even
 
 
 def chapter_events(title: Title, announcements: Sequence[Announcement]) -> list[Event]:
-    """One event a chapter, lowest number first; one for all where there are many.
+    """Return one event a chapter, lowest number first; one for all where there are many.
 
     Args:
         title: as it was stored before these chapters came.
-        announcements: those that had never been announced.
+        announcements: those made for the first time.
     """
-    told = sorted(
-        (announcement for announcement in announcements if announcement.is_told), key=_telling_order
-    )
-    known = {
-        announcement.key.language: _highest_known(title, announcement.key.language)
-        for announcement in told
-    }
-    if len(told) > MAX_SINGLE:
-        return [_list_event(title, told, max(filter(None, known.values()), default=None))]
+    new = [each for each in announcements if each.has_event]
+    new.sort(key=lambda each: _event_order(each, title.numbering_restarts))
+    languages = {each.key.language for each in new}
+    highest = {language: _highest_known(title, language) for language in languages}
+    if len(new) > MAX_SINGLE:
+        return [_list_event(title, new, _highest(*highest.values()))]
     events = []
-    for announcement in told:
-        before = known[announcement.key.language]
-        events.append(_single_event(title, announcement, before))
-        known[announcement.key.language] = max(
-            filter(None, (before, announcement.position)), default=None
-        )
+    for each in new:
+        before = highest[each.key.language]
+        payload = {"manga_id": title.id, "title": title.title, "chapter": _json(each.number)}
+        key = f"new-chapter:{title.mangadex_id}:{each.key}"
+        events.append(Event("new-chapter", title.id, key, payload | _old_chapter(before)))
+        position = each.key.position(title.numbering_restarts)
+        highest[each.key.language] = _highest(before, position)
     return events
-
-
-def _single_event(title: Title, announcement: Announcement, before: Position | None) -> Event:
-    payload = {"manga_id": title.id, "title": title.title, "chapter": _json(announcement.number)}
-    key = f"new-chapter:{title.mangadex_id}:{_name(announcement)}"
-    return Event("new-chapter", title.id, key, payload | _old_chapter(before))
 
 
 def _list_event(
     title: Title, announcements: Sequence[Announcement], before: Position | None
 ) -> Event:
-    """Chapters without a number cannot stand in the list, but are part of the news."""
-    numbers = sorted(
-        {announcement.number for announcement in announcements if announcement.number is not None}
-    )
+    """Return one event for all; chapters without a number are part of it, but not listed."""
+    numbers = sorted({each.number for each in announcements if each.number is not None})
     payload: dict[str, object] = {"manga_id": title.id, "title": title.title, "chapter": None}
     if numbers:
         payload["chapter"] = _json(numbers[-1])
     if len(numbers) > 1:
         payload["chapters"] = [_json(number) for number in numbers]
-    names = [_name(announcement) for announcement in announcements]
-    key = f"new-chapters:{title.mangadex_id}:{_digest(names)}"
+    key = f"new-chapters:{title.mangadex_id}:{_digest([str(each.key) for each in announcements])}"
     return Event("new-chapter", title.id, key, payload | _old_chapter(before))
 
 
@@ -121,31 +82,24 @@ def _old_chapter(before: Position | None) -> dict[str, object]:
 
 
 def _highest_known(title: Title, language: str) -> Position | None:
-    """The baseline or what was stored above it."""
+    """Return the baseline, or the highest chapter that was stored above it."""
     rows = (r for r in title.stored if r.manga_id == title.id and r.key.language == language)
-    positions = [stored_position(row.key, title.numbering_restarts) for row in rows]
+    positions = [row.key.position(title.numbering_restarts) for row in rows]
     baseline = baseline_of(title, language)
-    if baseline and baseline.number is not None:
-        positions.append(Position(baseline.volume or Decimal(0), baseline.number))
-    return max(filter(None, positions), default=None)
+    return _highest(*positions, baseline.position if baseline else None)
 
 
-def _telling_order(announcement: Announcement) -> tuple[bool, Position, Decimal, str, str]:
-    first = Position(Decimal(0), Decimal(0))
-    number = announcement.number or Decimal(0)
+def _highest(*positions: Position | None) -> Position | None:
+    return max((each for each in positions if each is not None), default=None)
+
+
+def _event_order(
+    announcement: Announcement, numbering_restarts: bool
+) -> tuple[bool, Position, Decimal, str, str]:
     key = announcement.key
-    return (
-        announcement.position is None,
-        announcement.position or first,
-        number,
-        key.language,
-        key.scope,
-    )
-
-
-def _name(announcement: Announcement) -> str:
-    """The key as text: `en::10.5`, `en:volume:3:1`, `en:chapter:UUID:0`."""
-    return f"{announcement.key.language}:{announcement.key.scope}:{shown(announcement.key.number)}"
+    position = key.position(numbering_restarts)
+    no_position = Position(ZERO, ZERO)
+    return position is None, position or no_position, key.number, key.language, key.scope
 
 
 def _digest(value: object) -> str:

@@ -1,4 +1,4 @@
-"""SQL of chapters, baselines and announcements, set-wise over some titles at a time."""
+"""SQL of chapters, baselines and announcements, over arrays of some titles at a time."""
 
 from __future__ import annotations
 
@@ -21,11 +21,15 @@ from sql import Connection
 _NO_CHAPTER = UUID(int=0)
 
 Uploads = Mapping[UUID, Sequence[Chapter]]
-Plans = Sequence[tuple[Title, TitleChanges]]
+Changes = Sequence[tuple[Title, TitleChanges]]
 
 
 def read_titles(connection: Connection, uploads: Uploads) -> list[Title]:
-    """The tracked ones among these titles, by `manga.id`, with what the uploads have to do with."""
+    """Return the tracked ones of these titles, by `manga.id`, with what decides on their uploads.
+
+    Args:
+        uploads: by `manga.mangadex_id`.
+    """
     rows = connection.execute(
         # The API's times are cut to seconds: what appeared in that very second came after it.
         "SELECT id, mangadex_id, title, date_trunc('second', first_synced_at), numbering_restarts"
@@ -83,7 +87,7 @@ FROM chapters WHERE id IN (
 def _read_chapters(
     connection: Connection, titles: Mapping[int, Sequence[Chapter]], restarting: Sequence[int]
 ) -> dict[int, list[StoredChapter]]:
-    """By title: the rows that matter; those of other titles too whose upload has come to it."""
+    """Return the rows that matter, by title; an upload that came to it is another title's row."""
     came = [(manga_id, chapter) for manga_id, found in titles.items() for chapter in found]
     rows = connection.execute(
         _RELEVANT,
@@ -119,7 +123,7 @@ def _read_baselines(
 
 
 def save_baselines(connection: Connection, manga_id: int, baselines: Iterable[Baseline]) -> None:
-    """Fixes a title's baselines; those that stand stay, unless numbers now count otherwise."""
+    """Fix a title's baselines; stored ones stay, unless numbers are counted otherwise now."""
     rows = list(baselines)
     connection.execute(
         "INSERT INTO chapter_baselines AS b"
@@ -138,8 +142,8 @@ def save_baselines(connection: Connection, manga_id: int, baselines: Iterable[Ba
     )
 
 
-def apply_plans(connection: Connection, changed: Plans) -> None:
-    """Removes, moves, updates and inserts rows; in the order of titles and their numbers."""
+def apply_changes(connection: Connection, changed: Changes) -> None:
+    """Remove, move, update and insert rows, in the order of titles and their numbers."""
     removals = [row.id for _, changes in changed for row in changes.removals]
     if removals:
         connection.execute("DELETE FROM chapters WHERE id = ANY(%s)", [removals])
@@ -147,7 +151,7 @@ def apply_plans(connection: Connection, changed: Plans) -> None:
     _apply_inserts(connection, changed)
 
 
-def _apply_updates(connection: Connection, changed: Plans) -> None:
+def _apply_updates(connection: Connection, changed: Changes) -> None:
     updates = [(title, *update) for title, changes in changed for update in changes.updates]
     if not updates:
         return
@@ -168,7 +172,7 @@ def _apply_updates(connection: Connection, changed: Plans) -> None:
     )
 
 
-def _apply_inserts(connection: Connection, changed: Plans) -> None:
+def _apply_inserts(connection: Connection, changed: Changes) -> None:
     inserts = [(title.id, *insert) for title, changes in changed for insert in changes.inserts]
     if not inserts:
         return
@@ -190,7 +194,7 @@ _TYPES = (
 
 
 def _columns(rows: Iterable[tuple[int, ChapterKey, Chapter]]) -> list[list[object]]:
-    """One list a column, in the order of `_NAMES`."""
+    """Return one list a column, in the order of `_NAMES`."""
     values = [
         (
             manga_id,
@@ -212,7 +216,7 @@ def _columns(rows: Iterable[tuple[int, ChapterKey, Chapter]]) -> list[list[objec
 def announce(
     connection: Connection, announcements: Sequence[tuple[int, Announcement]]
 ) -> set[tuple[int, ChapterKey]]:
-    """Marks keys as announced; returns those that had never been: only these may be told."""
+    """Mark keys as announced; return those that never were before: only they make events."""
     if not announcements:
         return set()
     keys = {
@@ -237,7 +241,7 @@ def _announcement_key(key: ChapterKey) -> tuple[str, str, object, UUID]:
 
 
 def raise_totals(connection: Connection, highest: Mapping[int, int]) -> None:
-    """`total_chapters` rises with what is found, and never falls."""
+    """Raise `total_chapters` of titles by `manga.id`; it never falls."""
     if not highest:
         return
     connection.execute(
@@ -248,18 +252,10 @@ def raise_totals(connection: Connection, highest: Mapping[int, int]) -> None:
     )
 
 
-def first_sync(connection: Connection) -> datetime | None:
-    """When the first of all tracked titles was synced; None where there is none."""
-    row = connection.execute(
-        "SELECT date_trunc('second', min(first_synced_at)) FROM manga WHERE mangadex_id IS NOT NULL"
-    ).fetchone()
-    return row[0] if row else None
-
-
 def mark_due(connection: Connection, mangadex_ids: Sequence[UUID] | None = None) -> int:
-    """Has `chapter-check` look at these titles next, or at all; returns how many were not due.
+    """Make these titles, or all, due for `chapter-check`; return how many were not.
 
-    To come first in its transaction: it takes the turn where there is something to write.
+    It comes first in its transaction: it takes the turn where there is something to write.
     """
     if mangadex_ids is not None and not mangadex_ids:
         return 0
@@ -273,14 +269,14 @@ def mark_due(connection: Connection, mangadex_ids: Sequence[UUID] | None = None)
 
 
 def mark_checked(connection: Connection, mangadex_id: UUID, now: datetime) -> None:
-    """The title's whole feed was read."""
+    """Record that the title's whole feed was read."""
     connection.execute(
         "UPDATE manga SET last_chapter_check = %s WHERE mangadex_id = %s", [now, mangadex_id]
     )
 
 
 def read_due(connection: Connection, before: datetime, limit: int | None) -> list[UUID]:
-    """Tracked titles that were not checked since `before`: never checked ones, then the oldest."""
+    """Return tracked titles not checked since `before`: never checked ones, then the oldest."""
     never = _read_tracked(connection, "last_chapter_check IS NULL ORDER BY id", [], limit)
     if limit is not None and len(never) == limit:
         return never
@@ -296,7 +292,7 @@ def read_due(connection: Connection, before: datetime, limit: int | None) -> lis
 def _read_tracked(
     connection: Connection, which: str, values: list[object], limit: int | None
 ) -> list[UUID]:
-    """Each kind in a query of its own: of both at once the index could not tell the first ones."""
+    """Return one kind of them; one query for both could not use the index to find the first."""
     rows = connection.execute(
         "SELECT mangadex_id FROM manga WHERE mangadex_id IS NOT NULL"
         f" AND first_synced_at IS NOT NULL AND unavailable_at IS NULL AND {which} LIMIT %s",

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from batch.mangadex.import_plan import PageOutcome, PageRequest
+from batch.models import ImportedPage, ImportRequest
 from batch.store.sync_state import move_cursor
 from sql import Connection
 
 INITIAL_SYNC = "initial_sync"
 
 
-def complete(connection: Connection, scope: str, request: PageRequest, page: PageOutcome) -> None:
+def complete(
+    connection: Connection, scope: str, request: ImportRequest, page: ImportedPage
+) -> None:
     """Records a page in the transaction that stores its titles; it is the workflow's cursor."""
     connection.execute(
         "INSERT INTO sync_pages (sync_type, page_key, manga_ids, next_since, total)"
@@ -29,7 +31,7 @@ def complete(connection: Connection, scope: str, request: PageRequest, page: Pag
     move_cursor(connection, INITIAL_SYNC, request.key)
 
 
-def load(connection: Connection, scope: str) -> dict[str, PageOutcome]:
+def load(connection: Connection, scope: str) -> dict[str, ImportedPage]:
     """The stored pages of this scope by their key; drops those of any other."""
     connection.execute(
         "DELETE FROM sync_pages WHERE sync_type = %s AND NOT starts_with(page_key, %s)",
@@ -40,7 +42,7 @@ def load(connection: Connection, scope: str) -> dict[str, PageOutcome]:
         " FROM sync_pages WHERE sync_type = %s",
         [len(scope) + 2, INITIAL_SYNC],
     ).fetchall()
-    return {key: PageOutcome(tuple(ids), total, last) for key, ids, total, last in rows}
+    return {key: ImportedPage(tuple(ids), total, last) for key, ids, total, last in rows}
 
 
 def count_titles(connection: Connection) -> int:

@@ -1,7 +1,7 @@
-"""Titles in the database: `manga`, `genres`, `manga_genres`; SQL beside its row mapping.
+"""SQL of titles: `manga`, `genres`, `manga_genres`.
 
-A page is stored by a few statements over arrays. What PostgreSQL refuses is found by storing the
-page's titles one by one, each behind a savepoint, so that it costs its neighbours nothing.
+A page is stored by a few statements over arrays. Where PostgreSQL rejects one of its titles, they
+are stored one by one, each behind a savepoint, so that its neighbours are stored all the same.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import sql
 from batch.errors import BatchError
 from batch.models import Manga, Rejected
 from batch.rules import slugs
+from batch.rules.titles import StoredTitle
 from sql import Connection
 
 # Writers of titles take turns: a page takes some 20 ms, and two that choose slugs or upsert the
@@ -25,28 +26,8 @@ _STORE_LOCK = 0x6D68_7374
 
 
 @dataclass(frozen=True, slots=True)
-class StoredManga:
-    """A title as the database has it."""
-
-    id: int
-    mangadex_id: UUID
-    title: str
-    description: str | None
-    author: str | None
-    status: str | None
-    total_chapters: int | None
-    cover_url: str | None
-    numbering_restarts: bool
-    version: int | None
-    first_synced_at: datetime | None
-    last_synced_at: datetime | None
-    unavailable_at: datetime | None
-    genres: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
 class StoreResult:
-    """What became of a page of titles: MangaDex id → `manga.id`, or why not."""
+    """What became of a page of titles: `manga.id` by MangaDex id, or the reason why not."""
 
     inserted: dict[UUID, int] = field(default_factory=dict)
     updated: dict[UUID, int] = field(default_factory=dict)
@@ -59,34 +40,80 @@ class StoreResult:
         self.unchanged.update(other.unchanged)
         self.rejected.extend(other.rejected)
 
+    @property
+    def ids(self) -> list[UUID]:
+        """The titles that the database has now."""
+        return [*self.inserted, *self.updated, *self.unchanged]
 
-def read_manga(connection: Connection, mangadex_ids: Iterable[UUID]) -> dict[UUID, StoredManga]:
-    """The titles that are stored, by MangaDex id."""
+
+def read_stored(connection: Connection, mangadex_ids: Iterable[UUID]) -> dict[UUID, StoredTitle]:
+    """Return those of the titles that are stored, by MangaDex id."""
     rows = connection.execute(
-        "SELECT id, mangadex_id, title, description, author, status, total_chapters, cover_url,"
-        " numbering_restarts, mangadex_version, first_synced_at, last_synced_at, unavailable_at,"
-        " ARRAY(SELECT g.name FROM manga_genres mg JOIN genres g ON g.id = mg.genre_id"
-        "  WHERE mg.manga_id = manga.id)"
-        " FROM manga WHERE mangadex_id = ANY(%s) ORDER BY id",
+        "SELECT id, mangadex_id, title, status, cover_url, last_synced_at FROM manga"
+        " WHERE mangadex_id = ANY(%s)",
         [list(mangadex_ids)],
     ).fetchall()
-    stored = (StoredManga(*(*row[:-1], frozenset(row[-1]))) for row in rows)
-    return {manga.mangadex_id: manga for manga in stored}
+    return {row[1]: StoredTitle(*row) for row in rows}
+
+
+def read_due(connection: Connection, before: datetime) -> list[tuple[UUID, bool]]:
+    """Return the titles not synced since `before`, and whether each is unavailable.
+
+    The longest unsynced come first, unavailable ones last.
+    """
+    return connection.execute(
+        "SELECT mangadex_id, unavailable_at IS NOT NULL FROM manga WHERE mangadex_id IS NOT NULL"
+        " AND (last_synced_at IS NULL OR last_synced_at <= %s)"
+        " ORDER BY unavailable_at IS NOT NULL, last_synced_at NULLS FIRST, id",
+        [before],
+    ).fetchall()
+
+
+def read_first_sync(connection: Connection, after: datetime | None = None) -> datetime | None:
+    """Return when the first title was synced, or the first after a moment; None without any."""
+    row = connection.execute(
+        "SELECT date_trunc('second', min(first_synced_at)) FROM manga WHERE mangadex_id IS NOT NULL"
+        " AND (%(after)s::timestamptz IS NULL OR first_synced_at > %(after)s)",
+        {"after": after},
+    ).fetchone()
+    return row[0] if row else None
+
+
+def mark_missing(
+    connection: Connection, missing: Sequence[UUID], started_at: datetime, now: datetime
+) -> int:
+    """Mark titles as missing; those that were missing before `started_at` become unavailable.
+
+    Returns:
+        how many became unavailable.
+    """
+    if not missing:
+        return 0
+    newly_unavailable = connection.execute(
+        "UPDATE manga SET unavailable_at = %s WHERE mangadex_id = ANY(%s)"
+        " AND missing_since < %s AND unavailable_at IS NULL",
+        [now, list(missing), started_at],
+    ).rowcount
+    connection.execute(
+        "UPDATE manga SET missing_since = %s WHERE mangadex_id = ANY(%s) AND missing_since IS NULL",
+        [now, list(missing)],
+    )
+    return newly_unavailable
 
 
 def take_turn(connection: Connection) -> None:
-    """Until the transaction ends, no other process writes titles or their chapters."""
+    """Keep other processes from writing titles or chapters until the transaction ends."""
     connection.execute("SELECT pg_advisory_xact_lock(%s)", [_STORE_LOCK])
 
 
 def store_manga(connection: Connection, mangas: Sequence[Manga], now: datetime) -> StoreResult:
-    """Inserts or updates titles and their genre links, in the caller's transaction.
+    """Insert or update titles and their genre links, in the caller's transaction.
 
     A title keeps its slug. `total_chapters` never falls. `last_synced_at` is set for all,
-    `first_synced_at` once. Of a title that comes twice the last one counts.
+    `first_synced_at` once. Where a title comes twice, the last one counts.
 
     Raises:
-        BatchError: the database takes no title at all, for want of a right or of a column.
+        BatchError: no title can be stored, for want of a right or of a column.
     """
     unique = list({manga.mangadex_id: manga for manga in mangas}.values())
     if not unique:
@@ -108,7 +135,7 @@ def _store_singly(connection: Connection, mangas: Sequence[Manga], now: datetime
             with connection.transaction():
                 result.add(_store_set(connection, [manga], now))
         except sql.REJECTIONS as exc:
-            reason = f"the database refuses it: {sql.one_line(exc)}"
+            reason = f"the database rejects it: {sql.one_line(exc)}"
             result.rejected.append(Rejected(str(manga.mangadex_id), reason))
     return result
 
@@ -175,7 +202,7 @@ RETURNING mangadex_id, id
 def _upsert(
     connection: Connection, mangas: Sequence[Manga], chosen: dict[UUID, str], now: datetime
 ) -> dict[UUID, int]:
-    """Writes what is new or differs; returns those rows."""
+    """Write what is new or differs; return those rows."""
     parameters: dict[str, object] = {
         name: [getattr(manga, name) for manga in mangas]
         for name in (
@@ -222,7 +249,7 @@ SELECT manga_id FROM gone UNION SELECT manga_id FROM come
 def _link_genres(
     connection: Connection, mangas: Sequence[Manga], ids: dict[UUID, int]
 ) -> list[UUID]:
-    """Makes the links equal to the tags; returns the titles whose links changed."""
+    """Make the links equal to the tags; return the titles whose links changed."""
     names = sorted({name for manga in mangas for name in manga.genres})
     connection.execute(
         # Only what is missing: a conflict would also use up a number of the sequence.

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import sql
 from batch.models import Manga
-from batch.store.titles import StoreResult, read_manga, store_manga
+from batch.store.titles import StoreResult, store_manga
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(hours=5)
@@ -51,7 +51,12 @@ def row(connection: sql.Connection, number: int = 1) -> dict[str, Any]:
 
 
 def genres_of(connection: sql.Connection, number: int = 1) -> set[str]:
-    return set(read_manga(connection, [an_id(number)])[an_id(number)].genres)
+    rows = connection.execute(
+        "SELECT genres.name FROM genres JOIN manga_genres ON genres.id = genre_id"
+        " JOIN manga ON manga.id = manga_id WHERE mangadex_id = %s",
+        [an_id(number)],
+    )
+    return {row[0] for row in rows}
 
 
 def outcome(result: StoreResult) -> tuple[int, int, int, int]:

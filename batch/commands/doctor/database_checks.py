@@ -87,7 +87,7 @@ def _titles(connection: sql.Connection) -> Check:
 
 def _refused(rows: list[SyncState]) -> Iterator[Check]:
     """What could not be stored; each run tries again."""
-    counts = {row.sync_type: len(sync_state.rejected_in(row.metadata)) for row in rows}
+    counts = {row.sync_type: len(row.rejected) for row in rows}
     if total := sum(counts.values()):
         where = ", ".join(f"{n:,} in {name.replace('_', '-')}" for name, n in counts.items() if n)
         cure = "read why: mangahub-batch status"

@@ -12,7 +12,7 @@ import sql
 from batch.commands import status
 from batch.limits.circuit import Health
 from batch.models import Rejected
-from batch.store import sync_state
+from batch.store import rejections, sync_state
 from batch.store.locks import take_lock
 from mangadex_sim import Simulator
 
@@ -75,8 +75,8 @@ def test_a_run_that_failed_tells_why_on_one_line(connection: sql.Connection) -> 
 
 def test_what_could_not_be_stored_is_listed_up_to_a_number(connection: sql.Connection) -> None:
     refused = [Rejected(f"title {number:02}", "too long") for number in range(25)]
-    sync_state.record_rejected(connection, "initial_sync", refused, NOW)
-    sync_state.record_rejected(connection, "initial_sync", refused[:1], NOW)
+    rejections.record(connection, "initial_sync", refused, NOW)
+    rejections.record(connection, "initial_sync", refused[:1], NOW)
     data, lines = show(connection)
     assert len(data["workflows"]["initial_sync"]["rejected"]) == 25
     listed = [line for line in lines if line.startswith("initial-sync: cannot store ")]

@@ -13,8 +13,7 @@ import psycopg
 import pytest
 
 from batch.errors import SourceDown
-from batch.jobs import chapter_feed
-from batch.mangadex import client, feed
+from batch.mangadex import client, feed, paging
 from batch.models import Chapter, Page, Summary
 from batch.store import chapters, news, outbox, sync_state
 from mangadex_sim import Simulator
@@ -298,16 +297,16 @@ def test_a_history_beyond_the_ceiling_is_read_from_both_ends(
     sim: Simulator, track: Track, run_job: RunJob, payloads: Payloads, long_ago: Ago,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(feed, "PAGE", 10)
-    monkeypatch.setattr(feed, "LAST_OFFSET", 10)
+    monkeypatch.setattr(paging, "FEED_PAGE", 50)
+    monkeypatch.setattr(paging, "MAX_WINDOW", 100)
     (title,) = track()
     sim.publish_many([
-        {"manga": title, "number": str(n), "readableAt": long_ago(days=100 - n)}
-        for n in range(1, 31)
+        {"manga": title, "number": str(n), "readableAt": long_ago(days=200 - n)}
+        for n in range(1, 151)
     ])  # fmt: skip
-    sim.publish(title, number="31")
+    sim.publish(title, number="151")
     run_job("chapter_feed")
-    assert payloads() == [("new-chapter", {"chapter": 31, "old_chapter": 30})]
+    assert payloads() == [("new-chapter", {"chapter": 151, "old_chapter": 150})]
 
 
 def test_beyond_the_ceiling_every_title_becomes_due(
@@ -319,14 +318,16 @@ def test_beyond_the_ceiling_every_title_becomes_due(
     caplog: pytest.LogCaptureFixture,
     long_ago: Ago,
 ) -> None:
-    monkeypatch.setattr(chapter_feed, "LAST_OFFSET", 100)
     ids = track(3)
     connection.execute("UPDATE manga SET last_chapter_check = now()")
     sim.publish_many([
         {"manga": ids[0], "number": str(n), "readableAt": long_ago(minutes=400 - n)}
         for n in range(1, 301)
     ])  # fmt: skip
-    assert run_job("chapter_feed").chapters_new == 200
+    with monkeypatch.context() as patch:
+        patch.setattr(paging, "MAX_WINDOW", 200)
+        patch.setattr(paging, "FEED_PAGE", 200)
+        assert run_job("chapter_feed").chapters_new == 200
     assert connection.execute("SELECT count(last_chapter_check) FROM manga").fetchone() == (0,)
     assert "every title is due" in caplog.text
     assert run_job("chapter_check").chapters_new == 100
@@ -416,7 +417,7 @@ def test_a_page_out_of_order_does_not_end_the_walk(hours: list[int], expected: b
         for h in hours
         for moment in [now - timedelta(hours=h)]
     ]  # fmt: skip
-    assert chapter_feed.reaches(page, now - timedelta(hours=5)) is expected
+    assert feed.reaches(page, now - timedelta(hours=5)) is expected
 
 
 def test_a_title_whose_feed_fails_stops_no_other_and_is_left_to_the_check(
@@ -431,11 +432,11 @@ def test_a_title_whose_feed_fails_stops_no_other_and_is_left_to_the_check(
     assert (summary.chapters_new, summary.failed) == (2, 1)
     due = "SELECT mangadex_id::text FROM manga WHERE last_chapter_check IS NULL"
     assert connection.execute(due.encode()).fetchall() == [(ids[1],)]
-    assert sync_state.rejected_ids(connection, "chapter_feed") == [ids[1]]
+    assert list(sync_state.read(connection, "chapter_feed").rejected) == [ids[1]]
     sim.heal()
     assert run_job("chapter_check").chapters_new == 1
     assert len(numbers()) == 3
-    assert sync_state.rejected_ids(connection, "chapter_feed") == []
+    assert list(sync_state.read(connection, "chapter_feed").rejected) == []
 
 
 def test_when_all_feeds_fail_the_source_is_down_and_the_cursor_stays(
@@ -460,9 +461,9 @@ def test_a_chapter_that_cannot_be_read_is_recorded_and_hides_no_other(
     sim.fail("chapter_bad_date", paths="/chapter", position=1)
     summary = run_job("chapter_feed")
     assert (summary.chapters_new, summary.failed) == (2, 1)
-    assert len(sync_state.rejected_ids(connection, "chapter_feed")) == 1
+    assert len(list(sync_state.read(connection, "chapter_feed").rejected)) == 1
     assert run_job("chapter_feed").chapters_new == 1  # it lies within the overlap
-    assert sync_state.rejected_ids(connection, "chapter_feed") == []
+    assert list(sync_state.read(connection, "chapter_feed").rejected) == []
     assert sorted(numbers()) == [("en", 5.0), ("en", 6.0), ("en", 7.0)]
 
 
@@ -510,7 +511,7 @@ def test_a_title_that_the_database_refuses_takes_no_other_along(
 
 COMMIT_POINTS = [
     (chapters, "save_baselines"),
-    (chapters, "apply_plans"),
+    (chapters, "apply_changes"),
     (chapters, "announce"),
     (outbox, "add_events"),
     (sync_state, "move_cursor"),
@@ -576,10 +577,6 @@ def test_a_run_killed_before_any_commit_ends_like_an_undisturbed_one(
     run_job("chapter_feed")
     assert snapshot() == disturbed
     assert call > 1
-
-
-def test_the_client_is_told_not_to_ask_for_more_than_the_api_shows() -> None:
-    assert chapter_feed.LAST_OFFSET + chapter_feed.PAGE == client.MAX_WINDOW
 
 
 def test_a_chapter_of_the_second_in_which_its_title_was_synced_is_news(

@@ -10,7 +10,6 @@ import psycopg
 import pytest
 
 from batch.errors import SourceDown
-from batch.jobs import metadata_refresh
 from batch.mangadex.client import MangaDex
 from batch.models import Page, Summary
 from batch.store import outbox, sync_state
@@ -118,7 +117,7 @@ def test_a_title_that_nobody_asked_for_does_not_come_in_by_the_back_door(
     monkeypatch.setattr(MangaDex, "get_manga", lambda self, _: get_manga(self, UUID(stranger)))
     summary = refresh()
     assert (summary.manga_seen, summary.failed) == (1, 1)
-    assert sync_state.rejected_ids(connection, "metadata_refresh") == [merged]
+    assert list(sync_state.read(connection, "metadata_refresh").rejected) == [merged]
     assert one(connection, "id", stranger) is None
 
 
@@ -225,7 +224,7 @@ def test_a_title_that_is_refused_singly_is_recorded_and_keeps_no_other_waiting(
     sim.fail("403_json", paths=f"/manga/{ids[0]}")
     summary = refresh()
     assert (summary.manga_seen, summary.failed, summary.as_json()["missing"]) == (2, 1, 0)
-    assert sync_state.rejected_ids(connection, "metadata_refresh") == [ids[0]]
+    assert list(sync_state.read(connection, "metadata_refresh").rejected) == [ids[0]]
     assert one(connection, "status", ids[2]) == ("hiatus",)
 
 
@@ -236,9 +235,9 @@ def test_a_title_that_cannot_be_read_is_recorded_and_not_missing(
     sim.fail("title_number_where_text", paths="/manga", position=1)
     summary = refresh()
     assert (summary.manga_seen, summary.failed, summary.as_json()["missing"]) == (2, 1, 0)
-    assert len(sync_state.rejected_ids(connection, "metadata_refresh")) == 1
+    assert len(list(sync_state.read(connection, "metadata_refresh").rejected)) == 1
     assert refresh().failed == 0
-    assert sync_state.rejected_ids(connection, "metadata_refresh") == []
+    assert list(sync_state.read(connection, "metadata_refresh").rejected) == []
 
 
 def test_a_title_that_the_database_refuses_takes_no_other_along(
@@ -304,7 +303,3 @@ def test_rows_and_events_of_a_page_are_one_commit(
     refresh()
     assert one(connection, "status", title) == ("hiatus",)
     assert len(payloads()) == 1
-
-
-def test_groups_hold_all_that_is_due() -> None:
-    assert metadata_refresh.PAGE == 100  # more ids in one request are refused

@@ -13,6 +13,7 @@ import pytest
 
 from batch.errors import SourceDown
 from batch.jobs import new_manga_poll
+from batch.mangadex import paging
 from batch.mangadex.client import MangaDex
 from batch.models import Page, Summary
 from batch.store import outbox, sync_state
@@ -280,12 +281,12 @@ def test_a_title_that_the_database_refuses_is_tried_again_and_told_then(
     add(sim, synced + timedelta(hours=30), "Good")
     summary = run_job("new_manga_poll")
     assert (summary.manga_new, summary.failed) == (1, 1)
-    assert sync_state.rejected_ids(connection, "new_manga_poll") == [refused]
+    assert list(sync_state.read(connection, "new_manga_poll").rejected) == [refused]
     assert run_job("new_manga_poll").failed == 1
     connection.execute("ALTER TABLE manga DROP CONSTRAINT bad")
     assert run_job("new_manga_poll").manga_new == 1
     assert titles(connection) == told(connection) == ["Good", "Bad"]
-    assert sync_state.rejected_ids(connection, "new_manga_poll") == []
+    assert list(sync_state.read(connection, "new_manga_poll").rejected) == []
 
 
 def test_a_title_that_cannot_be_read_is_recorded_and_hides_no_other(
@@ -297,7 +298,7 @@ def test_a_title_that_cannot_be_read_is_recorded_and_hides_no_other(
     assert titles(connection) == ["Title 0", "Title 2"]
     run_job("new_manga_poll")
     assert titles(connection) == ["Title 0", "Title 2", "Title 1"]
-    assert sync_state.rejected_ids(connection, "new_manga_poll") == []
+    assert list(sync_state.read(connection, "new_manga_poll").rejected) == []
 
 
 def test_a_source_that_goes_down_at_the_third_page_loses_nothing(
@@ -334,7 +335,7 @@ def test_beyond_the_ceiling_a_new_window_begins(
     connection: Connection,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(new_manga_poll, "LAST_OFFSET", 100)
+    monkeypatch.setattr(paging, "MAX_WINDOW", 200)
     add_many(sim, 530, synced, timedelta(seconds=60))
     run_job("new_manga_poll")
     assert told(connection) == [f"Title {n}" for n in range(530)]
@@ -347,7 +348,7 @@ def test_a_full_window_within_one_second_is_no_endless_loop(
     connection: Connection,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(new_manga_poll, "LAST_OFFSET", 0)
+    monkeypatch.setattr(paging, "MAX_WINDOW", 100)
     add_many(sim, 150, synced, timedelta(0))
     add(sim, synced + timedelta(minutes=1), "After")
     run_job("new_manga_poll")

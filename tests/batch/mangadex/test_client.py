@@ -21,6 +21,7 @@ from batch.errors import Banned, RequestRefused, SourceDown, Stopped
 from batch.limits.gate import Gate
 from batch.limits.permit import Permits
 from batch.mangadex import client as module
+from batch.mangadex import paging
 from batch.mangadex.client import MangaDex
 from batch.mangadex.http import Session
 from mangadex_sim import Simulator
@@ -154,7 +155,7 @@ def test_every_list_names_order_limit_and_ratings_within_the_ceiling(
         return
     assert sum(name.startswith("order[") for name in names) == 1
     assert "contentRating[]" in names
-    assert int(dict(pairs)["limit"]) + int(dict(pairs)["offset"]) <= module.MAX_WINDOW
+    assert int(dict(pairs)["limit"]) + int(dict(pairs)["offset"]) <= paging.MAX_WINDOW
     assert names.count("ids[]") <= int(dict(pairs)["limit"])
 
 

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch.errors import SourceDown
-from batch.mangadex import import_plan
-from batch.mangadex.client import MAX_WINDOW
-from batch.mangadex.import_plan import AllPlan, CountPlan, PageOutcome, PageRequest, Plan
+from batch.mangadex import paging
+from batch.mangadex.import_plan import AllPlan, CountPlan, Plan
+from batch.models import ImportedPage, ImportRequest
 
 BEGINNING = datetime(2018, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -28,18 +28,18 @@ class Shelf:
 
     titles: list[tuple[datetime, str]]
     includes_since: bool = True
-    requests: list[PageRequest] = field(default_factory=list)
+    requests: list[ImportRequest] = field(default_factory=list)
 
-    def read(self, request: PageRequest) -> PageOutcome:
+    def read(self, request: ImportRequest) -> ImportedPage:
         self.requests.append(request)
-        assert 0 < request.limit <= import_plan.PAGE
-        assert request.offset + request.limit <= MAX_WINDOW
+        assert 0 < request.limit <= paging.PAGE
+        assert request.offset + request.limit <= paging.MAX_WINDOW
         found = [title for title in self.titles if self._is_later(title[0], request.since)]
         if request.order != ("createdAt", "asc"):
             found.reverse()
         page = found[request.offset : request.offset + request.limit]
         dates = [created_at for created_at, _ in page]
-        return PageOutcome(tuple(i for _, i in page), len(found), max(dates, default=None))
+        return ImportedPage(tuple(i for _, i in page), len(found), max(dates, default=None))
 
     def _is_later(self, created_at: datetime, since: datetime | None) -> bool:
         return since is None or created_at > since or (self.includes_since and created_at == since)
@@ -54,12 +54,12 @@ def shelf(count: int, a_second: int = 1, includes_since: bool = True) -> Shelf:
     return Shelf(titles, includes_since)
 
 
-Pages = dict[str, PageOutcome]
+Pages = dict[str, ImportedPage]
 
 
 def follow(
     wanted: Plan,
-    read: Callable[[PageRequest], PageOutcome],
+    read: Callable[[ImportRequest], ImportedPage],
     random: Random,
     known: Pages | None = None,
     steps: int = 100_000,
@@ -70,8 +70,8 @@ def follow(
         the pages that were handed in; not all of them where `steps` ends it early.
     """
     done: Pages = {}
-    asked: list[PageRequest] = []
-    answered: list[tuple[PageRequest, PageOutcome]] = []
+    asked: list[ImportRequest] = []
+    answered: list[tuple[ImportRequest, ImportedPage]] = []
     for _ in range(steps):
         while len(asked) + len(answered) < 4 and (request := wanted.next()) is not None:
             if known and request.key in known:
@@ -101,8 +101,8 @@ def ids_in(pages: Pages) -> set[str]:
 def small_pages() -> Iterator[None]:
     """Four titles a page and twenty a window, so that many windows are soon read."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(import_plan, "PAGE", 4)
-        patch.setattr(import_plan, "MAX_WINDOW", 20)
+        patch.setattr(paging, "PAGE", 4)
+        patch.setattr(paging, "MAX_WINDOW", 20)
         yield
 
 
@@ -141,18 +141,18 @@ def test_titles_that_come_twice_are_made_up_for() -> None:
     wanted = CountPlan(150, "followedCount")
     first, second = wanted.next(), wanted.next()
     assert first and second and wanted.next() is None
-    wanted.done(first, PageOutcome(tuple(map(str, range(100))), 1_000, BEGINNING))
+    wanted.done(first, ImportedPage(tuple(map(str, range(100))), 1_000, BEGINNING))
     assert wanted.next() is None
-    wanted.done(second, PageOutcome(tuple(map(str, range(90, 140))), 1_000, BEGINNING))
+    wanted.done(second, ImportedPage(tuple(map(str, range(90, 140))), 1_000, BEGINNING))
     third = wanted.next()
     assert third is not None
     assert (third.offset, third.limit) == (150, 10)
 
 
-def shuffled(source: Shelf, random: Random) -> Callable[[PageRequest], PageOutcome]:
+def shuffled(source: Shelf, random: Random) -> Callable[[ImportRequest], ImportedPage]:
     """Equal titles come in another order with every page."""
 
-    def read(request: PageRequest) -> PageOutcome:
+    def read(request: ImportRequest) -> ImportedPage:
         random.shuffle(source.titles)
         return source.read(request)
 
@@ -174,10 +174,10 @@ def test_reading_again_ends_when_all_are_found() -> None:
     asked = [wanted.next(), wanted.next()]
     for request, ids in zip(asked, (range(100), range(90, 100)), strict=True):
         assert request is not None
-        wanted.done(request, PageOutcome(tuple(map(str, ids)), 110, BEGINNING))
+        wanted.done(request, ImportedPage(tuple(map(str, ids)), 110, BEGINNING))
     again = wanted.next()
     assert again is not None and (again.offset, again.limit, again.reread) == (0, 50, 2)
-    wanted.done(again, PageOutcome(tuple(map(str, range(100, 110))), 110, BEGINNING))
+    wanted.done(again, ImportedPage(tuple(map(str, range(100, 110))), 110, BEGINNING))
     assert wanted.next() is None
 
 
@@ -185,7 +185,7 @@ def test_entities_without_an_id_are_made_up_for() -> None:
     wanted = CountPlan(10, "followedCount")
     request = wanted.next()
     assert request is not None
-    wanted.done(request, PageOutcome(("1", "2"), 1_000, BEGINNING))
+    wanted.done(request, ImportedPage(("1", "2"), 1_000, BEGINNING))
     following = wanted.next()
     assert following is not None and (following.offset, following.limit) == (10, 8)
 
@@ -196,10 +196,10 @@ def test_an_answer_without_content_does_not_end_the_plan() -> None:
     for request in pages:
         empty = request.offset == 100
         ids = () if empty else tuple(f"{request.offset + i}" for i in range(request.limit))
-        wanted.done(request, PageOutcome(ids, 100 if empty else 1_000, BEGINNING))
+        wanted.done(request, ImportedPage(ids, 100 if empty else 1_000, BEGINNING))
     again = wanted.next()
     assert again is not None and (again.offset, again.reread) == (100, 1)
-    wanted.done(again, PageOutcome((), 100, None))
+    wanted.done(again, ImportedPage((), 100, None))
     following = wanted.next()
     assert following is not None and following.offset == 300
 
@@ -222,9 +222,9 @@ def test_a_count_is_found_in_any_order_from_any_pages(
 @given(st.integers(1, 20), st.randoms(use_true_random=False))
 @small_pages()
 def test_a_count_ends_whatever_the_pages_hold(count: int, random: Random) -> None:
-    def read(request: PageRequest) -> PageOutcome:
+    def read(request: ImportRequest) -> ImportedPage:
         ids = tuple(str(random.randrange(30)) for _ in range(random.randrange(6)))
-        return PageOutcome(ids, random.randrange(100), None)
+        return ImportedPage(ids, random.randrange(100), None)
 
     follow(CountPlan(count, "rating"), read, random)
 
@@ -282,7 +282,7 @@ def test_titles_that_are_there_throughout_are_found_however_others_come_and_go(
     throughout = source.ids
     readings = 0
 
-    def read(request: PageRequest) -> PageOutcome:
+    def read(request: ImportRequest) -> ImportedPage:
         nonlocal readings
         for number in [n for n in when if n == readings]:
             if kind == "appear":
@@ -320,12 +320,12 @@ def test_a_title_that_was_moved_past_the_reader_is_found_by_reading_again(change
 @given(st.randoms(use_true_random=False))
 @small_pages()
 def test_all_titles_end_whatever_the_pages_hold(random: Random) -> None:
-    def read(request: PageRequest) -> PageOutcome:
+    def read(request: ImportRequest) -> ImportedPage:
         ids = tuple(str(random.randrange(60)) for _ in range(random.randrange(6)))
         last = (request.since or BEGINNING) + random.randrange(-3, 20) * SECOND
         # Dates are below an end, as in any catalogue; without one there would be no last window.
         last = min(last, BEGINNING + 500 * SECOND)
-        return PageOutcome(ids, random.randrange(60), random.choice([None, last, last]))
+        return ImportedPage(ids, random.randrange(60), random.choice([None, last, last]))
 
     try:
         follow(AllPlan(), read, random)
@@ -338,7 +338,7 @@ def test_a_window_whose_order_changes_with_every_page_is_read_again() -> None:
     wanted = AllPlan()
     found = follow(wanted, shuffled(source, Random(1)), Random(1))
     assert len(ids_in(found)) > 950
-    assert max(request.reread for request in source.requests) <= import_plan.MAX_REREADS
+    assert max(request.reread for request in source.requests) <= paging.MAX_REREADS
 
 
 def test_a_window_that_changes_with_every_page_is_read_four_times_at_most() -> None:
@@ -346,9 +346,9 @@ def test_a_window_that_changes_with_every_page_is_read_four_times_at_most() -> N
     total = iter(range(1_000, 2_000))
     wanted = AllPlan()
 
-    def read(request: PageRequest) -> PageOutcome:
+    def read(request: ImportRequest) -> ImportedPage:
         page = source.read(request)
-        return PageOutcome(page.ids, next(total), page.last_created_at)
+        return ImportedPage(page.ids, next(total), page.last_created_at)
 
     follow(wanted, read, Random(3))
     assert sorted({r.reread for r in source.requests}) == [0, 1, 2, 3]
@@ -359,7 +359,7 @@ def test_a_catalogue_that_outgrows_its_window_while_it_is_read_is_read_to_its_en
     throughout = set(source.ids)
     wanted = AllPlan()
 
-    def read(request: PageRequest) -> PageOutcome:
+    def read(request: ImportRequest) -> ImportedPage:
         if len(source.requests) == 50:
             source.titles[:0] = [(BEGINNING, f"new {i}") for i in range(200)]
         return source.read(request)
@@ -371,10 +371,10 @@ def test_a_window_whose_last_page_cannot_be_read_is_continued_from_the_page_befo
     source = shelf(10_500)
     wanted = AllPlan()
 
-    def read(request: PageRequest) -> PageOutcome:
+    def read(request: ImportRequest) -> ImportedPage:
         page = source.read(request)
         is_unreadable = request.since is None and request.offset == 9_900
-        return PageOutcome(page.ids, page.total, None if is_unreadable else page.last_created_at)
+        return ImportedPage(page.ids, page.total, None if is_unreadable else page.last_created_at)
 
     assert ids_in(follow(wanted, read, Random(5))) == source.ids
 
@@ -382,9 +382,9 @@ def test_a_window_whose_last_page_cannot_be_read_is_continued_from_the_page_befo
 def test_a_window_without_any_date_ends_the_run_instead_of_the_plan() -> None:
     source = shelf(10_500)
 
-    def read(request: PageRequest) -> PageOutcome:
+    def read(request: ImportRequest) -> ImportedPage:
         page = source.read(request)
-        return PageOutcome(page.ids, page.total, None)
+        return ImportedPage(page.ids, page.total, None)
 
     with pytest.raises(SourceDown, match="none has a creation date"):
         follow(AllPlan(), read, Random(6))
@@ -398,7 +398,7 @@ def test_more_titles_of_one_second_than_can_be_paged_end_the_run() -> None:
 
 def test_a_page_is_named_by_all_that_makes_it() -> None:
     since = datetime(2020, 5, 6, 7, 8, 9, tzinfo=UTC)
-    request = PageRequest(("createdAt", "asc"), since, 200, 100, reread=2)
+    request = ImportRequest(("createdAt", "asc"), since, 200, 100, reread=2)
     assert request.key == "createdAt since 2020-05-06T07:08:09 offset 200 limit 100 reread 2"
-    first = PageRequest(("followedCount", "desc"), None, 0, 100)
+    first = ImportRequest(("followedCount", "desc"), None, 0, 100)
     assert first.key == "followedCount since the beginning offset 0 limit 100"

@@ -100,7 +100,7 @@ def numbers(changes: TitleChanges) -> list[str]:
     return [
         chapter_rules.shown(announcement.key.number)
         for announcement in changes.announcements
-        if announcement.is_told
+        if announcement.has_event
     ]
 
 
@@ -191,7 +191,7 @@ def test_an_upload_that_is_stored_as_it_is_costs_nothing() -> None:
     assert planned(title("20", stored=(row_of(chapter),)), chapter) == TitleChanges()
 
 
-def test_several_groups_uploads_of_a_number_are_one_row_and_one_claim() -> None:
+def test_several_groups_uploads_of_a_number_are_one_row_and_one_announcement() -> None:
     late = upload("21", 1, readable=NOW - timedelta(minutes=1))
     early = upload("21", 2, readable=NOW - timedelta(hours=5))
     changes = planned(title(), late, early, upload("21.00", 3))
@@ -237,7 +237,7 @@ def test_the_languages_own_baseline_comes_before_the_adopted_one() -> None:
     assert not planned(subject, upload("185")).announcements
 
 
-def test_chapters_without_a_number_are_a_row_and_a_claim_each() -> None:
+def test_chapters_without_a_number_are_a_row_and_an_announcement_each() -> None:
     changes = planned(title(), upload(None, 1), upload(None, 2), upload("21a", 3))
     assert len(changes.inserts) == len({key for key, _ in changes.inserts}) == 3
     assert {key.number for key, _ in changes.inserts} == {Decimal(0)}
@@ -298,7 +298,7 @@ def corrected(
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "claimed"),
+    ("before", "after", "announced"),
     [
         pytest.param("21", "22", ["22"], id="above the baseline"),
         pytest.param("21", "12", [], id="down to an old number"),
@@ -308,13 +308,13 @@ def corrected(
     ],
 )
 def test_the_row_of_a_corrected_chapter_follows(
-    before: str | None, after: str | None, claimed: list[str]
+    before: str | None, after: str | None, announced: list[str]
 ) -> None:
     row, changes = corrected(before, after)
     assert [(moved.id, key) for moved, key, _ in changes.updates] == [
         (row.id, chapter_rules.key_of(upload(after, 1), False))
     ]
-    assert numbers(changes) == claimed
+    assert numbers(changes) == announced
     assert not changes.inserts and not changes.removals
 
 
@@ -365,7 +365,7 @@ def test_a_volume_that_comes_to_be_known_is_marked_but_not_told_again() -> None:
     subject = title("8", volume="2", restarts=True, stored=(row,))
     changes = planned(subject, upload("1", 1, volume="3"))
     assert [key.scope for _, key, _ in changes.updates] == ["volume:3"]
-    assert [announcement.is_told for announcement in changes.announcements] == [False]
+    assert [announcement.has_event for announcement in changes.announcements] == [False]
 
 
 def test_another_volume_is_another_number_where_numbering_restarts() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
@@ -13,7 +13,8 @@ import pytest
 
 from batch.models import JsonObject, Manga
 from batch.rules import chapters, events
-from batch.rules.chapters import Announcement, Baseline, ChapterKey, Position, StoredChapter, Title
+from batch.rules.chapters import Announcement, Baseline, ChapterKey, StoredChapter, Title
+from batch.rules.titles import StoredTitle, find_changes
 from notify_server.events import validation
 
 MANGA = UUID(int=0xA)
@@ -23,15 +24,11 @@ TITLE = Title(7, MANGA, "A Title", SYNCED, False, (), {"en": Baseline("en", Deci
 
 def announcement(number: str, language: str = "en", *, told: bool = True) -> Announcement:
     value = Decimal(number).quantize(Decimal("0.01"))
-    return Announcement(
-        ChapterKey(language, "", value), Position(chapters.ZERO, value), value, told
-    )
+    return Announcement(ChapterKey(language, "", value), told)
 
 
 def nameless(upload_id: int) -> Announcement:
-    return Announcement(
-        ChapterKey("en", f"chapter:{UUID(int=upload_id)}", chapters.ZERO), None, None
-    )
+    return Announcement(ChapterKey("en", f"chapter:{UUID(int=upload_id)}", chapters.ZERO))
 
 
 def row(number: str, language: str = "en") -> StoredChapter:
@@ -141,12 +138,7 @@ def test_chapters_without_number_are_news_without_a_list() -> None:
 def test_the_highest_of_a_list_is_its_largest_number_also_over_volumes() -> None:
     places = [("3", n) for n in range(1, 10)] + [("4", 1)]
     announcements = [
-        Announcement(
-            ChapterKey("en", f"volume:{volume}", Decimal(n)),
-            Position(Decimal(volume), Decimal(n)),
-            Decimal(n),
-        )
-        for volume, n in places
+        Announcement(ChapterKey("en", f"volume:{volume}", Decimal(n))) for volume, n in places
     ]
     (payload,) = payloads(replace(TITLE, numbering_restarts=True, baselines={}), *announcements)
     assert payload == {"chapter": 9, "chapters": list(range(1, 10))}
@@ -190,14 +182,7 @@ def test_the_same_news_has_the_same_keys_in_whatever_order(
 
 def test_different_news_have_different_keys() -> None:
     other = replace(TITLE, mangadex_id=UUID(int=0xB))
-    volumes = [
-        Announcement(
-            ChapterKey("en", f"volume:{v}", Decimal(1)),
-            Position(Decimal(v), Decimal(1)),
-            Decimal(1),
-        )
-        for v in (1, 2)
-    ]
+    volumes = [Announcement(ChapterKey("en", f"volume:{v}", Decimal(1))) for v in (1, 2)]
     made = [
         *events.chapter_events(
             TITLE, [announcement("181"), announcement("18.1"), announcement("181", "fr")]
@@ -212,7 +197,7 @@ def test_different_news_have_different_keys() -> None:
 
 def test_the_longest_key_fits() -> None:
     key = ChapterKey("zz-long", f"volume:{'9' * 8}.99", Decimal("99999999.99"))
-    (event,) = events.chapter_events(TITLE, [Announcement(key, None, key.number)])
+    (event,) = events.chapter_events(TITLE, [Announcement(key)])
     assert len(event.dedup_key) <= 200
 
 
@@ -223,11 +208,7 @@ def test_the_largest_number_is_written_exactly() -> None:
 # --- titles --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Known:
-    title: str = "A Title"
-    status: str | None = "ongoing"
-    cover_url: str | None = "https://covers.example/1.jpg"
+BEFORE = StoredTitle(7, MANGA, "A Title", "ongoing", "https://covers.example/1.jpg", SYNCED)
 
 
 def entity(**changes: object) -> Manga:
@@ -254,19 +235,9 @@ def test_a_new_title_is_told_once_by_its_id() -> None:
     assert event.payload == {"manga_id": 7, "title": "A Title"}
 
 
-def test_readers_hear_of_title_status_and_cover_only() -> None:
-    assert events.find_changes(Known(), entity()) == []
-    after = entity(title="Another", status=None, cover_url="https://covers.example/2.jpg")
-    assert [c.field for c in events.find_changes(Known(), after)] == [
-        "title",
-        "status",
-        "cover_url",
-    ]
-
-
 def test_an_update_names_fields_with_old_and_new_values() -> None:
     after = entity(title="Another", status="completed")
-    event = events.update_event(7, after, events.find_changes(Known(), after))
+    event = events.update_event(7, after, find_changes(BEFORE, after))
     assert event.payload == {
         "manga_id": 7,
         "title": "Another",
@@ -280,7 +251,7 @@ def test_an_update_names_fields_with_old_and_new_values() -> None:
 
 def test_an_updates_key_holds_the_version_and_tells_changes_of_one_version_apart() -> None:
     def key(after: Manga) -> str:
-        return events.update_event(7, after, events.find_changes(Known(), after)).dedup_key
+        return events.update_event(7, after, find_changes(BEFORE, after)).dedup_key
 
     first = key(entity(status="completed"))
     assert first.startswith(f"manga-update:{MANGA}:4:") and len(first) <= 200

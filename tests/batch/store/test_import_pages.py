@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import sql
-from batch.mangadex.import_plan import PageOutcome, PageRequest
+from batch.models import ImportedPage, ImportRequest
 from batch.store import import_pages, sync_state
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -16,13 +16,13 @@ SCOPE = "top:safe"
 IDS = ("0d1e2f30-4152-4364-9586-a7b8c9dae0f1", "0d1e2f30-4152-4364-9586-a7b8c9dae0f2")
 
 
-def request(offset: int, since: datetime | None = None) -> PageRequest:
-    return PageRequest(("createdAt", "asc"), since, offset, 100)
+def request(offset: int, since: datetime | None = None) -> ImportRequest:
+    return ImportRequest(("createdAt", "asc"), since, offset, 100)
 
 
 def test_a_page_reads_back_as_it_was(connection: sql.Connection) -> None:
-    full = PageOutcome(IDS, 90_000, NOW)
-    empty = PageOutcome((), 0, None)
+    full = ImportedPage(IDS, 90_000, NOW)
+    empty = ImportedPage((), 0, None)
     import_pages.complete(connection, SCOPE, request(0, NOW), full)
     import_pages.complete(connection, SCOPE, request(100), empty)
     assert import_pages.load(connection, SCOPE) == {
@@ -33,14 +33,14 @@ def test_a_page_reads_back_as_it_was(connection: sql.Connection) -> None:
 
 
 def test_a_page_that_is_stored_again_replaces_itself(connection: sql.Connection) -> None:
-    import_pages.complete(connection, SCOPE, request(0), PageOutcome(IDS, 9, NOW))
-    import_pages.complete(connection, SCOPE, request(0), PageOutcome(IDS[:1], 8, LATER))
-    assert import_pages.load(connection, SCOPE) == {request(0).key: PageOutcome(IDS[:1], 8, LATER)}
+    import_pages.complete(connection, SCOPE, request(0), ImportedPage(IDS, 9, NOW))
+    import_pages.complete(connection, SCOPE, request(0), ImportedPage(IDS[:1], 8, LATER))
+    assert import_pages.load(connection, SCOPE) == {request(0).key: ImportedPage(IDS[:1], 8, LATER)}
 
 
 def test_pages_of_another_scope_are_dropped(connection: sql.Connection) -> None:
-    import_pages.complete(connection, "top:safe,erotica", request(0), PageOutcome(IDS, 9, NOW))
-    import_pages.complete(connection, SCOPE, request(100), PageOutcome(IDS, 9, NOW))
+    import_pages.complete(connection, "top:safe,erotica", request(0), ImportedPage(IDS, 9, NOW))
+    import_pages.complete(connection, SCOPE, request(100), ImportedPage(IDS, 9, NOW))
     assert set(import_pages.load(connection, SCOPE)) == {request(100).key}
     assert import_pages.load(connection, "top:safe,erotica") == {}
     assert import_pages.load(connection, SCOPE) == {}
@@ -50,20 +50,20 @@ def test_a_page_is_recorded_with_the_transaction_it_belongs_to(
     connection: sql.Connection,
 ) -> None:
     with pytest.raises(ZeroDivisionError), connection.transaction():
-        import_pages.complete(connection, SCOPE, request(0), PageOutcome(IDS, 9, NOW))
+        import_pages.complete(connection, SCOPE, request(0), ImportedPage(IDS, 9, NOW))
         _ = 1 / 0
     assert import_pages.load(connection, SCOPE) == {}
 
 
 def test_a_title_that_several_pages_held_counts_once(connection: sql.Connection) -> None:
     assert import_pages.count_titles(connection) == 0
-    import_pages.complete(connection, SCOPE, request(0), PageOutcome(IDS, 9, NOW))
-    import_pages.complete(connection, SCOPE, request(100), PageOutcome(IDS[1:], 9, NOW))
-    import_pages.complete(connection, SCOPE, request(200), PageOutcome((), 9, None))
+    import_pages.complete(connection, SCOPE, request(0), ImportedPage(IDS, 9, NOW))
+    import_pages.complete(connection, SCOPE, request(100), ImportedPage(IDS[1:], 9, NOW))
+    import_pages.complete(connection, SCOPE, request(200), ImportedPage((), 9, None))
     assert import_pages.count_titles(connection) == 2
 
 
 def test_forgetting_empties_the_list(connection: sql.Connection) -> None:
-    import_pages.complete(connection, SCOPE, request(0), PageOutcome(IDS, 9, NOW))
+    import_pages.complete(connection, SCOPE, request(0), ImportedPage(IDS, 9, NOW))
     import_pages.forget(connection)
     assert import_pages.load(connection, SCOPE) == {}

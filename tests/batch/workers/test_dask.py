@@ -136,7 +136,7 @@ def test_what_workers_log_is_in_the_programs_log_and_they_keep_nothing_of_a_run(
     done = batch(sim, "metadata-refresh", "--json", EXECUTOR=cluster.executor)
     assert done.code == 0, done.stderr
     assert (done.json["manga_updated"], done.json["failed"]) == (249, 1)
-    assert "WARNING batch.jobs.metadata_refresh: A title cannot be stored" in done.stderr
+    assert "WARNING batch.store.rejections: Rejected" in done.stderr
     wait_until(lambda: not workers_connections(connection))
     assert "postgresql://" not in cluster.logs()
 

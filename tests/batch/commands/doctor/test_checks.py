@@ -21,7 +21,7 @@ from batch.limits.circuit import Health
 from batch.models import Rejected
 from batch.reporting import alerts
 from batch.stop import SignalStop
-from batch.store import sync_state
+from batch.store import rejections
 from batch.store.sync_state import SyncState
 from mangadex_sim import Simulator
 from mangahub.env import Env
@@ -116,7 +116,7 @@ def test_entities_that_could_not_be_stored_are_counted_by_workflow(
     connection: sql.Connection,
 ) -> None:
     rejected = [Rejected("a", "too long"), Rejected("b", "no title")]
-    sync_state.record_rejected(connection, "initial_sync", rejected, datetime.now(UTC))
+    rejections.record(connection, "initial_sync", rejected, datetime.now(UTC))
     found = work(connection, "refused")
     assert found.fact == "2 entities could not be stored: 2 in initial-sync"
     assert (found.severity, "mangahub-batch status" in found.cure) == ("warn", True)

@@ -1,0 +1,58 @@
+"""What of a title changed, and which changes readers hear of. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from batch.models import Manga
+
+ANNOUNCED = ("title", "status", "cover_url")  # other fields change without an event
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTitle:
+    """A title as the database has it.
+
+    Attributes:
+        last_synced_at: None for a title that another program stored.
+    """
+
+    id: int
+    mangadex_id: UUID
+    title: str
+    status: str | None
+    cover_url: str | None
+    last_synced_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One field of a title, before and after."""
+
+    field: str
+    old_value: str | None
+    new_value: str | None
+
+
+def find_changes(before: StoredTitle, after: Manga) -> list[Change]:
+    """Return the changes that are announced; what was unknown before did not change."""
+    pairs = [(name, getattr(before, name), getattr(after, name)) for name in ANNOUNCED]
+    is_adopted = before.last_synced_at is None
+    return [
+        Change(name, old, new)
+        for name, old, new in pairs
+        if old != new and not (is_adopted and old is None)
+    ]
+
+
+def keep_covers(mangas: Sequence[Manga], before: Mapping[UUID, StoredTitle]) -> list[Manga]:
+    """Return the titles, with the stored cover where the answer leaves it out."""
+    return [
+        replace(manga, cover_url=before[manga.mangadex_id].cover_url)
+        if manga.cover_url is None and manga.mangadex_id in before
+        else manga
+        for manga in mangas
+    ]
