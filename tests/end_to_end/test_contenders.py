@@ -93,7 +93,7 @@ def test_a_signal_at_any_moment_ends_a_job_in_time_and_the_next_run_completes(
     for job in JOBS:
         if job[0] == "new-manga-poll":
             make_news(sim, 30)
-        sim.slow(150)
+        sim.slow(500)  # longer than a busy machine needs from a request to the signal
         stopped += [_stop(hub, job, number, chance.randrange(2)) for number in SIGNALS]
         sim.slow(0)
         assert hub.batch(*job)["status"] in ("completed", "skipped")
