@@ -91,9 +91,7 @@ def rows_in(url: str) -> int:
 
 def phases(server_url: str) -> list[list[str]]:
     """Parts of the whole, each measured by itself."""
-    imports = middle(
-        [timed_python("import batch.commands.sync") for _ in range(5)]
-    )
+    imports = middle([timed_python("import batch.commands.sync") for _ in range(5)])
     bare = middle([timed_python("pass") for _ in range(5)])
     url = new_database(server_url, "bench")
     skipped = middle([timed_skip(url) for _ in range(5)])
