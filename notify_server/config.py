@@ -1,4 +1,4 @@
-"""The notification server's settings, read once from the environment."""
+"""The notification server's settings."""
 
 from __future__ import annotations
 
@@ -7,10 +7,22 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-from mangahub.env import Env, SettingError, data_dir
-from mangahub.log import FORMATS, LEVELS
+from mangahub.config import DATA_DIR, LOG_FORMAT, LOG_LEVEL, NOTIFY_API_KEY
+from mangahub.env import Env, NotAllowed, SettingError, read_config, setting
+from mangahub.parsers import choice, integer, printable_ascii
 
-LEGACY_MODES = ("off", "loopback", "any")
+
+def _address(text: str) -> str:
+    """Return a numeric address; of a host name the first one."""
+    try:
+        return str(ipaddress.ip_address(text.strip("[]")))
+    except ValueError:
+        pass
+    try:
+        found = socket.getaddrinfo(text, None, type=socket.SOCK_DGRAM)
+    except (OSError, UnicodeError):
+        raise NotAllowed("an IPv4 or IPv6 address of this host, or its name") from None
+    return str(found[0][4][0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,70 +32,35 @@ class Config:
     Attributes:
         bind: the address of both sockets.
         udp_port, http_port: 0 lets the system choose.
-        secret: None where it is generated into `data_dir`.
+        secret: None where it is generated into `data_dir`. Blanks are rejected: the generated one
+            in their place would change all user keys.
     """
 
-    bind: str
-    udp_port: int
-    http_port: int
-    api_key: str | None
-    secret: str | None
-    legacy: str
-    data_dir: Path
-    log_format: str
-    log_level: str
+    bind: str = setting("NOTIFY_BIND", "127.0.0.1", _address)
+    udp_port: int = setting("UDP_PORT", 8082, integer(0, 65535))
+    http_port: int = setting("UDP_HTTP_PORT", 8085, integer(0, 65535))
+    api_key: str | None = NOTIFY_API_KEY.field()
+    secret: str | None = setting(
+        "NOTIFY_SECRET", None, printable_ascii, is_secret=True, may_be_blank=False
+    )
+    legacy: str = setting("NOTIFY_LEGACY_CLIENTS", "off", choice("off", "loopback", "any"))
+    data_dir: Path = DATA_DIR.field()
+    log_format: str = LOG_FORMAT.field()
+    log_level: str = LOG_LEVEL.field()
 
 
 def load(env: Env) -> Config:
-    """Reads and checks every variable.
-
-    Raises:
-        SettingError: the first bad value, with what is allowed.
-    """
-    return Config(
-        bind=_address(env.text("NOTIFY_BIND", "127.0.0.1")),
-        udp_port=env.integer("UDP_PORT", 8082, 0, 65535),
-        http_port=env.integer("UDP_HTTP_PORT", 8085, 0, 65535),
-        api_key=env.secret("NOTIFY_API_KEY"),
-        secret=_secret(env),
-        legacy=env.choice("NOTIFY_LEGACY_CLIENTS", "off", LEGACY_MODES),
-        data_dir=data_dir(env),
-        log_format=env.choice("LOG_FORMAT", "text", FORMATS),
-        log_level=env.choice("LOG_LEVEL", "INFO", LEVELS),
-    )
+    """Return the settings; raise SettingError for the first bad value."""
+    return read_config(Config, env)
 
 
 def require_safe(config: Config) -> None:
-    """Refuses to be reachable from elsewhere without a key.
+    """Refuse to be reachable from elsewhere without a key.
 
     Raises:
-        SettingError: it would be.
+        SettingError: the server would be.
     """
-    if config.api_key is None and not _is_loopback(config.bind):
+    is_loopback = ipaddress.ip_address(config.bind.partition("%")[0]).is_loopback
+    if config.api_key is None and not is_loopback:
         allowed = "a loopback address, unless NOTIFY_API_KEY is set as well"
         raise SettingError("NOTIFY_BIND", config.bind, allowed)
-
-
-def _secret(env: Env) -> str | None:
-    """One of blanks is refused: the generated one in its place would change all user keys."""
-    if env.is_blank("NOTIFY_SECRET"):
-        raise SettingError("NOTIFY_SECRET", "***", "more than blanks, or not set")
-    return env.secret("NOTIFY_SECRET")
-
-
-def _address(value: str) -> str:
-    """A numeric address; a host name is looked up, its first address counts."""
-    try:
-        return str(ipaddress.ip_address(value.strip("[]")))
-    except ValueError:
-        pass
-    try:
-        found = socket.getaddrinfo(value, None, type=socket.SOCK_DGRAM)
-    except (OSError, UnicodeError):
-        allowed = "an IPv4 or IPv6 address of this host, or its name"
-        raise SettingError("NOTIFY_BIND", value, allowed) from None
-    return str(found[0][4][0])
-
-
-def _is_loopback(address: str) -> bool:
-    return ipaddress.ip_address(address.partition("%")[0]).is_loopback

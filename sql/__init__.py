@@ -5,7 +5,8 @@ The embedded server's machinery is imported only where it is used.
 
 from __future__ import annotations
 
-from mangahub.env import Env, data_dir
+from mangahub.config import data_dir
+from mangahub.env import Env
 from sql.adoption.report import Adoption, find_narrow_columns, look_back
 from sql.connection import (
     Connection,

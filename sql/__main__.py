@@ -10,7 +10,8 @@ import signal
 import sys
 
 from mangahub.command_line import write, write_notice
-from mangahub.env import Env, SettingError, data_dir
+from mangahub.config import data_dir
+from mangahub.env import Env, SettingError
 from mangahub.interrupts import die_of_interrupts
 from sql import embedded
 from sql.errors import SqlError

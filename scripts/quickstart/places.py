@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from mangahub.env import Env, data_dir
+from mangahub.config import data_dir
+from mangahub.env import Env
 from scripts.quickstart.programs import TourError
 
 CHECKOUT = Path(__file__).resolve().parents[2]

@@ -12,7 +12,7 @@ import pytest
 
 from batch import config
 from batch.config import Config, load
-from mangahub.env import Env, SettingError
+from mangahub.env import Env, SettingError, settings_of
 
 ONE = "0d1e2f30-4152-4364-9586-a7b8c9dae0f1"
 OTHER = "0D1E2F30-4152-4364-9586-A7B8C9DAE0F2"
@@ -65,7 +65,7 @@ GOOD: list[tuple[str, str, Any]] = [
     ("LOG_FORMAT", "json", "json"),
     ("LOG_LEVEL", "DEBUG", "DEBUG"),
 ]
-FIELDS = {variable: name for name, variable in config.VARIABLES.items()}
+FIELDS = {found.name: name for name, found in settings_of(Config).items()}
 
 
 @pytest.mark.parametrize(("variable", "value", "expected"), GOOD)
@@ -81,7 +81,7 @@ def test_a_variable_becomes_its_setting_and_touches_no_other(
     assert getattr(found, FIELDS[variable]) == expected
 
 
-@pytest.mark.parametrize("variable", sorted(config.VARIABLES.values()))
+@pytest.mark.parametrize("variable", sorted(FIELDS))
 def test_an_empty_variable_counts_as_not_set(variable: str) -> None:
     assert load(Env({variable: " "})) == load(Env({}))
 
@@ -136,12 +136,24 @@ def test_a_bad_secret_is_not_told(variable: str, value: str) -> None:
     assert "word" not in str(caught.value)
 
 
+@pytest.mark.parametrize("code", ["en", "pt-br", "zh-hk", "ja-ro"])
+def test_language_codes_as_the_api_writes_them_are_allowed(code: str) -> None:
+    assert load(Env({"MANGA_SYNC_LANGUAGES": code})).languages == (code,)
+
+
+@pytest.mark.parametrize(
+    "code", ["EN", "e", "pt_br", "pt-BR", "en,,fr", ",", "en-", "english", "all", "ita", "zh-hans"]
+)
+def test_other_language_codes_are_rejected(code: str) -> None:
+    with pytest.raises(SettingError, match="language codes"):
+        load(Env({"MANGA_SYNC_LANGUAGES": code}))
+
+
 # --- what is shown -----------------------------------------------------------------------------
 
 
 def test_every_setting_is_shown_by_its_variable() -> None:
-    assert set(config.VARIABLES) == {field.name for field in fields(Config)}
-    assert set(config.shown(load(Env({})))) == set(config.VARIABLES.values())
+    assert set(config.shown(load(Env({})))) == set(FIELDS)
 
 
 def test_settings_are_shown_as_they_may_be_written() -> None:

@@ -15,8 +15,8 @@ from tests.support.paths import ROOT
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 OPERATIONS = ROOT / "docs" / "operations.md"
 SOURCES = ("batch/config.py", "notify_server/config.py", "mangahub", "sql")
-# How settings are read: env.integer("NAME", …), or a helper with the environment and the name.
-READING = re.compile(r"""(?:env\.\w+\(|\w+\(env,)\s*"([A-Z][A-Z0-9_]+)\"""")
+# How settings are declared or read: setting("NAME", …), Setting("NAME", …), env.raw("NAME").
+READING = re.compile(r"""(?:[sS]etting\(|env\.\w+\()\s*"([A-Z][A-Z0-9_]+)\"""")
 BATCH = (
     *("initial-sync", "new-manga-poll", "chapter-feed", "chapter-check", "metadata-refresh"),
     *("relay", "retention", "status", "migrate", "doctor"),

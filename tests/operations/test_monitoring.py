@@ -17,11 +17,13 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 import sql
-from batch.config import VARIABLES
+from batch.config import Config
 from batch.reporting.alerts import CADENCE
 from mangadex_sim import Simulator
+from mangahub.env import settings_of
 from tests.support.paths import ROOT
 
+VARIABLES = {found.name for found in settings_of(Config).values()}
 FOLDER = ROOT / "monitoring"
 WORKFLOWS = ("initial-sync", "new-manga-poll", "chapter-feed", "chapter-check", "metadata-refresh")
 # What Prometheus and node_exporter themselves know.
@@ -164,7 +166,7 @@ def test_runbooks_name_commands_and_variables_that_exist() -> None:
     commands = set(re.findall(r"mangahub-batch ([a-z-]+)", text))
     assert commands <= {*WORKFLOWS, "doctor", "status", "relay", "retention"}
     variables = set(re.findall(r"\bMANGA[A-Z_]+\b|\bNOTIFY_[A-Z_]+\b", text))
-    assert variables <= {*VARIABLES.values(), "NOTIFY_SECRET"}
+    assert variables <= {*VARIABLES, "NOTIFY_SECRET"}
 
 
 def test_the_dashboard_can_be_imported_anywhere() -> None:

@@ -16,11 +16,11 @@ import pytest
 
 import sql
 from batch.commands.doctor import examination
-from batch.config import VARIABLES, load
+from batch.config import Config, load
 from batch.errors import Stopped
 from batch.stop import SignalStop
 from mangadex_sim import Simulator
-from mangahub.env import Env
+from mangahub.env import Env, settings_of
 from tests.support.raw_server import OK, RawServer, answering
 
 Examine = Callable[..., examination.Findings]
@@ -199,7 +199,7 @@ def test_settings_are_shown_by_the_variables_that_make_them(
         sim.url, MANGA_SYNC_WORKERS="3", MANGA_SYNC_INITIAL="off", NOTIFY_API_KEY="s3cret-key"
     )
     data = json.loads(json.dumps(examination.as_json(findings)))
-    assert set(data["configuration"]) == set(VARIABLES.values())
+    assert set(data["configuration"]) == {s.name for s in settings_of(Config).values()}
     assert (data["configuration"]["MANGA_SYNC_WORKERS"], data["database_url"]) == (3, database_url)
     lines = examination.as_text(findings).split("\n")
     assert f"  DATABASE_URL = {database_url}" in lines
