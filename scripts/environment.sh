@@ -86,6 +86,15 @@ is_usable() { # whether the environment's Python runs, is new enough and has pip
   "$venv/bin/python" -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 }
 
+install_packages() { # extra: `dev` as requirements-dev.txt pins it, so that all test with the same
+  case $1 in
+    dev)
+      quietly "$venv/bin/python" -m pip install --require-hashes -r "$root/requirements-dev.txt" &&
+        quietly "$venv/bin/python" -m pip install --no-deps --editable "$root" ;;
+    *) quietly "$venv/bin/python" -m pip install --editable "${root}[$1]" ;;
+  esac
+}
+
 install_extra() { # extra
   local python start=$SECONDS
   if ! is_usable; then
@@ -95,15 +104,14 @@ install_extra() { # extra
   fi
   say "Installing into $venv (the first time takes half a minute)"
   export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore
-  quietly "$venv/bin/python" -m pip install --editable "${root}[$1]" ||
-    fail 1 "pip could not install what is needed; its last words are above"
+  install_packages "$1" || fail 1 "pip could not install what is needed; its last words are above"
   printf '%s' "$fingerprint" >"$venv/.installed-$1"
   say "Installed in $((SECONDS - start)) s"
 }
 
 ensure_environment() { # local|dev
   local satisfied_by=("$1" dev) fingerprint
-  fingerprint=$(cd "$root" && cksum setup.cfg pyproject.toml && printf '%s' "$root")
+  fingerprint=$(cd "$root" && cksum setup.cfg pyproject.toml requirements-dev.txt && printf '%s' "$root")
   is_installed "${satisfied_by[@]}" && return
   [ -w "$root" ] || fail 1 "$root cannot be written to by $(id -un): work in a checkout of your own"
   exec 9<"$root"

@@ -2,6 +2,7 @@
 # All tests, and lint: what a person types is what CI runs.
 #   ./scripts/test.sh                       everything
 #   ./scripts/test.sh fast                  lint, and the tests that start no programs
+#   ./scripts/test.sh coverage              everything, and the lines that no test reaches
 #   ./scripts/test.sh PYTEST ARGUMENT…      for example: tests/sql -k adoption -x
 # Runs everything also when one part fails; the tests come last, so that the end is pytest's own.
 set -euo pipefail
@@ -11,7 +12,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 case ${1:-} in
   -h | --help)
-    printf 'usage: test.sh [fast | PYTEST ARGUMENT…]\n\nInstalls into .venv, then runs ruff, mypy, shellcheck where it is installed, and pytest.\n'
+    printf 'usage: test.sh [fast | coverage | PYTEST ARGUMENT…]\n\nInstalls into .venv, then runs ruff, mypy, shellcheck where it is installed, and pytest.\n'
     exit 0 ;;
 esac
 
@@ -19,6 +20,7 @@ esac
 side_by_side=(-n "$((2 * $(nproc)))" --dist worksteal)
 case ${1:-} in
   fast) shift; set -- -m 'not slow' "${side_by_side[@]}" "$@" ;;
+  coverage) shift; set -- --cov --cov-report=term-missing:skip-covered "${side_by_side[@]}" "$@" ;;
   '') set -- "${side_by_side[@]}" ;;
 esac
 
