@@ -8,9 +8,8 @@ from collections.abc import Callable
 from functools import partial
 from time import monotonic
 
-from notify_server import systemd
+from mangahub import systemd
 from notify_server.config import Config
-from notify_server.metrics import Metrics
 from notify_server.publish.claims import Claims
 from notify_server.publish.other_servers import OtherServers
 from notify_server.publish.publisher import Publisher
@@ -30,6 +29,7 @@ from notify_server.udp.subscription_check import SubscriptionCheck
 from notify_server.udp.subscriptions import Subscriptions
 from notify_server.web import waitress_server
 from notify_server.web.app import create_app
+from notify_server.web.metrics import Metrics
 from notify_server.web.services import Services
 from notify_server.wire.auth import Cookies
 

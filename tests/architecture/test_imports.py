@@ -39,11 +39,12 @@ LAYERS = {
     "notify_server": """
         __main__
         cli
+        commands
         server
-        web publish udp metrics
+        web publish udp
         store
         events wire
-        errors config secret systemd
+        errors config secret
     """,
 }
 

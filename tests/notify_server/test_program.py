@@ -288,7 +288,7 @@ def test_systemd_hears_of_readiness_life_and_the_end(
 
 
 def test_a_watchdog_for_another_process_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    from notify_server import systemd
+    from mangahub import systemd
 
     monkeypatch.setenv("WATCHDOG_USEC", "1000000")
     monkeypatch.setenv("WATCHDOG_PID", str(os.getpid() + 1))

@@ -1,0 +1,1 @@
+"""The commands of `mangahub-notify`, one a file."""

@@ -1,0 +1,82 @@
+"""`serve`, the default: run the server until TERM or INT."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+import sql
+from mangahub import systemd
+from notify_server.commands.command import Call, Subparsers, add_command
+from notify_server.config import require_safe
+from notify_server.errors import NotifyError
+from notify_server.secret import load_secret
+from notify_server.server import NotifyServer
+
+log = logging.getLogger(__name__)
+
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def add_commands(commands: Subparsers[argparse.ArgumentParser]) -> None:
+    add_command(commands, "serve", "run the server (the default)", serve)
+
+
+def serve(call: Call) -> None:
+    require_safe(call.config)
+    server = NotifyServer(call.config, load_secret(call.config.secret, call.config.data_dir))
+    with _stopped_by_signals(server):
+        _run(server, call)
+    if server.failure is not None:
+        raise NotifyError(server.failure)
+    log.info("Stopped")
+
+
+@contextmanager
+def _stopped_by_signals(server: NotifyServer) -> Iterator[None]:
+    """Stop the server in order at the first signal, leave at once at the second."""
+    seen: list[int] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if seen:
+            os._exit(128 + number)
+        seen.append(number)
+        server.request_stop()
+
+    before = {number: signal.signal(number, handle) for number in _STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        server.stop()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _run(server: NotifyServer, call: Call) -> None:
+    server.start(lambda: sql.database_url(call.env))
+    if server.failure is not None:
+        return
+    if call.config.legacy == "any":
+        log.warning(
+            "NOTIFY_LEGACY_CLIENTS=any lets anybody make this server send datagrams to "
+            "addresses that did not ask for them"
+        )
+    log.info("Listening http=%s udp=%s", server.http_address, server.udp_address)
+    _print_addresses(server, call.wants_json)
+    systemd.notify("READY=1\nSTATUS=Listening")
+    server.wait()
+    systemd.notify("STOPPING=1")
+    log.info("Stopping")
+
+
+def _print_addresses(server: NotifyServer, as_json: bool) -> None:
+    addresses = {"http": server.http_address, "udp": server.udp_address}
+    plain = f"listening http={addresses['http']} udp={addresses['udp']}"
+    with suppress(OSError):  # nobody has to read it
+        print(json.dumps(addresses) if as_json else plain, flush=True)
