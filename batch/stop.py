@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -136,4 +137,25 @@ class PipeStop:
 
     def wait(self, seconds: float) -> None:
         if self._connection.poll(max(seconds, 0)):
+            raise Stopped(signal.SIGTERM)
+
+
+class EventStop:
+    """The stop of what runs in a thread; another thread sets it."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def set(self) -> None:
+        self._event.set()
+
+    def is_set_within(self, seconds: float) -> bool:
+        """Return whether it is set; wait for so long where it is not."""
+        return self._event.wait(max(seconds, 0))
+
+    def check(self) -> None:
+        self.wait(0)
+
+    def wait(self, seconds: float) -> None:
+        if self.is_set_within(seconds):
             raise Stopped(signal.SIGTERM)

@@ -26,7 +26,7 @@ from sql.budget import EVENNESS, MAX_PATIENCE_S
 # Longer than any turn, which may have to sit out a pause, connect and wait for an answer; then a
 # turn that a dead caller took comes back.
 LEASE_S = MAX_PATIENCE_S + 60.0
-ABSENCE_S = 5.0  # who waits asks again at once: who has not for so long is dead
+ABSENCE_S = 1.0  # who waits asks again at once: who has not for so long is dead
 
 
 class Turns(Protocol):

@@ -104,8 +104,8 @@ def _long_pauses() -> Iterator[None]:
 
 @contextmanager
 def _gate_errors() -> Iterator[None]:
-    """Behind the Manager every call can find it gone."""
+    """The process that serves the gate can be gone at every call."""
     try:
         yield
-    except (EOFError, ConnectionError) as exc:
+    except (EOFError, OSError) as exc:
         raise BatchError("the process that serves the gate of this run has ended") from exc

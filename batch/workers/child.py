@@ -5,12 +5,17 @@ from __future__ import annotations
 import gc
 import logging
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from typing import Any
 
 from batch.errors import BatchError
 from batch.process import become_child
-from batch.stop import PipeStop
+from batch.stop import PipeStop, Stop
 from sql import SqlError
 
 log = logging.getLogger(__name__)
@@ -35,18 +40,33 @@ def serve(connection: Connection, inherited: list[Connection], parent: int) -> N
     logging.getLogger().handlers[:] = [_Forward(connection)]
     current_stop = PipeStop(connection)
     while (call := _next(connection)) is not None:
-        connection.send(outcome_of(call))
+        connection.send(outcome_of(call, current_stop))
 
 
-def outcome_of(call: Callable[[], object]) -> tuple[object, BaseException | None]:
-    """Return (result, None), or (None, an error that can be sent to whoever asked)."""
+@dataclass(frozen=True, slots=True)
+class TaskOutcome:
+    """The result of a task, or the error that it ended with; can be sent to whoever asked."""
+
+    result: object
+    error: BaseException | None = None
+
+    def settle(self, future: Future[Any]) -> None:
+        if self.error is None:
+            future.set_result(self.result)
+        else:
+            future.set_exception(self.error)
+
+
+def outcome_of(call: Callable[[], object], stop: Stop) -> TaskOutcome:
+    """Do a task, unless the run has been stopped meanwhile."""
     try:
-        return call(), None
+        stop.check()
+        return TaskOutcome(call())
     except (BatchError, SqlError) as exc:
-        return None, exc
+        return TaskOutcome(None, exc)
     except Exception as exc:
         log.exception("Unexpected error in a task")
-        return None, BatchError(f"{type(exc).__name__}: {exc}")
+        return TaskOutcome(None, BatchError(f"{type(exc).__name__}: {exc}"))
 
 
 def _next(connection: Connection) -> Callable[[], object] | None:
@@ -65,11 +85,39 @@ class _Forward(logging.Handler):
         self._connection = connection
 
     def emit(self, record: logging.LogRecord) -> None:
-        record.msg, record.args = record.getMessage(), None
-        if record.exc_info:
-            record.msg += "\n" + logging.Formatter().formatException(record.exc_info)
-            record.exc_info = None
+        _make_sendable(record)
         try:
             self._connection.send(record)
         except OSError:
             os._exit(1)  # nobody is left to work for
+
+
+def _make_sendable(record: logging.LogRecord) -> None:
+    record.msg, record.args = record.getMessage(), None
+    if record.exc_info:
+        record.msg += "\n" + logging.Formatter().formatException(record.exc_info)
+        record.exc_info = None
+
+
+@contextmanager
+def kept_records() -> Iterator[list[logging.LogRecord]]:
+    """Keep what this thread logs meanwhile, in a form that can be sent."""
+    handler = _Keep()
+    logger = logging.getLogger("batch")
+    logger.addHandler(handler)
+    try:
+        yield handler.records
+    finally:
+        logger.removeHandler(handler)
+
+
+class _Keep(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+        self._thread = threading.get_ident()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.thread == self._thread:
+            _make_sendable(record)
+            self.records.append(record)

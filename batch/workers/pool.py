@@ -246,12 +246,8 @@ class LocalPool(Pool):
             logging.getLogger(message.name).handle(message)
             return
         task, worker.task = worker.task, None
-        assert task is not None and isinstance(message, tuple)
-        result, error = message
-        if error is None:
-            task.future.set_result(result)
-        else:
-            task.future.set_exception(error)
+        assert task is not None and isinstance(message, child.TaskOutcome)
+        message.settle(task.future)
 
     def _replace(self, worker: _Worker) -> None:
         """Let a worker go that died by itself, and have its task done again."""

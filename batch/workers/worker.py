@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,9 +16,11 @@ from batch.limits.gate import Turns
 from batch.limits.permit import Permits
 from batch.mangadex.client import MangaDex
 from batch.mangadex.http import Session
-from batch.stop import Stop
+from batch.stop import EventStop, Stop
 from batch.workers import child
 from sql.budget import Budget, Pace
+
+SESSION_NAME = "mangahub-batch worker"
 
 
 class GateAddress(Protocol):
@@ -27,9 +29,9 @@ class GateAddress(Protocol):
     def connect(self) -> Turns: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class WorkerSettings:
-    """All that a worker has to know; sent along with each task."""
+    """All that a worker has to know; sent along with each task, and not shown: it holds secrets."""
 
     config: Config
     database_url: str
@@ -70,7 +72,7 @@ class Worker:
             sql.DatabaseDown: the database is away.
         """
         if self._connection is None or self._connection.closed:
-            self._connection = sql.connect(self._url, "mangahub-batch worker")
+            self._connection = sql.connect(self._url, SESSION_NAME)
         return self._connection
 
     @contextmanager
@@ -83,6 +85,42 @@ class Worker:
         connection = self.connect()
         with sql.translated(), connection.transaction():
             yield connection
+
+
+class WorkersOfThreads:
+    """The Workers of a process that does tasks in threads: as many as tasks are done at once.
+
+    Args:
+        stop: ends their waits; once it is set, a Worker is closed after the task that uses it.
+    """
+
+    def __init__(self, settings: WorkerSettings, stop: EventStop) -> None:
+        self._settings = settings
+        self._stop = stop
+        self._turns = settings.gate.connect()
+        self._idle: list[Worker] = []
+
+    @contextmanager
+    def use(self) -> Iterator[Worker]:
+        """Let the tasks of this thread find a Worker, during the block."""
+        worker = self._take() or Worker(self._settings, self._turns, "task", self._stop)
+        set_worker(worker)
+        try:
+            yield worker
+        finally:
+            self._idle.append(worker)
+            if self._stop.is_set_within(0):
+                self.close()
+
+    def close(self) -> None:
+        """Close the Workers that no task uses."""
+        while worker := self._take():
+            worker.close()
+
+    def _take(self) -> Worker | None:
+        with suppress(IndexError):  # whoever asks first may have it
+            return self._idle.pop()
+        return None
 
 
 class _Here(threading.local):

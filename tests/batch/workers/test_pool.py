@@ -241,6 +241,7 @@ def test_a_task_in_flight_is_finished_when_the_run_is_stopped(tmp_path: Path) ->
 def test_a_task_that_does_not_end_is_killed_after_the_time_to_drain(tmp_path: Path) -> None:
     with running(1) as (pool, _):
         busy = pool.submit(work_until_told, tmp_path)
+        wait_until((tmp_path / "begun").exists)
         began = time.monotonic()
         pool.drain(0.1)
         pool.shutdown()
