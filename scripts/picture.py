@@ -20,7 +20,7 @@ from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
 ROOT = Path(__file__).resolve().parents[1]
-WIDTH = 104
+WIDTH = 112
 SHOWN_DATA = "~/.local/share/mangahub"
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
-
-from scripts.quickstart.signals import Signals
+from types import FrameType
+from typing import Any
 
 _MODULES = {
     "python": (),
@@ -37,26 +37,54 @@ class TourError(Exception):
         self.code = code
 
 
+class Interrupted(TourError):
+    """The tour was asked to end by a signal."""
+
+
+class Signals:
+    """Remembers a signal until it can be obeyed with nothing half done, and nothing left over."""
+
+    def __init__(self) -> None:
+        self._number: int | None = None
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:  # as nohup wants it
+                signal.signal(number, self._remember)
+
+    def check(self) -> None:
+        """Raise Interrupted if a signal has come."""
+        if self._number is not None:
+            raise Interrupted(f"stopped by signal {self._number}", 128 + self._number)
+
+    def wait(self, is_over: Callable[[], bool], limit_s: float = math.inf) -> bool:
+        """Wait until it is over; return whether it is, False after `limit_s`."""
+        deadline_s = time.monotonic() + limit_s
+        while not (ended := is_over()) and time.monotonic() < deadline_s:
+            self.check()
+            time.sleep(_POLL_S)
+        self.check()
+        return ended
+
+    def _remember(self, number: int, frame: FrameType | None) -> None:
+        self._number = self._number or number
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One that stays; what it says goes to files, so that it never waits for a reader."""
+    """One that stays; what it prints goes to files, so that it never waits for a reader."""
 
-    name: str
     process: subprocess.Popen[bytes]
     output: Path
     log: Path
 
-    def lines(self) -> list[str]:
-        """The whole lines that it has printed so far."""
-        return self.output.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How a program ended, and its lines on stdout."""
-
-    code: int
-    lines: list[str]
+    def find(self, text: str) -> str | None:
+        """Return the newest whole line of stdout or stderr that contains this text."""
+        found = [
+            line
+            for file in (self.log, self.output)
+            for line in file.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
+            if text in line
+        ]
+        return found[-1] if found else None
 
 
 class Programs:
@@ -67,112 +95,89 @@ class Programs:
         folder: an empty directory for what they print.
     """
 
-    def __init__(self, environment: Mapping[str, str], folder: Path, signals: Signals) -> None:
-        self.environment = dict(environment)
+    def __init__(self, environment: dict[str, str], folder: Path, signals: Signals) -> None:
+        self.environment = environment
         self._folder = folder
         self._signals = signals
         self._running: list[Program] = []
 
-    def run(self, *command: str, limit_s: float | None = None, is_quiet: bool = False) -> Ended:
-        """Runs one that ends by itself, or is ended after `limit_s`.
+    def run(self, *command: str, limit_s: float = math.inf, quiet: bool = False) -> tuple[int, str]:
+        """Run one that ends by itself, or is ended after `limit_s`.
 
-        Its stderr, where progress is shown, is ours unless it shall be quiet.
+        Returns:
+            its exit code and its last line on stdout. Its stderr is ours unless `quiet`.
         """
-        output = self._folder / "output"
-        with open(output, "wb") as out:
-            process = self._spawn(command, out, subprocess.DEVNULL if is_quiet else None, {})
+        program = self._start(command, {}, shows_log=not quiet)
         try:
-            self._await(lambda: process.poll() is not None, limit_s)
+            self._signals.wait(lambda: program.process.poll() is not None, limit_s)
         finally:
-            _end(process)
-        lines = output.read_text(encoding="utf-8", errors="replace").splitlines()
-        return Ended(process.returncode, lines)
+            _end(program.process)
+        return program.process.returncode, program.find("") or ""
 
     def ask(self, *command: str) -> dict[str, Any]:
-        """Runs one with `--json`; returns the object in its last line.
+        """Run one with `--json` and return its object.
 
         Raises:
             TourError: it failed.
         """
-        ended = self.run(*command, "--json")
-        if ended.code != 0:
-            raise TourError(f"`{' '.join(command)}` failed: the reason is above", ended.code)
-        answer: dict[str, Any] = json.loads(ended.lines[-1])
+        code, line = self.run(*command, "--json")
+        if code != 0:
+            raise TourError(f"`{' '.join(command)}` failed: the reason is above", code)
+        answer: dict[str, Any] = json.loads(line)
         return answer
 
-    def serve(
-        self,
-        name: str,
-        *command: str,
-        is_ready: Callable[[Program], bool] = lambda program: bool(program.lines()),
-        **variables: str,
-    ) -> Program:
-        """Starts one that stays, and returns when it is ready: when it has printed a line.
+    def serve(self, *command: str, ready: str = "", **variables: str) -> tuple[Program, str]:
+        """Start one that stays; return it and the line with the text `ready`, once it is printed.
 
         Raises:
-            TourError: it ended, or does not get ready.
+            TourError: it ended, or does not print that.
         """
-        output, log = self._folder / f"{name}.out", self._folder / f"{name}.log"
-        with open(output, "wb") as out, open(log, "wb") as err:
-            program = Program(name, self._spawn(command, out, err, variables), output, log)
+        program = self._start(command, variables, shows_log=False)
         self._running.append(program)
-        self.wait_for(program, lambda: is_ready(program), _READY_S)
-        return program
+        return program, self.hear(program, ready, _READY_S)
 
-    def wait_for(self, program: Program, condition: Callable[[], bool], limit_s: float) -> None:
-        """Raises TourError where the program ends or the condition does not become true in time."""
-        self._await(lambda: condition() or program.process.poll() is not None, limit_s)
-        if condition():
-            return
-        words = _last_words(program.log)
-        state = "ended" if program.process.poll() is not None else "says nothing"
-        raise TourError(f"the {program.name} {state}{words and ': '}{words}")
+    def hear(self, program: Program, text: str, limit_s: float) -> str:
+        """Return the newest line with this text, once it is printed.
+
+        Raises:
+            TourError: the program ended, or does not print that in time.
+        """
+        ended = program.process.poll
+        self._signals.wait(lambda: bool(program.find(text)) or ended() is not None, limit_s)
+        if line := program.find(text):
+            return line
+        state = "ended" if ended() is not None else f"has not printed {text!r}"
+        raise TourError(f"{program.output.name} {state}: {program.find('') or 'no word from it'}")
 
     def close(self) -> None:
-        """Ends what still runs, the last one first."""
-        for program in reversed(self._running):
-            _end(program.process)
-        self._running.clear()
+        """End what still runs, the last one first."""
+        while self._running:
+            _end(self._running.pop().process)
 
-    def _spawn(
-        self,
-        command: Sequence[str],
-        out: IO[bytes],
-        err: IO[bytes] | int | None,
-        more: dict[str, str],
-    ) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            resolved(command),
-            env=self.environment | more,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=err,
-            start_new_session=True,  # Ctrl-C reaches us alone, and we end the others in order
-        )
-
-    def _await(self, is_over: Callable[[], bool], limit_s: float | None) -> None:
-        deadline_s = None if limit_s is None else time.monotonic() + limit_s
-        while not is_over():
-            self._signals.check()
-            if deadline_s is not None and time.monotonic() > deadline_s:
-                return
-            time.sleep(_POLL_S)
-        self._signals.check()
+    def _start(
+        self, command: tuple[str, ...], variables: dict[str, str], shows_log: bool
+    ) -> Program:
+        name = " ".join(command[:2]).replace("/", "-")
+        output, log = self._folder / name, self._folder / f"{name}.log"
+        with output.open("wb") as out, log.open("wb") as err:
+            process = subprocess.Popen(
+                resolved(*command),
+                env=self.environment | variables,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=None if shows_log else err,
+                start_new_session=True,  # Ctrl-C reaches us alone, and we end the others in order
+            )
+        return Program(process, output, log)
 
 
-def resolved(command: Sequence[str]) -> list[str]:
-    """With the Python that runs us, whether or not its environment has been activated."""
-    first, *others = command
-    return [sys.executable, *_MODULES[first], *others]
-
-
-def _last_words(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+def resolved(name: str, *arguments: str) -> list[str]:
+    """Return a command with the Python that runs us, be its environment activated or not."""
+    return [sys.executable, *_MODULES[name], *arguments]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Asks the program to end, and insists where it does not."""
+    """Ask the program to end, and insist where it does not."""
     if process.poll() is not None:
         return
     process.terminate()

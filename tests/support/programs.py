@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.paths import ROOT
 
-_KEPT = ("PATH", "LANG", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+_KEPT = ("PATH", "LANG", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "COVERAGE_PROCESS_CONFIG")
 
 
 def let_programs_hear_signals() -> None:
