@@ -18,6 +18,7 @@ import sql
 from batch.config import Config
 from batch.errors import LockHeld, Stopped, exit_code
 from batch.models import Summary
+from batch.reporting import alerts
 from batch.stop import SignalStop
 
 _TIMEOUT = "2s"  # for a statement: nobody waits for figures
@@ -59,7 +60,7 @@ def write_state(config: Config, connection: sql.Connection) -> None:
     """Writes what the database tells, for commands that are no runs of a workflow."""
     if config.metrics_dir is None:
         return
-    from batch.reporting import metrics
+    from batch.reporting import metrics  # an option; takes 60 ms
 
     with _figures_are_optional(config.metrics_dir):
         metrics.write_state(config.metrics_dir, metrics.read_state(connection))
@@ -78,7 +79,7 @@ def _follow(ending: Ending, config: Config, stop: SignalStop) -> None:
 def _write_figures(
     folder: Path, ending: Ending, per_second: float, connection: sql.Connection | None
 ) -> None:
-    from batch.reporting import metrics
+    from batch.reporting import metrics  # an option; takes 60 ms
 
     run = metrics.RunFigures(
         summary=ending.summary,
@@ -107,8 +108,6 @@ def _figures_are_optional(folder: Path) -> Iterator[None]:
 def _tell(
     ending: Ending, config: Config, stop: SignalStop, connection: sql.Connection | None
 ) -> None:
-    from batch.reporting import alerts
-
     error = None if ending.error is None else sql.one_line(ending.error)
     end = alerts.RunEnd(ending.summary.sync_type, ending.ended_at, error)
     try:

@@ -239,13 +239,10 @@ def is_installed() -> bool:
 
 
 def is_address(url: str) -> bool:
-    """Whether Apprise has a service for it; nothing is sent. In a child, as it may log the URL."""
-    child = multiprocessing.get_context("fork").Process(target=_parse, args=(url,))
-    child.start()
+    """Return whether Apprise has a service for the address; nothing is sent."""
+    child = _start(url, None)
     child.join(PATIENCE_S)
-    child.kill()
-    child.join()
-    return child.exitcode == 0
+    return _has_succeeded(child)
 
 
 def send(urls: tuple[str, ...], message: Message, stop: SignalStop) -> bool:
@@ -257,29 +254,25 @@ def send(urls: tuple[str, ...], message: Message, stop: SignalStop) -> bool:
     if not is_installed():
         log.warning("Alerts cannot be sent: MANGAHUB_ALERT_URLS needs `%s`", INSTALL)
         return False
-    context = multiprocessing.get_context("fork")
-    senders = [
-        context.Process(target=_send, args=(url, message, os.getpid()), name="alert")
-        for url in urls
-    ]
-    for sender in senders:
-        sender.start()
+    senders = [_start(url, message) for url in urls]
     _await(senders, stop)
-    for sender in senders:
-        sender.kill()
-        sender.join()
-    sent = sum(sender.exitcode == 0 for sender in senders)
+    sent = sum([_has_succeeded(sender) for sender in senders])
     if sent < len(urls):
         log.warning("An alert did not reach every address addresses=%d reached=%d", len(urls), sent)
     return sent > 0
 
 
-def _parse(url: str) -> None:
-    """In a child: exit with 0 where the address can be used."""
-    _be_silent()
-    import apprise
+def _start(url: str, message: Message | None) -> BaseProcess:
+    arguments = (url, message, os.getpid())
+    child = multiprocessing.get_context("fork").Process(target=_use, args=arguments, name="alert")
+    child.start()
+    return child
 
-    os._exit(0 if apprise.Apprise().add(url) else 1)
+
+def _has_succeeded(child: BaseProcess) -> bool:
+    child.kill()
+    child.join()
+    return child.exitcode == 0
 
 
 def _await(senders: Sequence[BaseProcess], stop: SignalStop) -> None:
@@ -293,28 +286,25 @@ def _await(senders: Sequence[BaseProcess], stop: SignalStop) -> None:
         wait([stop.fileno(), *alive], left_s)
 
 
-def _send(url: str, message: Message, parent: int) -> None:
-    """In a child: exit with 0 where the address has taken the message."""
+def _use(url: str, message: Message | None, parent: int) -> None:
+    """In a child: exit with 0 if the address can be used, and has taken the message."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     die_with_parent(parent)
-    _be_silent()
-    import apprise
+    _silence()
+    import apprise  # an extra
 
     notifier = apprise.Apprise()
-    kind = apprise.NotifyType.SUCCESS if message.is_good else apprise.NotifyType.FAILURE
-    taken = notifier.add(url) and notifier.notify(
-        body=message.body,
-        title=message.title,
-        notify_type=kind,
-        body_format=apprise.NotifyFormat.TEXT,
-    )
-    # At once: threads that the library may have left are nobody's concern.
-    os._exit(0 if taken else 1)
+    is_done = notifier.add(url)
+    if message and is_done:
+        kind = apprise.NotifyType.SUCCESS if message.is_good else apprise.NotifyType.FAILURE
+        text = apprise.NotifyFormat.TEXT
+        is_done = bool(notifier.notify(message.body, message.title, kind, body_format=text))
+    os._exit(0 if is_done else 1)  # at once: threads that the library may have left do not matter
 
 
-def _be_silent() -> None:
-    """Neither the log nor a traceback may show the address."""
+def _silence() -> None:
+    """Let neither the log nor a traceback show the address."""
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
     nowhere = os.open(os.devnull, os.O_RDWR)
