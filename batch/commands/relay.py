@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import sql
 from batch.commands.context import Command, Context, Failed, Report, open_database
 from batch.delivery.relay import deliver_owed
@@ -9,9 +11,11 @@ from batch.errors import EXIT_OK, EXIT_TRY_LATER, Stopped
 from batch.reporting import after_run
 from batch.store import outbox
 
+MAX_LISTED = 20  # rejected events
+
 
 def run(context: Context) -> Report:
-    """Try once to deliver all events; 75 where some are still owed.
+    """Try once to deliver all events; 75 if some are still owed.
 
     Raises:
         Failed: a signal came.
@@ -20,18 +24,26 @@ def run(context: Context) -> Report:
         try:
             done = deliver_owed(connection, context.config, context.stop, everything=True)
         except Stopped as exc:
-            owed = outbox.count_owed(connection)
+            owed = outbox.read_backlog(connection).count
             raise Failed(exc, {"sync_type": "relay", "status": "stopped", "owed": owed}) from exc
-        owed = outbox.count_owed(connection)
+        owed = outbox.read_backlog(connection).count
+        rejected = outbox.read_rejected(connection, MAX_LISTED)
         after_run.write_state(context.config, connection)
     data: dict[str, object] = {
         "sync_type": "relay",
         "status": "owed" if owed else "completed",
         "accepted": done.accepted,
         "owed": owed,
+        "rejected": [asdict(event) for event in rejected],
     }
-    text = f"{done.accepted:,} events delivered, {owed:,} still owed"
-    return Report(data, text, EXIT_TRY_LATER if owed else EXIT_OK)
+    lines = [f"{done.accepted:,} events delivered, {owed:,} still owed"]
+    lines += [shown_rejection(event) for event in rejected]
+    return Report(data, "\n".join(lines), EXIT_TRY_LATER if owed else EXIT_OK)
+
+
+def shown_rejection(event: outbox.RejectedEvent) -> str:
+    """Return a line for people."""
+    return f"rejected by the server: {event.type} of {event.title}: {event.error}"
 
 
 COMMAND = Command("relay", "deliver events that are still owed", run)

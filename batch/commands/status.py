@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 import sql
 from batch.commands.context import Command, Context, Report, open_database
+from batch.commands.relay import shown_rejection
 from batch.limits import circuit
 from batch.limits.circuit import Health
 from batch.store.locks import is_running
-from batch.store.outbox import count_owed
+from batch.store.outbox import RejectedEvent, read_backlog, read_rejected
 from batch.store.sync_state import SyncState, read_all
 from sql import Connection
 
-MAX_LISTED = 20  # rejections of a workflow; --json has all of them
+MAX_LISTED = 20  # rejections of a workflow, of which --json has all; rejected events
 MAX_COUNTED = 1_000_000  # rows; counting more would keep an operator waiting
 _TABLES = ("manga", "chapters", "genres", "users", "user_library", "notifications")
 
@@ -40,6 +41,7 @@ class Status:
     source: Health
     counts: dict[str, int]
     events_owed: int
+    events_rejected: list[RejectedEvent]
     now: datetime
 
 
@@ -55,7 +57,8 @@ def read_status(connection: Connection) -> Status:
         workflows=[WorkflowStatus(row, _status(connection, row)) for row in read_all(connection)],
         source=circuit.read(connection),
         counts={table: _count(connection, table) for table in _TABLES},
-        events_owed=count_owed(connection),
+        events_owed=read_backlog(connection).count,
+        events_rejected=read_rejected(connection, MAX_LISTED),
         now=datetime.now(UTC),
     )
 
@@ -84,6 +87,7 @@ def as_json(status: Status) -> dict[str, object]:
         "source": circuit.as_json(status.source),
         "counts": status.counts,
         "events_owed": status.events_owed,
+        "events_rejected": [asdict(event) for event in status.events_rejected],
     }
 
 
@@ -112,6 +116,7 @@ def as_text(status: Status) -> str:
         )
     for workflow in status.workflows:
         lines += [f"{workflow.name}: {problem}" for problem in _problems(workflow)]
+    lines += map(shown_rejection, status.events_rejected)
     if status.source.state != "well":
         until = f" until {status.source.until:%Y-%m-%d %H:%M} UTC" if status.source.until else ""
         lines.append(f"source: {status.source.state}{until}: {status.source.reason}")

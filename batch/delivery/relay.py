@@ -23,7 +23,7 @@ from batch.config import Config
 from batch.errors import BatchError
 from batch.stop import Stop
 from batch.store import outbox
-from batch.store.outbox import Owed, Postponed
+from batch.store.outbox import Attempt, Owed
 from mangahub import __version__
 from sql import Connection
 
@@ -34,6 +34,8 @@ ONE_EVENT_TIMEOUT_S = 5.0
 BATCH_TIMEOUT_S = 60.0
 FIRST_DELAY = timedelta(minutes=1)
 LONGEST_DELAY = timedelta(hours=1)
+# Of the 4xx those that speak of the key, the moment or another event, not of this one.
+_PASSING = (401, 403, 408, 424, 425, 429)
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +58,7 @@ class DeliveryCounts:
 
     accepted: int = 0
     postponed: int = 0
+    rejected: int = 0
     is_down: bool = False
 
 
@@ -71,6 +74,11 @@ class _EventResult:
         return self.status is not None and 200 <= self.status < 300
 
     @property
+    def is_final(self) -> bool:
+        """Whether the server will give the same answer however often it is asked."""
+        return self.status is not None and 400 <= self.status < 500 and self.status not in _PASSING
+
+    @property
     def is_about_the_server(self) -> bool:
         """Whether other events would fare the same; a 500 may be about this event."""
         return self.status in (None, 429, 503)
@@ -78,6 +86,9 @@ class _EventResult:
     @property
     def reason(self) -> str:
         return self.error if self.status is None else f"{self.status}: {self.error}"
+
+
+_WAITS = _EventResult(424, "waits for an earlier event of its title")
 
 
 class Relay:
@@ -106,56 +117,77 @@ class Relay:
     def deliver(self, connection: Connection, *, everything: bool) -> DeliveryCounts:
         """Send what is owed, in order, until all is sent or the server is down.
 
+        What follows an event of its title that stays owed is not sent: readers hear of 8 before 9.
+
         Args:
             everything: include events whose next attempt is not due yet.
 
         Raises:
             Stopped: a signal came.
         """
-        delivery = DeliveryCounts()
+        counts = DeliveryCounts()
+        waiting: set[int | None] = set()  # the titles of events that stay owed
         last_id = 0
         while batch := outbox.read_owed(connection, last_id, MAX_EVENTS, everything=everything):
             for part in _split(batch):
                 self._stop.check()
-                self._deliver_part(connection, part, delivery)
-                if delivery.is_down:
-                    return delivery
+                self._deliver_part(connection, part, waiting, counts)
+                if counts.is_down:
+                    return counts
             last_id = batch[-1].id
-        return delivery
+        return counts
 
     def _deliver_part(
-        self, connection: Connection, events: Sequence[Owed], delivery: DeliveryCounts
+        self,
+        connection: Connection,
+        events: Sequence[Owed],
+        waiting: set[int | None],
+        counts: DeliveryCounts,
     ) -> None:
+        results = self._send(events, waiting)
+        accepted = [event.id for event, result in results if result.is_accepted]
+        failed = [_attempt(event, result) for event, result in results if not result.is_accepted]
+        with connection.transaction():
+            outbox.mark_accepted(connection, accepted)
+            outbox.note_failures(connection, failed)
+        rejected = sum(attempt.is_final for attempt in failed)
+        counts.accepted += len(accepted)
+        counts.rejected += rejected
+        counts.postponed += (postponed := len(failed) - rejected)
+        # The last one decides: when the server's database goes away, it fails all that follow.
+        counts.is_down = results[-1][1].is_about_the_server
+        log.info(
+            "Delivered events accepted=%d postponed=%d rejected=%d",
+            len(accepted),
+            postponed,
+            rejected,
+        )
+
+    def _send(
+        self, events: Sequence[Owed], waiting: set[int | None]
+    ) -> list[tuple[Owed, _EventResult]]:
+        """Post events, but for those that have to wait for another of their title.
+
+        A body that is refused as a whole is halved until the culprit is alone.
+        """
+        sent = [event for event in events if event.manga_id not in waiting]
+        results = [(event, _WAITS) for event in events if event.manga_id in waiting]
         try:
-            results = self._send(events)
+            results += zip(sent, _results(self._post(sent), len(sent)), strict=True) if sent else []
+        except _BodyRefused as exc:
+            if len(sent) > 1:
+                middle = len(sent) // 2
+                results += self._send(sent[:middle], waiting)
+                if results[-1][1].is_about_the_server:
+                    return results + [(event, results[-1][1]) for event in sent[middle:]]
+                return results + self._send(sent[middle:], waiting)
+            results.append((sent[0], _EventResult(exc.status, str(exc))))
         except _ServerUnavailable as exc:
             # As text: a log record that is kept must not keep the frames of the error.
             log.warning("The notification server takes no events: %s", str(exc))
-            results = [_EventResult(None, str(exc))] * len(events)
-        accepted, postponed = [], []
-        for event, result in zip(events, results, strict=True):
-            if result.is_accepted:
-                accepted.append(event.id)
-            else:
-                postponed.append(Postponed(event.id, result.reason, delay_after(event.attempts)))
-        with connection.transaction():
-            outbox.mark_accepted(connection, accepted)
-            outbox.postpone(connection, postponed)
-        delivery.accepted += len(accepted)
-        delivery.postponed += len(postponed)
-        # The last one decides: when the server's database goes away, it fails all that follow.
-        delivery.is_down = results[-1].is_about_the_server
-        log.info("Delivered events accepted=%d postponed=%d", len(accepted), len(postponed))
-
-    def _send(self, events: Sequence[Owed]) -> list[_EventResult]:
-        """Post events; halve a body that is refused as a whole until the culprit is alone."""
-        try:
-            return _results(self._post(events), len(events))
-        except _BodyRefused as exc:
-            if len(events) == 1:
-                return [_EventResult(exc.status, str(exc))]
-            middle = len(events) // 2
-            return self._send(events[:middle]) + self._send(events[middle:])
+            results += [(event, _EventResult(None, str(exc))) for event in sent]
+        waiting |= {e.manga_id for e, r in results if not (r.is_accepted or r.is_final)} - {None}
+        return results
 
     def _post(self, events: Sequence[Owed]) -> requests.Response:
         """Wait for the answer of a thread: a call of `requests` cannot be interrupted."""
@@ -194,6 +226,10 @@ def deliver_owed(
     """Deliver with a relay of its own; see `Relay.deliver`."""
     with closing(Relay(config.notify_url, config.notify_key, stop)) as relay:
         return relay.deliver(connection, everything=everything)
+
+
+def _attempt(event: Owed, result: _EventResult) -> Attempt:
+    return Attempt(event.id, result.reason, delay_after(event.attempts), result.is_final)
 
 
 def delay_after(attempts: int) -> timedelta:

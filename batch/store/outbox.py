@@ -15,24 +15,47 @@ CHANNEL = "mangahub_outbox"  # notified by each commit that wrote events
 MAX_ERROR = 300  # characters kept of a reason
 
 
+# An event is owed until the server has accepted it, or has rejected it for good.
+_OWED = "accepted_at IS NULL AND rejected_at IS NULL"
+_REJECTED = "accepted_at IS NULL AND rejected_at IS NOT NULL"
+RETRY_REJECTED = timedelta(days=1)
+
+
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """An event that the notification server has not accepted yet."""
+    """An event that is to be sent."""
 
     id: int
     type: str
+    manga_id: int | None
     dedup_key: str
     payload: JsonObject
     attempts: int
 
 
 @dataclass(frozen=True, slots=True)
-class Postponed:
-    """An attempt that failed, and how long to wait before the next."""
+class Attempt:
+    """An attempt to deliver an event that has failed.
+
+    Attributes:
+        delay: how long to wait before the next.
+        is_final: whether the server will not take the event however often it is sent.
+    """
 
     id: int
     error: str
     delay: timedelta
+    is_final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedEvent:
+    """An event that the notification server refused for good."""
+
+    event_id: str
+    type: str
+    title: str | None
+    error: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +65,7 @@ class Backlog:
     count: int
     oldest_at: datetime | None
     last_error: str | None
+    rejected: int = 0
 
 
 def add_events(connection: Connection, events: Sequence[Event]) -> int:
@@ -66,23 +90,31 @@ def add_events(connection: Connection, events: Sequence[Event]) -> int:
 
 
 def read_owed(connection: Connection, after_id: int, limit: int, *, everything: bool) -> list[Owed]:
-    """What is to be sent, in the order in which it was written.
+    """Return what is to be sent, in the order in which it was written.
+
+    An event that is due brings those along that were written for its title before: their order is
+    kept, and they need not wait for an attempt of their own.
 
     Args:
         after_id: 0, or the last id of the batch before.
-        everything: also what is postponed. The database's clock decides what is due.
+        everything: also what is postponed, and what was rejected a day ago. The database's clock
+            decides what is due.
     """
-    due = "" if everything else " AND next_attempt_at <= now()"
+    due = f"id <= last_due OR {everything} OR next_attempt_at <= now()"
+    again = f"OR {everything} AND {_REJECTED} AND next_attempt_at <= now()"
     rows = connection.execute(
-        "SELECT id, type, dedup_key, payload, attempts FROM notification_events"
-        f" WHERE accepted_at IS NULL AND id > %s{due} ORDER BY id LIMIT %s",
+        f"WITH due AS (SELECT manga_id, max(id) AS last_due FROM notification_events"
+        f"  WHERE {_OWED} AND next_attempt_at <= now() GROUP BY manga_id)"
+        " SELECT id, type, manga_id, dedup_key, payload, attempts"
+        " FROM notification_events LEFT JOIN due USING (manga_id)"
+        f" WHERE id > %s AND ({_OWED} AND ({due}) {again}) ORDER BY id LIMIT %s",
         [after_id, limit],
     ).fetchall()
     return [Owed(*row) for row in rows]
 
 
 def mark_accepted(connection: Connection, ids: Sequence[int]) -> None:
-    """The notification server has stored these: they are never sent again."""
+    """Note that the notification server has stored these: they are never sent again."""
     connection.execute(
         "UPDATE notification_events SET accepted_at = now(), attempts = attempts + 1,"
         " last_error = NULL WHERE id = ANY(%s) AND accepted_at IS NULL",
@@ -90,33 +122,40 @@ def mark_accepted(connection: Connection, ids: Sequence[int]) -> None:
     )
 
 
-def postpone(connection: Connection, postponed: Sequence[Postponed]) -> None:
-    """Keeps why an attempt failed, and sets the next; a delivery meanwhile stays as it is."""
+def note_failures(connection: Connection, failed: Sequence[Attempt]) -> None:
+    """Keep why attempts failed, and set the next; a delivery meanwhile stays as it is."""
     connection.execute(
-        "UPDATE notification_events AS e SET attempts = e.attempts + 1, last_error = p.error,"
-        " next_attempt_at = now() + p.delay"
-        " FROM unnest(%s::bigint[], %s::text[], %s::interval[]) AS p (id, error, delay)"
-        " WHERE e.id = p.id AND e.accepted_at IS NULL",
+        "UPDATE notification_events AS e SET attempts = e.attempts + 1, last_error = f.error,"
+        " next_attempt_at = now() + f.delay,"
+        " rejected_at = CASE WHEN f.is_final THEN coalesce(e.rejected_at, now()) END"
+        " FROM unnest(%s::bigint[], %s::text[], %s::interval[], %s::boolean[])"
+        "  AS f (id, error, delay, is_final)"
+        " WHERE e.id = f.id AND e.accepted_at IS NULL",
         [
-            [row.id for row in postponed],
-            [row.error[:MAX_ERROR].replace("\0", "") for row in postponed],
-            [row.delay for row in postponed],
+            [row.id for row in failed],
+            [row.error[:MAX_ERROR].replace("\0", "") for row in failed],
+            [RETRY_REJECTED if row.is_final else row.delay for row in failed],
+            [row.is_final for row in failed],
         ],
     )
 
 
-def count_owed(connection: Connection) -> int:
-    """How many events the notification server has not accepted yet."""
-    row = connection.execute(
-        "SELECT count(*) FROM notification_events WHERE accepted_at IS NULL"
-    ).fetchone()
-    return int(row[0]) if row else 0
-
-
 def read_backlog(connection: Connection) -> Backlog:
-    """How many events are owed, when the oldest was written, and why it was not accepted."""
+    """Return how many events are owed, since when and why, and how many were rejected."""
     row = connection.execute(
-        "SELECT count(*), min(created_at), (array_agg(last_error ORDER BY id))[1]"
+        f"SELECT count(*) FILTER (WHERE {_OWED}), min(created_at) FILTER (WHERE {_OWED}),"
+        f" (array_agg(last_error ORDER BY id) FILTER (WHERE {_OWED}))[1],"
+        f" count(*) FILTER (WHERE {_REJECTED})"
         " FROM notification_events WHERE accepted_at IS NULL"
     ).fetchone()
-    return Backlog(*row) if row else Backlog(0, None, None)
+    return Backlog(*row) if row else Backlog(0, None, None, 0)
+
+
+def read_rejected(connection: Connection, limit: int) -> list[RejectedEvent]:
+    """Return the newest events that were rejected for good."""
+    rows = connection.execute(
+        "SELECT dedup_key, type, payload ->> 'title', last_error FROM notification_events"
+        f" WHERE {_REJECTED} ORDER BY id DESC LIMIT %s",
+        [limit],
+    ).fetchall()
+    return [RejectedEvent(*row) for row in rows]

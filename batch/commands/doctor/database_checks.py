@@ -124,6 +124,9 @@ def find_delay(row: SyncState, patience: timedelta, now: datetime) -> str | None
 
 def _events(backlog: outbox.Backlog, now: datetime) -> Check:
     fact = f"{backlog.count:,} owed"
+    if backlog.rejected:
+        fact = f"{fact}, {backlog.rejected:,} rejected by the notification server"
+        return Check("events", "warn", fact, "read why: mangahub-batch status")
     if backlog.oldest_at is None or now - backlog.oldest_at < LONG_OWED:
         return Check("events", "ok", fact)
     reason = f": {backlog.last_error}" if backlog.last_error else ""

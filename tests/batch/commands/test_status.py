@@ -108,6 +108,17 @@ def test_rows_are_counted_and_owed_events_too(connection: sql.Connection) -> Non
     assert lines[-1].endswith("; 1 events owed")
 
 
+def test_events_that_the_server_rejected_are_named(connection: sql.Connection) -> None:
+    connection.execute(
+        "INSERT INTO notification_events (dedup_key, type, payload, rejected_at, last_error)"
+        """ VALUES ('a', 'new-chapter', '{"title": "Tin"}', now(), '404: no manga')"""
+    )
+    data, lines = show(connection)
+    rejected = {"event_id": "a", "type": "new-chapter", "title": "Tin", "error": "404: no manga"}
+    assert (data["events_owed"], data["events_rejected"]) == (0, [rejected])
+    assert "rejected by the server: new-chapter of Tin: 404: no manga" in lines
+
+
 def test_a_big_table_is_not_counted_row_by_row(connection: sql.Connection) -> None:
     # What VACUUM would have found in a table of this size.
     connection.execute("UPDATE pg_class SET reltuples = 50000000 WHERE relname = 'chapters'")
@@ -135,6 +146,7 @@ def test_moments_are_told_by_how_long_ago_they_were(ago: timedelta, text: str) -
         source=Health(),
         counts={},
         events_owed=0,
+        events_rejected=[],
         now=NOW,
     )
     assert f" {text} " in status.as_text(facts).split("\n")[1]

@@ -14,7 +14,7 @@ import sql
 from batch.config import load
 from batch.delivery.background import BackgroundRelay
 from batch.models import Event
-from batch.store.outbox import add_events, count_owed
+from batch.store.outbox import add_events, read_backlog
 from mangahub.env import Env
 from tests.support.waiting import wait_until
 
@@ -81,7 +81,7 @@ def test_every_commit_is_delivered_at_once_also_while_a_delivery_is_under_way(
         for number in range(200):
             commit(titled, number)
             if number % 10 == 9:
-                wait_until(lambda: count_owed(titled) == 0)
+                wait_until(lambda: read_backlog(titled).count == 0)
     finally:
         relay.finish()
     assert receiver.taken == [f"news:{number}" for number in range(200)]
@@ -101,4 +101,4 @@ def test_a_server_that_is_down_is_tried_once_and_the_courier_still_ends(
     relay.finish()
     courier_is_gone = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '%relay'"
     wait_until(lambda: titled.execute(courier_is_gone).fetchone() == (0,))
-    assert count_owed(titled) == 1
+    assert read_backlog(titled).count == 1

@@ -107,7 +107,7 @@ def deliver(connection: Connection, stop: SignalStop, receiver: Receiver) -> Ite
 
 @pytest.fixture
 def owe(connection: Connection) -> Callable[..., list[str]]:
-    """`owe(3)` → the keys of three events that were written to the outbox."""
+    """`owe(3)` → the keys of three events of one title that were written to the outbox."""
 
     def add(count: int = 1, prefix: str = "key", **payload: object) -> list[str]:
         row = connection.execute(
@@ -146,7 +146,7 @@ def test_events_are_written_with_the_rows_of_their_transaction_or_not_at_all(
     with pytest.raises(ZeroDivisionError), connection.transaction():
         owe(2)
         raise ZeroDivisionError
-    assert outbox.count_owed(connection) == 0
+    assert outbox.read_backlog(connection).count == 0
 
 
 def test_events_keep_the_order_in_which_they_were_written(connection: Connection, owe: Any) -> None:
@@ -216,17 +216,104 @@ def test_each_event_of_a_207_has_its_own_fate(
 ) -> None:
     owe(4)
     receiver.answer = each_status(202, 404, 400, 202)
-    assert deliver() == DeliveryCounts(accepted=2, postponed=2)
+    assert deliver() == DeliveryCounts(accepted=2, rejected=2)
     assert rows(connection, "accepted_at IS NULL, last_error") == [
         (False, None),
         (True, "404: why"),
         (True, "400: why"),
         (False, None),
     ]
+
+
+# --- order ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def add(connection: Connection) -> Callable[[str], None]:
+    """`add("A8")` → an event of title A."""
+
+    def add(key: str) -> None:
+        row = connection.execute(
+            "INSERT INTO manga (title, slug) VALUES (%(title)s, %(title)s)"
+            " ON CONFLICT (slug) DO UPDATE SET title = excluded.title RETURNING id",
+            {"title": key[0]},
+        ).fetchone()
+        assert row
+        body = {"manga_id": row[0], "title": key[0]}
+        outbox.add_events(connection, [Event("new-chapter", row[0], key, body)])
+
+    return add
+
+
+def test_an_event_that_is_due_brings_along_what_its_title_owes(
+    add: Any, deliver: Any, receiver: Receiver
+) -> None:
+    add("A8")
+    receiver.answer = lambda events: (503, {})
+    assert deliver() == DeliveryCounts(postponed=1, is_down=True)
+    receiver.bodies.clear()
     receiver.answer = lambda events: (202, {})
-    owe(1, "later")
-    assert deliver() == DeliveryCounts(accepted=1)  # the two are postponed, and hold nobody up
+    add("A9")
+    assert deliver() == DeliveryCounts(accepted=2)
+    assert receiver.accepted == ["A8", "A9"]
+
+
+@pytest.mark.parametrize("status", [500, 424, 403])
+def test_an_event_that_stays_owed_holds_back_only_its_own_title(
+    status: int, add: Any, deliver: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "MAX_EVENTS", 1)
+    for key in ("A8", "B1", "A9"):
+        add(key)
+    receiver.answer = lambda events: (
+        each_status(status)(events) if events[0]["event_id"] == "A8" else (202, {})
+    )
+    assert deliver() == DeliveryCounts(accepted=1, postponed=2)
+    assert receiver.accepted == ["A8", "B1"]
+    receiver.bodies.clear()
+    receiver.answer = lambda events: (202, {})
     assert deliver(everything=True) == DeliveryCounts(accepted=2)
+    assert receiver.accepted == ["A8", "A9"]
+
+
+@pytest.mark.parametrize("status", [400, 404, 413, 422])
+def test_an_event_that_was_rejected_holds_back_nothing_and_is_tried_again_after_a_day(
+    status: int, connection: Connection, add: Any, deliver: Any, receiver: Receiver
+) -> None:
+    add("A8")
+    receiver.answer = each_status(status)
+    assert deliver() == DeliveryCounts(rejected=1)
+    receiver.answer = lambda events: (202, {})
+    add("A9")
+    assert deliver(everything=True) == DeliveryCounts(accepted=1)
+    backlog = outbox.read_backlog(connection)
+    assert (backlog.count, backlog.rejected) == (0, 1)
+    (rejected,) = outbox.read_rejected(connection, 9)
+    assert (rejected.event_id, rejected.title) == ("A8", "A")
+    assert rejected.error == f"{status}: why"
+    connection.execute("UPDATE notification_events SET next_attempt_at = now()")
+    assert deliver() == DeliveryCounts()
+    assert deliver(everything=True) == DeliveryCounts(accepted=1)
+    assert outbox.read_rejected(connection, 9) == []
+
+
+def test_what_follows_in_the_other_half_of_a_body_is_held_back_too(
+    add: Any, deliver: Any, receiver: Receiver
+) -> None:
+    for key in ("A8", "B1", "A9", "C1"):
+        add(key)
+
+    def answer(events: list[Json]) -> tuple[int, Json]:
+        keys = [event["event_id"] for event in events]
+        if "C1" in keys:
+            return 400, {}
+        return each_status(*(500 if key == "A8" else 202 for key in keys))(events)
+
+    receiver.answer = answer
+    assert deliver() == DeliveryCounts(accepted=1, postponed=2, rejected=1)
+
+
+# --- failures ------------------------------------------------------------------------------------
 
 
 def test_a_database_that_goes_away_midway_postpones_the_rest(
@@ -261,7 +348,7 @@ def test_a_server_in_trouble_is_asked_once_and_all_stays_owed(
     receiver.answer = lambda events: answer
     assert deliver() == DeliveryCounts(postponed=500, is_down=True)
     assert len(receiver.bodies) == 1
-    assert outbox.count_owed(connection) == 700
+    assert outbox.read_backlog(connection).count == 700
 
 
 def test_a_server_that_is_down_costs_one_attempt(
@@ -272,7 +359,7 @@ def test_a_server_that_is_down_costs_one_attempt(
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         owe(700)
         assert deliver(url=url) == DeliveryCounts(postponed=500, is_down=True)
-    assert outbox.count_owed(connection) == 700
+    assert outbox.read_backlog(connection).count == 700
     (error,) = {text for (text,) in rows(connection, "last_error") if text}
     assert "Connection refused" in error and not error.startswith("503")
 
@@ -284,9 +371,8 @@ def test_a_body_that_is_refused_as_a_whole_is_halved_until_the_culprit_is_alone(
     receiver.answer = lambda events: (
         (400, {"error": "bad"}) if any(e["event_id"] == "key-17" for e in events) else (202, {})
     )
-    assert deliver() == DeliveryCounts(accepted=39, postponed=1)
-    owed = outbox.read_owed(connection, 0, 9, everything=True)
-    assert [event.dedup_key for event in owed] == ["key-17"]
+    assert deliver() == DeliveryCounts(accepted=39, rejected=1)
+    assert [event.event_id for event in outbox.read_rejected(connection, 9)] == ["key-17"]
     assert len(receiver.bodies) < 15
 
 
@@ -294,7 +380,7 @@ def test_attempts_grow_apart_from_a_minute_to_an_hour(
     connection: Connection, owe: Any, deliver: Any, receiver: Receiver
 ) -> None:
     owe()
-    receiver.answer = each_status(404)
+    receiver.answer = each_status(500)
     waits = []
     for _ in range(9):
         deliver(everything=True)
@@ -337,12 +423,12 @@ def test_a_stop_ends_the_wait_for_an_answer_and_the_event_stays_owed(
         deliver()
     helper.join()
     receiver.hold.set()
-    assert outbox.count_owed(connection) == 2
+    assert outbox.read_backlog(connection).count == 2
 
 
 def test_a_delivery_meanwhile_is_not_undone_by_a_failure(connection: Connection, owe: Any) -> None:
     owe()
     (event,) = outbox.read_owed(connection, 0, 9, everything=False)
     outbox.mark_accepted(connection, [event.id])
-    outbox.postpone(connection, [outbox.Postponed(event.id, "late", timedelta(hours=1))])
+    outbox.note_failures(connection, [outbox.Attempt(event.id, "late", timedelta(hours=1))])
     assert rows(connection, "accepted_at IS NOT NULL, last_error") == [(True, None)]

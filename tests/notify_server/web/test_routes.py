@@ -112,6 +112,26 @@ def test_a_batch_is_a_transaction_per_event(
     assert server.post("batch", {"events": [good]}).status_code == 202
 
 
+def test_what_follows_an_event_of_its_title_that_was_not_stored_is_not_stored_either(
+    server: Any, make_manga: Any, connection: Any
+) -> None:
+    connection.execute(
+        "CREATE FUNCTION time_out() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " RAISE query_canceled; END $$;"
+        "CREATE TRIGGER slow BEFORE INSERT ON notification_receipts FOR EACH ROW"
+        " WHEN (NEW.event_id = 'first') EXECUTE FUNCTION time_out()"
+    )
+    one, other = make_manga(), make_manga("Another")
+    events = [
+        {"type": "new-manga", **body_of("new-manga", manga), "event_id": key}
+        for key, manga in (("first", one), ("other", other), ("second", one))
+    ]
+    answer = server.post("batch", {"events": events})
+    assert [result["status"] for result in answer.json()["results"]] == [500, 202, 424]
+    rows = connection.execute("SELECT event_id FROM notification_receipts").fetchall()
+    assert rows == [("other",)]
+
+
 def test_a_title_of_100_kb_is_stored_whole_and_shown_cut(
     server: Any, make_client: Any, make_user: Any, make_manga: Any, connection: Any
 ) -> None:
