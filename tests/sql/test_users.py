@@ -16,7 +16,7 @@ import pytest
 
 from mangahub.env import Env
 from sql import EmbeddedUnavailable, embedded
-from sql.embedded import owner
+from sql.embedded import binaries, owner
 from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.slow  # each test starts programs
@@ -145,6 +145,16 @@ def test_programs_in_a_closed_place_are_copied_to_an_open_one(closed: Path) -> N
     finally:
         embedded.stop(home)
         shutil.rmtree(home)
+
+
+@only_root
+def test_programs_are_not_copied_where_they_would_not_run(
+    closed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(binaries, "_wheel", lambda: closed)
+    programs = binaries.Binaries(closed / "bin", 18)
+    with pytest.raises(EmbeddedUnavailable, match=r"do not run below .* set MANGAHUB_DATA"):
+        binaries.reachable(programs, owner.choose(Path("/tmp")), Path('/srv/"manga"'))
 
 
 def _link(source: str, target: str) -> None:

@@ -93,7 +93,9 @@ def test_a_timer_elapses_at_even_distances(analyze: Script, job: str) -> None:
     (expression,) = read_setting(UNITS / f"mangahub-{job}.timer", "OnCalendar")
     done = analyze("calendar", "--iterations=40", "--base-time=2027-01-20 00:01:00 UTC", expression)
     assert done.returncode == 0, done.stderr
-    found = re.findall(r"(?:Next elapse|Iter\. #\d+): \w+ ([\d-]+ [\d:]+) UTC", done.stdout)
+    found = re.findall(
+        r"(?:Next elapse|Iter(?:\.|ation) #\d+): \w+ ([\d-]+ [\d:]+) UTC", done.stdout
+    )
     times = [datetime.fromisoformat(text) for text in found]
     assert len(times) == 40
     distances = {later - earlier for earlier, later in pairwise(times)}
