@@ -156,7 +156,7 @@ class Summary:
     began_s: float = field(default_factory=time.monotonic)
 
     def stop_clock(self) -> None:
-        """Sets `seconds` to what has passed since the summary was made."""
+        """Set `seconds` to what has passed since the summary was made."""
         self.seconds = round(time.monotonic() - self.began_s, 3)
 
     def as_json(self) -> dict[str, object]:

@@ -21,10 +21,10 @@ class Stop(Protocol):
     """What code that waits has to ask."""
 
     def check(self) -> None:
-        """Raises Stopped once the run has been asked to stop."""
+        """Raise Stopped once the run has been asked to stop."""
 
     def wait(self, seconds: float) -> None:
-        """Sleeps; raises Stopped as soon as the run is asked to stop."""
+        """Sleep; raise Stopped as soon as the run is asked to stop."""
 
 
 GRACE_S = 8.0  # for what is in flight when the run is stopped; ten seconds are promised
@@ -109,7 +109,7 @@ class SignalStop:
 
 @contextmanager
 def listening() -> Iterator[SignalStop]:
-    """Handles TERM and INT for the time of a run, and gives the old handlers back after it."""
+    """Handle TERM and INT for the time of a run, and give the old handlers back after it."""
     stop = SignalStop()
     before = {
         number: signal.signal(number, stop._handle) for number in (signal.SIGTERM, signal.SIGINT)

@@ -130,7 +130,7 @@ def start_batch(
 
 @contextmanager
 def _watching(pid: int, memory: bool) -> Iterator[list[float]]:
-    """Follows the proportional set size of a process and all below it, where asked to."""
+    """Follow the proportional set size of a process and all below it, where asked to."""
     peak, done = [0.0], threading.Event()
 
     def follow() -> None:

@@ -106,7 +106,7 @@ class Crowd:
             reader.sock.send(ack)
 
     def read(self, count: int, timeout_s: float) -> tuple[int, float]:
-        """Reads until so many notifications have come in all.
+        """Read until so many notifications have come in all.
 
         Returns:
             how many came, and when the last of them did (`perf_counter`).

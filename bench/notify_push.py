@@ -174,7 +174,7 @@ class Poster:
 
 @contextmanager
 def _posting(bench: Bench, events: int) -> Iterator[list[float]]:
-    """Posts in a thread; the list holds each POST's start, and at last the end."""
+    """Post in a thread; the list holds each POST's start, and at last the end."""
     times: list[float] = []
 
     def post() -> None:

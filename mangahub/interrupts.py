@@ -6,7 +6,7 @@ import signal
 
 
 def die_of_interrupts() -> None:
-    """Lets Ctrl-C end the process as it ends any other: at once, and without a traceback.
+    """Let Ctrl-C end the process as it ends any other: at once, and without a traceback.
 
     A shell then sees 130. Where SIGINT is ignored, as in a script's background jobs, it stays so.
     """

@@ -59,7 +59,7 @@ def _trace(formatter: logging.Formatter, record: logging.LogRecord) -> list[str]
 
 
 def configure(log_format: str = "text", level: str = "INFO") -> logging.Handler:
-    """Sends every record of this process to stderr; replaces what was configured before."""
+    """Send every record of this process to stderr; replace what was configured before."""
     handler = logging.StreamHandler(sys.stderr)
     journal = "JOURNAL_STREAM" in os.environ
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter(journal))

@@ -7,7 +7,7 @@ import socket
 
 
 def notify(state: str) -> None:
-    """Tells systemd, for example `READY=1`; does nothing where it did not ask."""
+    """Tell systemd, for example `READY=1`; do nothing where systemd did not ask."""
     path = os.environ.get("NOTIFY_SOCKET", "")
     if not path.startswith(("/", "@")):
         return

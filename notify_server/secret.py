@@ -47,7 +47,7 @@ def _warn_if_short(secret: str) -> None:
 
 
 def _create(path: Path) -> None:
-    """Makes the file as a whole or not at all; where two try at once, the first one's stays."""
+    """Make the file as a whole or not at all; where two try at once, the first one's stays."""
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     draft = path.with_name(f".{_NAME}.{os.getpid()}.{secrets.token_hex(4)}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

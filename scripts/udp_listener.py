@@ -127,7 +127,7 @@ class Listener:
         self._ends_at = monotonic() + options.timeout
 
     def run(self) -> NoReturn:
-        """Listens until there is a reason to leave: a SystemExit, wherever it comes up."""
+        """Listen until there is a reason to leave: a SystemExit, wherever it comes up."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, leave_by_signal)
         threading.Thread(target=self._run_commands, daemon=True).start()
@@ -157,7 +157,7 @@ class Listener:
             self._receive(monotonic() + pause_s)
 
     def _connect(self) -> None:
-        """Subscribes at the first of the server's addresses that answers."""
+        """Subscribe at the first of the server's addresses that answers."""
         for family, _, _, _, address in self._resolve():
             self._disconnect()
             self._peer = f"{address[0]} port {address[1]}"
@@ -171,7 +171,7 @@ class Listener:
         raise failure
 
     def _resolve(self) -> list[Any]:
-        """Looks the name up anew; in a thread, which a signal or --timeout need not wait for."""
+        """Look the name up anew; in a thread, which a signal or --timeout need not wait for."""
         host, port = self._options.server
         found: list[Any] = []
 
@@ -187,7 +187,7 @@ class Listener:
         return found
 
     def _subscribe(self, cookie: str) -> None:
-        """Asks until it is confirmed; straight away with the proof where there is a cookie."""
+        """Ask until it is confirmed; straight away with the proof where there is a cookie."""
         for wait in SUBSCRIBE_WAITS:
             self._send(self._subscription(cookie))
             deadline, is_challenged = monotonic() + wait * self._options.reply_timeout, False
@@ -216,7 +216,7 @@ class Listener:
         return {"type": "SUBSCRIBE", "user_id": user, "cookie": cookie, "ack": ack, "proof": proof}
 
     def _listen(self) -> None:
-        """Takes what comes until the server is gone. PINGs when it is quiet, and well within the
+        """Take what comes until the server is gone. PING when it is quiet, and well within the
         ttl: a client that has nothing to acknowledge would look dead."""
         tries, quiet_until, renew_at = 0, self._next_ping(), monotonic() + self._ttl_s / 3
         while True:
@@ -241,7 +241,7 @@ class Listener:
         return monotonic() + quiet_s * random.uniform(0.5, 1)
 
     def _take(self, message: dict[str, Any]) -> bool:
-        """Deals with a message; False where it is not of our session, and so proves nothing."""
+        """Deal with a message; False where it is not of our session, and so proves nothing."""
         if self._session is None or message.get("session") != self._session:
             return False
         note_id = message.get("id")

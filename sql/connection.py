@@ -112,7 +112,7 @@ def _reason(exc: Exception, url: str) -> str:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turns a lost connection, a deadlock and a database that cannot store into our errors.
+    """Turn a lost connection, a deadlock and a database that cannot store into our errors.
 
     Other errors of psycopg pass: they speak of the statement, and its author reacts to them.
     """

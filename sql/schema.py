@@ -69,7 +69,7 @@ def migrations() -> tuple[Migration, ...]:
 
 
 def migrate(url: str, is_stopped: IsStopped | None = None) -> list[str]:
-    """Applies what is missing, and returns the names of that.
+    """Apply what is missing, and return the names of that.
 
     Several at once are safe: each file's transaction begins with one lock for the whole database.
 
@@ -124,7 +124,7 @@ def _migrate_one(url: str, migration: Migration, is_stopped: IsStopped | None) -
 
 
 def require_current(connection: Connection) -> None:
-    """Returns if the schema is exactly this program's.
+    """Check that the schema is exactly this program's.
 
     Raises:
         SchemaOutdated, SchemaTooNew, SchemaChanged: it is not.
@@ -140,7 +140,7 @@ def require_current(connection: Connection) -> None:
 
 
 def _recorded(connection: Connection) -> dict[str, str]:
-    """Names and checksums of what the database has; nothing where it never was migrated."""
+    """Return names and checksums of the applied migrations; nothing before the first."""
     with translated():
         row = connection.execute("SELECT to_regclass(%s)", (_TABLE,)).fetchone()
         if row is None or row[0] is None:
@@ -165,7 +165,7 @@ def _refuse_strangers(recorded: dict[str, str]) -> None:
 
 
 def _apply(connection: Connection, migration: Migration, is_stopped: IsStopped | None) -> bool:
-    """Applies one file if it is missing; looks under the lock, so that it is never done twice."""
+    """Apply one file if it is missing; checked under the lock, so that it is applied only once."""
     try:
         with translated(), stoppable(connection, is_stopped), connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK_KEY,))
@@ -190,7 +190,7 @@ def _apply(connection: Connection, migration: Migration, is_stopped: IsStopped |
 
 @contextmanager
 def _quiet_triggers(connection: Connection) -> Iterator[None]:
-    """Keeps triggers of others from acting on rows that a migration only notes something in."""
+    """Keep triggers of others from acting on rows that a migration only notes something in."""
     paused = connection.execute(_TRIGGERS, ("O",)).fetchall()
     for table, trigger in paused:
         connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}".encode())

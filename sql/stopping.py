@@ -18,7 +18,7 @@ _CANCEL_TIMEOUT_S = 2.0
 
 @contextmanager
 def stoppable(connection: Connection, is_stopped: IsStopped | None) -> Iterator[None]:
-    """Cancels the session's statements from the moment that `is_stopped` answers with true.
+    """Cancel the session's statements from the moment that `is_stopped` answers with true.
 
     Raises:
         MigrationStopped: that happened.

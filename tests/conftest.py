@@ -64,7 +64,7 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def its_turn(request: pytest.FixtureRequest, shared_folder: Path) -> Iterator[None]:
-    """Lets a test that is marked as calm run while no other one does."""
+    """Let a test that is marked as calm run while no other one does."""
     with turn(shared_folder, request.node.get_closest_marker("calm") is not None):
         yield
 
@@ -132,7 +132,7 @@ def own_database(home: Path) -> OwnDatabase:
 
 @pytest.fixture
 def programs(home: Path) -> Iterator[Programs]:
-    """Starts programs; what a test leaves running is killed."""
+    """Start programs; what a test leaves running is killed."""
     started = Programs(home)
     yield started
     started.end()
@@ -179,7 +179,7 @@ def simulator() -> Iterator[Callable[..., Simulator]]:
 
 @pytest.fixture(autouse=True)
 def no_leaks() -> Iterator[None]:
-    """Fails a test that leaves a thread, a child process or an open socket behind."""
+    """Fail a test that leaves a thread, a child process or an open socket behind."""
     before = Held.now()
     yield
     pause = threading.Event()

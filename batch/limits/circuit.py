@@ -53,7 +53,7 @@ def read(connection: Connection) -> Health:
 
 
 def admit(connection: Connection, probe: Callable[[], None], now: datetime) -> None:
-    """Lets a run begin, after a probe where the last one met trouble.
+    """Let a run begin, after a probe where the last one met trouble.
 
     Args:
         probe: asks the source one thing.

@@ -58,7 +58,7 @@ class Gate:
         self._spend = limits(calls=burst, period=EVENNESS * burst / per_second)(lambda: None)
 
     def enter(self, caller: str, timeout_s: float) -> bool:
-        """Waits for a turn; a caller that gives up after `timeout_s` keeps its place in the queue.
+        """Wait for a turn; a caller that gives up after `timeout_s` keeps its place in the queue.
 
         Returns:
             whether the caller may make one call now; it must `leave` after it.
@@ -78,7 +78,7 @@ class Gate:
             return True
 
     def leave(self, caller: str, calls: int, rate_limited: int = 0) -> None:
-        """Gives the turn back, and tells how many calls left during it, and were answered 429."""
+        """Give the turn back, and report how many calls left during it, and were answered 429."""
         with self._changed:
             self._spent += calls
             self._rate_limited += rate_limited
@@ -94,7 +94,7 @@ class Gate:
         return self._rate_limited
 
     def forget(self, caller: str) -> None:
-        """Takes back what a caller holds that died."""
+        """Take back what a caller holds that died."""
         with self._changed:
             self._inside.pop(caller, None)
             self._waiting.pop(caller, None)
@@ -173,7 +173,7 @@ class GateServer:
             self.gate.forget(caller)
 
     def close(self) -> tuple[int, int]:
-        """Ends the Manager; returns how many calls have left in all, and were answered 429."""
+        """End the Manager; return how many calls have left in all, and were answered 429."""
         spent = rate_limited = 0
         with suppress(EOFError, ConnectionError):
             spent, rate_limited = self.gate.spent(), self.gate.rate_limited()

@@ -35,7 +35,7 @@ class _Fault(Exception):
 
 
 def manga(entity: JsonObject) -> Manga:
-    """Reads one title.
+    """Read one title.
 
     Raises:
         ExtractionError: it has no id or no usable title, or a field of the wrong type.
@@ -48,7 +48,7 @@ def manga(entity: JsonObject) -> Manga:
 
 
 def chapter(entity: JsonObject) -> Chapter:
-    """Reads one chapter upload; its `manga` relationship must be there.
+    """Read one chapter upload; its `manga` relationship must be there.
 
     Raises:
         ExtractionError: it has no id, manga, language or date, or a field of the wrong type.
@@ -63,7 +63,7 @@ def chapter(entity: JsonObject) -> Chapter:
 def each(
     read: Callable[[JsonObject], Entity], entities: Iterable[JsonObject]
 ) -> tuple[list[Entity], list[Rejected]]:
-    """Reads a page's entities with `manga` or `chapter`, and says of each unusable one why."""
+    """Read a page's entities with `manga` or `chapter` and why each unusable one is rejected."""
     found: list[Entity] = []
     rejected: list[Rejected] = []
     for entity in entities:

@@ -59,7 +59,7 @@ class Session:
         self._session.close()
 
     def get(self, path: str, parameters: Parameters) -> Answer:
-        """Sends one request and reads its answer, whatever the status.
+        """Send one request and read its answer, whatever the status.
 
         Raises:
             TransientError: no connection, an answer cut short, too slow or too large.
@@ -184,7 +184,7 @@ class _PacedAdapter(HTTPAdapter):
         return manager
 
     def close(self) -> None:
-        """Closes the connections now; the library waits until nothing refers to their pools."""
+        """Close the connections now; the library waits until nothing refers to their pools."""
         for manager in (self.poolmanager, *self.proxy_manager.values()):
             for key in manager.pools.keys():
                 manager.pools[key].close()

@@ -59,7 +59,7 @@ def body_of(answer: Answer) -> JsonObject | None:
 
 
 def page_of(body: JsonObject | None, offset: int) -> Page:
-    """Reads a list answer.
+    """Read a list answer.
 
     Raises:
         TransientError: the envelope is not that of a list.
@@ -74,7 +74,7 @@ def page_of(body: JsonObject | None, offset: int) -> Page:
 
 
 def entity_of(body: JsonObject | None) -> JsonObject:
-    """Reads the answer that holds one entity.
+    """Read the answer that holds one entity.
 
     Raises:
         TransientError: it holds none.

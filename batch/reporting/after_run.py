@@ -39,7 +39,7 @@ class Ending:
 
 @contextmanager
 def reporting(summary: Summary, config: Config, stop: SignalStop) -> Iterator[Ending]:
-    """Looks after the run in the block when it is over; errors pass through.
+    """Look after the run in the block when it is over; errors pass through.
 
     A run that another one kept from beginning is none.
     """
@@ -57,7 +57,7 @@ def reporting(summary: Summary, config: Config, stop: SignalStop) -> Iterator[En
 
 
 def write_state(config: Config, connection: sql.Connection) -> None:
-    """Writes what the database tells, for commands that are no runs of a workflow."""
+    """Write what the database tells, for commands that are no runs of a workflow."""
     if config.metrics_dir is None:
         return
     from batch.reporting import metrics  # an option; takes 60 ms

@@ -182,7 +182,7 @@ class Memory:
         return filed, None
 
     def write(self, failure: Failure) -> None:
-        """Replaces what is remembered.
+        """Replace what is remembered.
 
         Raises:
             OSError: it is to be kept in the file, which cannot be written.

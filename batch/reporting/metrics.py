@@ -83,7 +83,7 @@ def read_state(connection: Connection) -> StateFigures:
 
 
 def write_run(folder: Path, run: RunFigures) -> None:
-    """Replaces the workflow's file.
+    """Replace the workflow's file.
 
     Raises:
         OSError: the directory is not there, or cannot be written to.
@@ -93,7 +93,7 @@ def write_run(folder: Path, run: RunFigures) -> None:
 
 
 def write_state(folder: Path, figures: StateFigures) -> None:
-    """Replaces the file that all workflows share; the last one to end has the last word.
+    """Replace the file that all workflows share; the last one to end has the last word.
 
     Raises:
         OSError: as write_run.

@@ -29,7 +29,7 @@ class Progress:
         self._total: int | None = None
 
     def start(self, what: str, total: int | None) -> None:
-        """Begins a phase; `what` names what is counted, `total` may be unknown."""
+        """Begin a phase; `what` names what is counted, `total` may be unknown."""
         self._what, self._done, self._total = what, 0, total
         if self._on_terminal:
             self._bar = self._bar or _new_bar()
@@ -37,7 +37,7 @@ class Progress:
             self._bar.refresh()
 
     def expect(self, total: int) -> None:
-        """Corrects the total when more is known."""
+        """Correct the total when more is known."""
         self._total = total
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, total=total)
@@ -53,7 +53,7 @@ class Progress:
         log.info("Progress: %s done=%d of=%s%s", self._what, self._done, total, pairs)
 
     def close(self) -> None:
-        """Takes the bar down; log lines go straight to stderr again."""
+        """Take the bar down; log lines go straight to stderr again."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None

@@ -14,7 +14,7 @@ PATIENCE_S = 2
 
 
 def take_lock(connection: Connection, sync_type: str) -> None:
-    """Takes the workflow's lock for as long as the connection lives.
+    """Take the workflow's lock for as long as the connection lives.
 
     PostgreSQL gives it back when the session ends, also by kill -9 or a lost host.
 

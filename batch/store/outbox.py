@@ -69,7 +69,7 @@ class Backlog:
 
 
 def add_events(connection: Connection, events: Sequence[Event]) -> int:
-    """Writes events in their order, in the caller's transaction; returns how many were new."""
+    """Write events in their order, in the caller's transaction; return how many were new."""
     if not events:
         return 0
     cursor = connection.execute(

@@ -76,7 +76,7 @@ def count_old(connection: Connection, days: int) -> dict[str, int]:
 
 
 def delete_old(connection: Connection, days: int, stop: Stop, done: dict[str, int]) -> None:
-    """Deletes what is older than `days` and needed by nobody.
+    """Delete what is older than `days` and needed by nobody.
 
     Args:
         connection: autocommit.
@@ -98,7 +98,7 @@ def delete_old(connection: Connection, days: int, stop: Stop, done: dict[str, in
 def _delete(
     connection: Connection, rule: _Rule, days: int, stop: Stop, done: dict[str, int]
 ) -> None:
-    """Walks through the table by its key, portion by portion."""
+    """Walk through the table by its key, portion by portion."""
     done[rule.name] = 0
     after: int | None = None
     while True:

@@ -39,7 +39,7 @@ class Title(NamedTuple):
 def add_user(
     connection: sql.Connection, username: str, email: str | None, user_id: UUID | None
 ) -> User:
-    """Creates a user without password.
+    """Create a user without password.
 
     Raises:
         NotFound: the name, email or id is taken already.
@@ -102,7 +102,7 @@ def all_keys(connection: sql.Connection, secret: str) -> dict[str, str]:
 
 
 def rotate_key(connection: sql.Connection, secret: str, user: User) -> str:
-    """Makes the old key worthless; the servers drop the user's clients."""
+    """Make the old key worthless; the servers drop the user's clients."""
     row = connection.execute(
         "WITH rotated AS (INSERT INTO notify_keys AS k (user_id, generation, rotated_at) "
         "  VALUES (%s, 1, now()) ON CONFLICT (user_id) DO UPDATE "

@@ -116,7 +116,7 @@ class WebServer:
         return self._thread.is_alive()
 
     def stop(self, timeout_s: float) -> None:
-        """Takes no new connection, finishes what was received, closes. Works once or twice."""
+        """Take no new connection, finish what was received, close. May be called twice."""
         if self._stop.is_set():
             return
         deadline = monotonic() + timeout_s

@@ -93,7 +93,7 @@ def _holds_numbers(actual: str) -> bool:
 
 
 def refuse_unfit(connection: Connection, recorded: Mapping[str, str]) -> None:
-    """Returns where every old column can be converted by the migrations that are still to come.
+    """Check that every old column can be converted by the migrations still to come.
 
     Raises:
         Unadoptable: one cannot; the text names table, column, and a row's value or the type.
@@ -165,7 +165,7 @@ def _refuse_large_totals(connection: Connection) -> None:
 
 
 def _try(connection: Connection, column: Column, expected: str | None = None) -> None:
-    """Converts all values for nothing."""
+    """Convert all values for nothing."""
     query = f"SELECT count({column.converted()}) FROM {column.table} r"
     try:
         with connection.transaction():

@@ -56,7 +56,7 @@ class Adoption:
 
 
 def look_back(url: str, applied: Sequence[str]) -> Adoption:
-    """Reads what became of a database after `migrate` has applied these."""
+    """Read what became of a database after `migrate` has applied these."""
     with connect(url, "mangahub-migrate") as connection, translated():
         narrow = find_narrow_columns(connection)
         if _FIRST not in applied:

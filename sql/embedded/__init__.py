@@ -58,7 +58,7 @@ def _answers(url: str) -> bool:
 
 
 def stop(data: Path) -> bool:
-    """Stops the server, ending open sessions; False if it was not running."""
+    """Stop the server, ending open sessions; False if it was not running."""
     place = places(data)
     if pid(data) is None:
         return False
@@ -67,7 +67,7 @@ def stop(data: Path) -> bool:
 
 
 def watch(data: Path, env: Env, signals: set[signal.Signals]) -> bool:
-    """Runs the server until one of the signals, which must be blocked, comes; then stops it.
+    """Run the server until one of the signals, which must be blocked, comes; then stop it.
 
     False if it ended by itself.
     """
@@ -99,7 +99,7 @@ def _start(place: Places, user: owner.Owner, env: Env, durable: bool) -> None:
 
 
 def _run(place: Places, programs: binaries.Binaries, user: owner.Owner) -> None:
-    """Starts the server, or waits for one that is starting; replaces one without its socket."""
+    """Start the server, or wait for one that is starting; replace one without its socket."""
     admin = place.url("postgres", "postgres")
     running = processes.postmaster(place.cluster)
     if running is not None and place.socket.exists():

@@ -77,7 +77,7 @@ def _wheel() -> Path | None:
 
 
 def _examine(folder: Path) -> Binaries | None:
-    """Asks the program itself for its version; None where it does not run."""
+    """Ask the program itself for its version; None where it does not run."""
     if not (folder / "initdb").is_file():
         return None
     try:

@@ -54,7 +54,7 @@ def major_version(places: Places) -> int | None:
 
 
 def create(places: Places, binaries: Binaries, owner: Owner, durable: bool = True) -> None:
-    """Makes a new data directory beside its place and moves it there when it is whole."""
+    """Make a new data directory beside its place and move it there when it is whole."""
     unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=places.home))
     try:
         owner.give(unfinished)
@@ -114,7 +114,7 @@ def _complaint(text: str) -> str:
 
 
 def start(places: Places, binaries: Binaries, owner: Owner, is_ready: Callable[[], bool]) -> None:
-    """Starts the server and waits until it takes connections.
+    """Start the server and wait until it takes connections.
 
     Raises:
         EmbeddedUnavailable: it ended, or is not ready in time; its own words are in the text.
@@ -124,7 +124,7 @@ def start(places: Places, binaries: Binaries, owner: Owner, is_ready: Callable[[
 
 
 def await_ready(places: Places, pid: int, is_ready: Callable[[], bool]) -> None:
-    """Waits for a server that starts; it may have to replay its log first."""
+    """Wait for a server that starts; it may have to replay its log first."""
     deadline = monotonic() + _START_TIMEOUT_S
     pause = Event()
     while not is_ready():
@@ -139,7 +139,7 @@ def await_ready(places: Places, pid: int, is_ready: Callable[[], bool]) -> None:
 
 
 def _clear_the_way(places: Places) -> None:
-    """Removes what a killed server left: its children, and files that name another process now.
+    """Remove what a killed server left: its children, and files that name another process now.
 
     PostgreSQL itself would refuse to start where their pid is in use again by the same user.
     """
@@ -157,7 +157,7 @@ def _clear_the_way(places: Places) -> None:
 
 
 def _spawn(places: Places, binaries: Binaries, owner: Owner) -> int:
-    """Starts `postgres` as a grandchild in a session of its own; returns its pid.
+    """Start `postgres` as a grandchild in a session of its own; return its pid.
 
     The shell between us ends at once, so that we neither have to collect the server nor pass it
     our pipes, and Ctrl-C in our terminal does not reach it.

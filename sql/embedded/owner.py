@@ -35,12 +35,12 @@ class Owner:
         return {**base, "user": self.uid, "group": self.gid, "extra_groups": []}
 
     def give(self, path: Path) -> None:
-        """Makes this user the owner of a file or directory of ours."""
+        """Make this user the owner of a file or directory of ours."""
         if self.is_other:
             os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
     def append(self, path: Path, text: str) -> None:
-        """Adds to a file as this user: as root we would follow whatever stands in its place."""
+        """Add to a file as this user: as root we would follow whatever stands in its place."""
         arguments = self.process_arguments()
         del arguments["stdin"]
         command = ["/bin/sh", "-c", 'cat >>"$1"', "sh", str(path)]

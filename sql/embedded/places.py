@@ -63,7 +63,7 @@ class Places:
 
 
 def prepare(places: Places, owner: Owner) -> None:
-    """Makes the directories that are missing.
+    """Make the directories that are missing.
 
     Raises:
         EmbeddedUnavailable: one cannot be made, or `owner` cannot reach it.

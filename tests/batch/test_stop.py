@@ -85,7 +85,7 @@ def locked(database_url: str, table: str) -> Iterator[Callable[[], bool]]:
 
 
 def end(process: subprocess.Popen[str]) -> str:
-    """Sends TERM and checks that it is obeyed in time; returns what was written to stderr."""
+    """Send TERM and check that it is obeyed in time; return what was written to stderr."""
     began = monotonic()
     process.terminate()
     _, stderr = process.communicate(timeout=30)
@@ -109,7 +109,7 @@ def test_a_program_that_waits_for_a_table_is_stopped_in_time_and_the_server_wait
 
 
 def silent(server: RawServer, connection: socket.socket) -> None:
-    """Takes a request, and never answers."""
+    """Take a request and never answer."""
     server.read(connection)
     server.stopped.wait(60)
 

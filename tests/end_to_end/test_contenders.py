@@ -102,7 +102,7 @@ def test_a_signal_at_any_moment_ends_a_job_in_time_and_the_next_run_completes(
 
 
 def _stop(hub: Hub, job: tuple[str, ...], number: signal.Signals, requests_later: int) -> bool:
-    """Signals a job that has sent some requests; says whether it was still under way."""
+    """Signal a job that has sent some requests; return whether it was still under way."""
     before = hub.sim.stats()["total"]
     process = start(hub, job)
     wait_until(lambda: hub.sim.stats()["total"] > before + requests_later or process.poll() == 0)

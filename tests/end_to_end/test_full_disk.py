@@ -75,7 +75,7 @@ def hub(
 
 
 def fails(hub: Hub, *job: str) -> str:
-    """Runs a job that cannot store; returns the one line that says why."""
+    """Run a job that cannot store; return the one line that says why."""
     done = hub.run_program("batch", *job, "--json", env=hub.env)
     assert done.code in (1, 75), done.stderr
     assert "Traceback" not in done.stderr

@@ -77,7 +77,7 @@ def make_news(sim: Simulator, chance: random.Random) -> None:
 
 
 def kill_often(hub: Hub, job: tuple[str, ...], length_s: float, chance: random.Random) -> int:
-    """Runs a job until it was killed often enough; one that ended in time is shot at earlier."""
+    """Run a job until it was killed often enough; one that ended in time is shot at earlier."""
     kills = 0
     for _ in range(MOST_TRIES):
         if kills == KILLS_PER_JOB:
@@ -89,7 +89,7 @@ def kill_often(hub: Hub, job: tuple[str, ...], length_s: float, chance: random.R
 
 
 def run_and_kill(hub: Hub, job: tuple[str, ...], moment_s: float) -> bool:
-    """Starts a job and kills it after a time; says whether it was still running."""
+    """Start a job and kill it after a time; return whether it was still running."""
     process: subprocess.Popen[str] = hub.start_program("batch", *job, env=hub.env)
     try:
         process.wait(timeout=moment_s)

@@ -85,7 +85,7 @@ def _make_news(sim: Simulator, chance: random.Random) -> None:
 def _interrupt(
     hub: Hub, job: tuple[str, ...], database: OwnDatabase, how: str, requests_later: int
 ) -> int:
-    """Restarts the database when the job has sent some requests; returns its exit code."""
+    """Restart the database when the job has sent some requests; return its exit code."""
     before = hub.sim.stats()["total"]
     process = _start(hub, *job)
     wait_until(lambda: hub.sim.stats()["total"] > before + requests_later or _has_ended(process))

@@ -45,7 +45,7 @@ def run_hastily(hub: Hub, *job: str) -> Any:
 
 
 def fails(hub: Hub, *job: str) -> int:
-    """Runs a job that has to end with 75; returns how many requests reached the source."""
+    """Run a job that has to end with 75; return how many requests reached the source."""
     before = hub.sim.stats()["total"]
     done = run_hastily(hub, *job)
     assert (done["status"], done["exit_code"]) == ("error", 75)

@@ -18,7 +18,7 @@ NASTY = "two\nlines\r\x1b[31m red \x00 \u2028 塩 \ud83d 'quoted' \"twice\""
 
 @pytest.fixture(autouse=True)
 def restore() -> Iterator[None]:
-    """Gives pytest its own handlers back."""
+    """Give pytest its own handlers back."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     yield

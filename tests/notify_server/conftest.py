@@ -132,7 +132,7 @@ def make_client() -> Iterator[Callable[..., UdpClient]]:
 
 @pytest.fixture
 def make_user(connection: Database) -> Callable[..., str]:
-    """Adds a user and returns his id."""
+    """Add a user and return his id."""
 
     def make(name: str | None = None) -> str:
         user_id = str(uuid.uuid4())
@@ -148,7 +148,7 @@ def make_user(connection: Database) -> Callable[..., str]:
 
 @pytest.fixture
 def make_manga(connection: Database) -> Callable[..., int]:
-    """Adds a title, with its readers, and returns its id."""
+    """Add a title, with its readers, and return its id."""
 
     def make(title: str = "A Title", readers: tuple[str, ...] = ()) -> int:
         row = connection.execute(

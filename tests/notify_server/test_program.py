@@ -19,7 +19,7 @@ import requests
 
 
 def stop(server: Any, number: int = signal.SIGTERM) -> tuple[int, str]:
-    """Sends the signal; returns exit code and stderr."""
+    """Send the signal; return exit code and stderr."""
     server.process.send_signal(number)
     stderr = server.process.communicate(timeout=12)[1]
     return server.process.returncode, stderr

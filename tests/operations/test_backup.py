@@ -40,7 +40,7 @@ def find_programs(server_major: int) -> Path:
 def shell(
     connection: sql.Connection, database_url: str, empty_database_url: str, home: Path
 ) -> Callable[[str], None]:
-    """Runs a documented command with the variables that the page names."""
+    """Run a documented command with the variables that the page names."""
     programs = find_programs(connection.info.server_version // 10_000)
     variables = {
         "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",

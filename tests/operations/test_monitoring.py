@@ -53,7 +53,7 @@ def expressions() -> list[str]:
 
 
 def selectors(expression: str) -> Iterator[tuple[str, dict[str, tuple[str, str]]]]:
-    """Names of metrics, each with its conditions: label → (operator, value). Read crudely."""
+    """Return metric names and their conditions (label → operator, value), roughly parsed."""
     grouped = re.sub(r"\b(by|on|without)\s*\([^)]*\)", " ", expression)
     for match in re.finditer(r"([a-zA-Z_]\w*)\s*(\{[^}]*\})?\s*(\(?)", grouped):
         name, conditions, is_call = match.groups()

@@ -134,7 +134,7 @@ class Peer:
         self.socket.sendto(datagram, self.client)
 
     def challenge(self, cookie: str = "c-1") -> dict[str, Any]:
-        """Asks for the proof; returns the subscription that has it, which is checked."""
+        """Ask for the proof; return the subscription that has it, which is checked."""
         body: dict[str, Any] = {}
         while body.get("cookie") != cookie:
             self.send({"type": "CHALLENGE", "cookie": cookie})

@@ -110,7 +110,7 @@ class Hub:
         return str(done.stdout.splitlines()[-1] if done.stdout else "")
 
     def serve(self, *, http_port: str = "0", udp_port: str = "0") -> subprocess.Popen[str]:
-        """Starts the notification server; the batch's settings then point to it."""
+        """Start the notification server; the batch's settings then point to it."""
         ports = {"UDP_HTTP_PORT": http_port, "UDP_PORT": udp_port}
         process: subprocess.Popen[str] = self.start_program(
             "notify_server", "serve", env=self.env | ports

@@ -70,7 +70,7 @@ def answering(*answers: bytes) -> Handler:
 
 
 def answering_once(answer: bytes) -> Handler:
-    """Closes the connection after an answer, without having said so."""
+    """Close the connection after an answer, without having said so."""
 
     def handle(server: RawServer, connection: socket.socket) -> None:
         if server.read(connection):
@@ -80,7 +80,7 @@ def answering_once(answer: bytes) -> Handler:
 
 
 def drip(*parts: bytes) -> Handler:
-    """Sends the first part at once, and of the second a byte now and then."""
+    """Send the first part at once, and of the second a byte now and then."""
 
     def handle(server: RawServer, connection: socket.socket) -> None:
         server.read(connection)

@@ -26,14 +26,14 @@ Script = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def run_script(name: str, *args: str, answer: str = "") -> subprocess.CompletedProcess[str]:
-    """Runs one of `scripts/` with this answer to its questions."""
+    """Run one of `scripts/` with this answer to its questions."""
     return subprocess.run(
         [ROOT / "scripts" / name, *args], input=answer, capture_output=True, text=True, timeout=30
     )
 
 
 def stage(place: Path, *options: str) -> Path:
-    """Installs below `place`, everything but the virtual environment; returns `place`."""
+    """Install below `place`, everything but the virtual environment; return `place`."""
     done = run_script("install.sh", "--root", str(place), "--no-package", *options)
     assert done.returncode == 0, done.stderr
     return place

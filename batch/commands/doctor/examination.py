@@ -38,7 +38,7 @@ def run(context: Context) -> Report:
 
 
 def examine(env: Env, config: Config, stop: SignalStop) -> Findings:
-    """Looks at everything, also when one thing is broken.
+    """Look at everything, also when one thing is broken.
 
     Raises:
         Stopped: a signal came.

@@ -523,7 +523,7 @@ class Killed(Exception):
 
 
 def kill_at(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, call: int) -> None:
-    """Dies after the function's nth call, before the commit that follows it."""
+    """Die after the function's nth call, before the commit that follows it."""
     real, calls = getattr(module, name), [0]
 
     def dying(*args: Any, **kwargs: Any) -> Any:

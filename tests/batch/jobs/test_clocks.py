@@ -31,7 +31,7 @@ CHAPTER_JOBS = ("chapter_feed", "chapter_check")
 
 @pytest.fixture
 def import_titles(sim: Simulator, run_job: RunJob, connection: Connection) -> Callable[[], str]:
-    """Runs an initial sync of a site with one title, and returns the title's id."""
+    """Run an initial sync of a site with one title, and return the title's id."""
 
     def run() -> str:
         (title,) = sim.add_titles(1, contentRating="safe", followedCount=9)

@@ -107,7 +107,7 @@ REQUESTS: list[tuple[str, Callable[[MangaDex], object]]] = [
 
 @pytest.fixture
 def asked(sim: Simulator, open_client: Open) -> Callable[[Callable[[MangaDex], object]], str]:
-    """Makes a client ask, and returns the target of its one request."""
+    """Make a client ask, and return the target of its one request."""
 
     def ask(request: Callable[[MangaDex], object]) -> str:
         request(open_client(sim.url))

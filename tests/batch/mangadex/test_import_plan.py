@@ -64,7 +64,7 @@ def follow(
     known: Pages | None = None,
     steps: int = 100_000,
 ) -> Pages:
-    """Follows a plan as the job does: some pages in flight, read and handed in in any order.
+    """Follow a plan as the job does: some pages in flight, read and handed in in any order.
 
     Returns:
         the pages that were handed in; not all of them where `steps` ends it early.

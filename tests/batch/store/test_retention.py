@@ -53,7 +53,7 @@ def column(connection: sql.Connection, query: str) -> list[Any]:
 
 
 def delete(connection: sql.Connection, days: int, stop: SignalStop) -> dict[str, int]:
-    """Deletes, and proves that the dry run had told the truth."""
+    """Delete, and check that the dry run had told the truth."""
     told = retention.count_old(connection, days)
     done: dict[str, int] = {}
     retention.delete_old(connection, days, stop, done)

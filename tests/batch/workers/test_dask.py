@@ -51,7 +51,7 @@ class Cluster:
         return self._address.replace("tcp://", "dask://")
 
     def add_worker(self, threads: int = 1, folder: Path = ROOT) -> subprocess.Popen[bytes]:
-        """Starts a worker, which finds our packages in `folder`; see `await_workers`."""
+        """Start a worker, which finds our packages in `folder`; see `await_workers`."""
         options = ("--no-nanny", "--nthreads", str(threads), "--local-directory")
         return self._start("worker", self._address, *options, str(self._folder), folder=folder)
 

@@ -80,7 +80,7 @@ def wait_for_stop() -> None:
 
 
 def work_until_told(folder: Path) -> str:
-    """Does not listen, as a request under way does not; ends when the file appears."""
+    """Ignore all, as a request under way does; end when the file appears."""
     (folder / "begun").touch()
     deadline = time.monotonic() + 10
     while not (folder / "go on").exists() and time.monotonic() < deadline:

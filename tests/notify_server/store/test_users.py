@@ -31,7 +31,7 @@ class Finished:
 def run(
     settings: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Callable[..., Finished]]:
-    """Runs a command in this process, which takes a tenth of the time."""
+    """Run a command in this process, which takes a tenth of the time."""
     handlers = logging.getLogger().handlers[:]
     level = logging.getLogger().level
 
