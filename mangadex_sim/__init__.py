@@ -63,7 +63,7 @@ The catalogue's history is fixed: another start with the same titles and seed an
 orders are forgotten. `traits` lists which titles carry which awkward case.
 """
 
-from mangadex_sim.client import SimControl
+from mangadex_sim.remote import SimControl
 from mangadex_sim.settings import Settings
 from mangadex_sim.simulator import Simulator
 

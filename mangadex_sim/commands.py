@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from mangadex_sim.catalogue.shapes import Json
+from mangadex_sim.catalogue.models import Json
 
 Manga = str | int  # a title's id, or its index
 

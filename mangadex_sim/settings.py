@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mangadex_sim.catalogue.columns import HISTORY_START
+from mangadex_sim.catalogue.bulk_facts import HISTORY_START
 
 MAX_TITLES = 200_000
 RETRY_HEADERS = ("epoch", "epoch_past", "seconds", "none", "mixed")

@@ -6,10 +6,10 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
-from mangadex_sim.catalogue.shapes import Json
+from mangadex_sim.catalogue.models import Json
 from mangadex_sim.commands import Commands
 from mangadex_sim.server.control import PREFIX, Control
-from mangadex_sim.server.server import Server
+from mangadex_sim.server.http_server import HttpServer
 from mangadex_sim.server.site import Site
 from mangadex_sim.server.wire import Reply, Request
 from mangadex_sim.settings import Settings
@@ -32,7 +32,7 @@ class Simulator(Commands):
     ) -> None:
         self._site = Site(replace(settings or Settings(), **changes))
         self._control = Control(self._site)
-        self._server = Server(self, host, port)
+        self._server = HttpServer(self, host, port)
         self._control.server = self._server
 
     @property
@@ -79,4 +79,4 @@ class Simulator(Commands):
     def finish(self, request: Request, outcome: str) -> None:
         """Count how a request ended."""
         if not request.path.startswith(PREFIX):
-            self._site.tally.end(outcome)
+            self._site.counts.end(outcome)

@@ -7,13 +7,13 @@ numbered from 0 are a list.
 from __future__ import annotations
 
 from mangadex_sim.catalogue.ids import Ids
+from mangadex_sim.catalogue.models import ChapterRow, Json
 from mangadex_sim.catalogue.numbers import sortable
-from mangadex_sim.catalogue.shapes import Chapter, Json
 
 
-def aggregate(chapters: list[Chapter], ids: Ids) -> Json | list[Json]:
+def aggregate(chapters: list[ChapterRow], ids: Ids) -> Json | list[Json]:
     """Return the `volumes` of the answer."""
-    by_volume: dict[str, list[Chapter]] = {}
+    by_volume: dict[str, list[ChapterRow]] = {}
     for chapter in chapters:
         by_volume.setdefault(_key(chapter.volume), []).append(chapter)
     volumes = {
@@ -23,8 +23,8 @@ def aggregate(chapters: list[Chapter], ids: Ids) -> Json | list[Json]:
     return as_php_writes(volumes)
 
 
-def _chapters(rows: list[Chapter], ids: Ids) -> Json | list[Json]:
-    by_number: dict[str, list[Chapter]] = {}
+def _chapters(rows: list[ChapterRow], ids: Ids) -> Json | list[Json]:
+    by_number: dict[str, list[ChapterRow]] = {}
     for row in rows:
         by_number.setdefault(_key(row.number), []).append(row)
     chapters = {

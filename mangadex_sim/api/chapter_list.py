@@ -18,20 +18,20 @@ from urllib.parse import urlsplit
 
 from mangadex_sim.api.endpoints import DEFAULT_RATINGS
 from mangadex_sim.api.query import Query
-from mangadex_sim.catalogue.columns import HISTORY_START, ROUND_S
+from mangadex_sim.catalogue.bulk_facts import HISTORY_START, ROUND_S
+from mangadex_sim.catalogue.models import RATINGS, ChapterRow, SimulatedError, invalid_query
 from mangadex_sim.catalogue.numbers import sortable
-from mangadex_sim.catalogue.shapes import RATINGS, Chapter, SimulatedError, invalid_query
-from mangadex_sim.catalogue.shelf import Shelf
+from mangadex_sim.catalogue.state import Catalogue
 
 MOST_LISTED = 10_000  # offset + limit of the real API
 # Base rows that one query may look at; more means that its filters are rarely met.
 MOST_VISITED = 120_000
 _KEPT_SELECTIONS = 8
 
-Test = Callable[[Chapter], bool]
-SortKey = Callable[[Chapter], tuple[object, ...]]
+Test = Callable[[ChapterRow], bool]
+SortKey = Callable[[ChapterRow], tuple[object, ...]]
 
-_INSTANTS: dict[str, Callable[[Chapter], int]] = {
+_INSTANTS: dict[str, Callable[[ChapterRow], int]] = {
     "createdAt": lambda chapter: chapter.created,
     "updatedAt": lambda chapter: chapter.updated,
     "publishAt": lambda chapter: chapter.publish,
@@ -43,31 +43,31 @@ _INSTANTS: dict[str, Callable[[Chapter], int]] = {
 class Selection:
     """Ordered rows, the first 10,000 at most where they are many, and how many there are."""
 
-    rows: list[Chapter]
+    rows: list[ChapterRow]
     total: int
     is_complete: bool = True
 
 
 class ChapterSelector:
-    """Answers "which chapters" for a query against one shelf."""
+    """Answers "which chapters" for a query against one catalogue."""
 
-    def __init__(self, shelf: Shelf, since_inclusive: bool) -> None:
-        self._shelf = shelf
+    def __init__(self, catalogue: Catalogue, since_inclusive: bool) -> None:
+        self._catalogue = catalogue
         self._strict = 0 if since_inclusive else 1
         self._kept: OrderedDict[tuple[object, ...], Selection] = OrderedDict()
 
     def of_title(self, index: int | None, query: Query, now: int) -> Selection:
         """Return the rows of one title; none where it is removed or unknown."""
-        return self._filter([] if index is None else self._shelf.chapters_of(index), query, now)
+        return self._filter([] if index is None else self._catalogue.chapters_of(index), query, now)
 
     def of_ids(self, ids: list[str], query: Query, now: int) -> Selection:
         """Return those of the given chapters that exist and match."""
-        found = (self._shelf.find_chapter(each) for each in ids)
+        found = (self._catalogue.find_chapter(each) for each in ids)
         return self._filter([chapter for chapter in found if chapter], query, now)
 
     def everywhere(self, query: Query, needed: int, now: int) -> Selection:
         """Return the rows of all titles: at least `needed` if there are so many."""
-        key = (self._shelf.revision(now), query.cache_key())
+        key = (self._catalogue.revision(now), query.cache_key())
         if key not in self._kept:
             self._kept[key] = self._walk(query, now)
             if len(self._kept) > _KEPT_SELECTIONS:
@@ -77,7 +77,7 @@ class ChapterSelector:
             raise too_costly()
         return selection
 
-    def _filter(self, chapters: Iterable[Chapter], query: Query, now: int) -> Selection:
+    def _filter(self, chapters: Iterable[ChapterRow], query: Query, now: int) -> Selection:
         tests = self._tests(query, now)
         rows = [each for each in chapters if all(test(each) for test in tests)]
         return Selection(sort_chapters(rows, query.order()), len(rows))
@@ -93,7 +93,7 @@ class ChapterSelector:
             return self._filter(self._everything(rounds), query, now)
         tests = self._tests(query, now)
         key, descending = _sort_key(field), direction == "desc"
-        walk = _Walk(self._shelf, rounds, key, descending)
+        walk = _Walk(self._catalogue, rounds, key, descending)
         matching = (each for each in walk if all(test(each) for test in tests))
         rows = list(islice(matching, MOST_LISTED + 1))
         if len(rows) <= MOST_LISTED and walk.visited <= MOST_VISITED:
@@ -104,20 +104,20 @@ class ChapterSelector:
         """Return the rounds that can hold a match, in the order of the list."""
         since = [query.instant(f"{name}AtSince") for name in ("created", "updated", "publish")]
         earliest = max((each for each in since if each is not None), default=0)
-        last = self._shelf.history.rounds + 1
+        last = self._catalogue.history.rounds + 1
         first = min(last, max(0, (earliest - HISTORY_START) // ROUND_S))
         return range(last - 1, first - 1, -1) if direction == "desc" else range(first, last)
 
-    def _everything(self, rounds: range) -> list[Chapter]:
+    def _everything(self, rounds: range) -> list[ChapterRow]:
         """Return all rows of a small history, for orders that no walk can follow."""
-        rows, history = [], self._shelf.history
+        rows, history = [], self._catalogue.history
         for number in rounds:
             rows += [
-                each for each in history.of_round(number) if self._shelf.is_untouched(each.key)
+                each for each in history.of_round(number) if self._catalogue.is_untouched(each.key)
             ]
             if len(rows) > MOST_VISITED:
                 raise too_costly()
-        return rows + list(loose_chapters(self._shelf))
+        return rows + list(loose_chapters(self._catalogue))
 
     # --- filters -------------------------------------------------------------------------------
 
@@ -143,42 +143,42 @@ class ChapterSelector:
         return tests
 
     def _title_tests(self, query: Query) -> list[Test]:
-        shelf, tests = self._shelf, list[Test]()
-        if shelf.removed:
-            tests.append(lambda each: each.manga not in shelf.removed)
+        catalogue, tests = self._catalogue, list[Test]()
+        if catalogue.removed:
+            tests.append(lambda each: each.manga not in catalogue.removed)
         ratings = query.items("contentRating", DEFAULT_RATINGS)
         if set(ratings) != set(RATINGS):
-            tests.append(lambda each: shelf.rating(each.manga) in ratings)
+            tests.append(lambda each: catalogue.rating(each.manga) in ratings)
         if languages := query.items("originalLanguage"):
-            tests.append(lambda each: shelf.facts(each.manga).language in languages)
+            tests.append(lambda each: catalogue.facts(each.manga).language in languages)
         if excluded := query.items("excludedOriginalLanguage"):
-            tests.append(lambda each: shelf.facts(each.manga).language not in excluded)
+            tests.append(lambda each: catalogue.facts(each.manga).language not in excluded)
         return tests
 
 
 class _Walk:
     """Iterates over all rows of the site in the order of one instant, oldest or newest first."""
 
-    def __init__(self, shelf: Shelf, rounds: range, key: SortKey, descending: bool) -> None:
-        self._shelf = shelf
+    def __init__(self, catalogue: Catalogue, rounds: range, key: SortKey, descending: bool) -> None:
+        self._catalogue = catalogue
         self._rounds = rounds
         self._key = key
         self._descending = descending
         self.visited = 0
         self._rounds_done = 0
 
-    def __iter__(self) -> Iterator[Chapter]:
-        loose = sorted(loose_chapters(self._shelf), key=self._key, reverse=self._descending)
+    def __iter__(self) -> Iterator[ChapterRow]:
+        loose = sorted(loose_chapters(self._catalogue), key=self._key, reverse=self._descending)
         return heapq.merge(loose, self._regular(), key=self._key, reverse=self._descending)
 
-    def _regular(self) -> Iterator[Chapter]:
+    def _regular(self) -> Iterator[ChapterRow]:
         for number in self._rounds:
             if self.visited > MOST_VISITED:
                 return
             rows = [
                 each
-                for each in self._shelf.history.of_round(number)
-                if self._shelf.is_untouched(each.key)
+                for each in self._catalogue.history.of_round(number)
+                if self._catalogue.is_untouched(each.key)
             ]
             yield from sorted(rows, key=self._key, reverse=self._descending)
             self.visited += len(rows)
@@ -189,10 +189,10 @@ class _Walk:
         return max(found, found * len(self._rounds) // max(1, self._rounds_done))
 
 
-def loose_chapters(shelf: Shelf) -> Iterator[Chapter]:
+def loose_chapters(catalogue: Catalogue) -> Iterator[ChapterRow]:
     """Yield the rows that the weekly history does not list: ordered, changed, irregular."""
-    irregular = (each for each in shelf.history.irregular if shelf.is_untouched(each.key))
-    return chain(shelf.chapters.values(), irregular)
+    irregular = (each for each in catalogue.history.irregular if catalogue.is_untouched(each.key))
+    return chain(catalogue.chapters.values(), irregular)
 
 
 def too_costly() -> SimulatedError:
@@ -203,7 +203,7 @@ def too_costly() -> SimulatedError:
     )
 
 
-def sort_chapters(rows: list[Chapter], order: dict[str, str]) -> list[Chapter]:
+def sort_chapters(rows: list[ChapterRow], order: dict[str, str]) -> list[ChapterRow]:
     """Sort by several fields; by creation where none is given. Ties go by key."""
     for field, direction in reversed((order or {"createdAt": "asc"}).items()):
         rows.sort(key=_sort_key(field), reverse=direction == "desc")
@@ -273,5 +273,5 @@ def _host_tests(query: Query) -> list[Test]:
     return tests
 
 
-def _host(chapter: Chapter) -> str | None:
+def _host(chapter: ChapterRow) -> str | None:
     return urlsplit(chapter.external_url).hostname if chapter.external_url else None

@@ -18,7 +18,7 @@ from mangadex_sim.api.query import (
     Uuid,
     Year,
 )
-from mangadex_sim.catalogue.shapes import DEMOGRAPHICS, RATINGS, STATUSES
+from mangadex_sim.catalogue.models import DEMOGRAPHICS, RATINGS, STATUSES
 
 MOST_IDS = 100  # per request, says the description's text
 DEFAULT_RATINGS = RATINGS[:3]

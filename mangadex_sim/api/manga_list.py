@@ -1,7 +1,7 @@
 """Which titles `GET /manga` lists, and in which order.
 
-Cheap filters work on the bulk columns; those that need the title itself come last and build it.
-A selection is kept until an order changes the shelf, so that paging through it costs a slice.
+Cheap filters work on the bulk facts; those that need the title itself come last and build it.
+A selection is kept until an order changes the catalogue, so that paging through it costs a slice.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from collections.abc import Callable, Iterable, Sequence
 
 from mangadex_sim.api.endpoints import DEFAULT_RATINGS
 from mangadex_sim.api.query import Query
-from mangadex_sim.catalogue.columns import LANGUAGES
-from mangadex_sim.catalogue.shapes import DEMOGRAPHICS, RATINGS, STATUSES, Facts, Title
-from mangadex_sim.catalogue.shelf import Shelf
+from mangadex_sim.catalogue.bulk_facts import LANGUAGES
+from mangadex_sim.catalogue.models import DEMOGRAPHICS, RATINGS, STATUSES, Facts, MangaEntry
+from mangadex_sim.catalogue.state import Catalogue
 
 _KEPT_SELECTIONS = 8
 _TRUE = ("1", "true")
 
 
 class MangaSelector:
-    """Answers "which indexes" for a manga query against one shelf."""
+    """Answers "which indexes" for a manga query against one catalogue."""
 
-    def __init__(self, shelf: Shelf, since_inclusive: bool) -> None:
-        self._shelf = shelf
+    def __init__(self, catalogue: Catalogue, since_inclusive: bool) -> None:
+        self._catalogue = catalogue
         self._strict = 0 if since_inclusive else 1
         self._kept: OrderedDict[tuple[object, ...], array[int]] = OrderedDict()
 
@@ -33,7 +33,7 @@ class MangaSelector:
         """Return all indexes that match, ordered."""
         if "ids" in query:
             return self._find(query, now)
-        key = (self._shelf.revision(now), query.cache_key())
+        key = (self._catalogue.revision(now), query.cache_key())
         if key not in self._kept:
             self._kept[key] = array("I", self._find(query, now))
             if len(self._kept) > _KEPT_SELECTIONS:
@@ -46,56 +46,54 @@ class MangaSelector:
             indexes = keep(indexes)
         costly = self._costly_filters(query)
         if costly:
-            titles = ((index, self._shelf.title(index, now)) for index in indexes)
+            titles = ((index, self._catalogue.title(index, now)) for index in indexes)
             indexes = [index for index, title in titles if all(test(title) for test in costly)]
         return self._sort(list(indexes), query.order() or {"latestUploadedChapter": "desc"}, now)
 
     def _candidates(self, query: Query) -> Iterable[int]:
         ids = query.items("ids")
         if not ids:
-            return self._shelf.indexes()
-        found = (self._shelf.find_title(each) for each in ids)
+            return self._catalogue.indexes()
+        found = (self._catalogue.find_title(each) for each in ids)
         return [index for index in found if index is not None]
 
-    # --- filters on columns --------------------------------------------------------------------
+    # --- filters on facts --------------------------------------------------------------------
 
     def _cheap_filters(self, query: Query) -> list[Callable[[Iterable[int]], list[int]]]:
-        columns, filters = self._shelf.columns, []
+        bulk, filters = self._catalogue.bulk, []
         ratings = query.items("contentRating", DEFAULT_RATINGS)
         if set(ratings) != set(RATINGS):
-            filters.append(self._coded(columns.ratings, RATINGS, ratings, lambda f: f.rating))
+            filters.append(self._coded(bulk.ratings, RATINGS, ratings, lambda f: f.rating))
         if statuses := query.items("status"):
-            filters.append(self._coded(columns.statuses, STATUSES, statuses, lambda f: f.status))
+            filters.append(self._coded(bulk.statuses, STATUSES, statuses, lambda f: f.status))
         if languages := query.items("originalLanguage"):
-            filters.append(
-                self._coded(columns.languages, LANGUAGES, languages, lambda f: f.language)
-            )
+            filters.append(self._coded(bulk.languages, LANGUAGES, languages, lambda f: f.language))
         if excluded := query.items("excludedOriginalLanguage"):
             others = [each for each in LANGUAGES if each not in excluded]
-            filters.append(self._coded(columns.languages, LANGUAGES, others, lambda f: f.language))
+            filters.append(self._coded(bulk.languages, LANGUAGES, others, lambda f: f.language))
         if wanted := query.items("publicationDemographic"):
             filters.append(
                 self._coded(
-                    columns.demographics,
+                    bulk.demographics,
                     (*DEMOGRAPHICS, "none"),
                     wanted,
                     lambda f: f.demographic or "none",
                 )
             )
         if (since := query.instant("createdAtSince")) is not None:
-            filters.append(self._since(columns.created, since, lambda f: f.created))
+            filters.append(self._since(bulk.created, since, lambda f: f.created))
         if (since := query.instant("updatedAtSince")) is not None:
-            filters.append(self._since(columns.updated, since, lambda f: f.updated))
+            filters.append(self._since(bulk.updated, since, lambda f: f.updated))
         return filters
 
     def _coded(
         self, column: bytes, names: Sequence[str], wanted: list[str], read: Callable[[Facts], str]
     ) -> Callable[[Iterable[int]], list[int]]:
         """Return a filter that keeps titles whose code names something wanted."""
-        codes = bytearray(self._shelf.size)
+        codes = bytearray(self._catalogue.size)
         table = bytes(name in wanted for name in names).ljust(256, b"\0")
         codes[: len(column)] = column.translate(table)
-        for index, facts in self._shelf.patched_facts.items():
+        for index, facts in self._catalogue.patched_facts.items():
             codes[index] = read(facts) in wanted
         return lambda indexes: [index for index in indexes if codes[index]]
 
@@ -109,18 +107,18 @@ class MangaSelector:
 
     def _patched(self, column: array[int], read: Callable[[Facts], int]) -> array[int]:
         """Return a column with the ordered titles' values in it."""
-        patched = self._shelf.patched_facts
+        patched = self._catalogue.patched_facts
         if not patched:
             return column
         values = array("q", column)
-        values.extend([0] * (self._shelf.size - len(values)))
+        values.extend([0] * (self._catalogue.size - len(values)))
         for index, facts in patched.items():
             values[index] = read(facts)
         return values
 
     # --- filters that build the title ----------------------------------------------------------
 
-    def _costly_filters(self, query: Query) -> list[Callable[[Title], bool]]:
+    def _costly_filters(self, query: Query) -> list[Callable[[MangaEntry], bool]]:
         makers = [
             (("author",), query.items("authors")),
             (("artist",), query.items("artists")),
@@ -137,25 +135,27 @@ class MangaSelector:
             )
         return filters + _tag_filters(query) + self._chapter_filters(query)
 
-    def _chapter_filters(self, query: Query) -> list[Callable[[Title], bool]]:
-        shelf, filters = self._shelf, []
+    def _chapter_filters(self, query: Query) -> list[Callable[[MangaEntry], bool]]:
+        catalogue, filters = self._catalogue, []
         if flag := query.text("hasAvailableChapters"):
             filters.append(
                 lambda title: (
                     (flag in _TRUE)
-                    == any(not each.unavailable for each in shelf.chapters_of(title.index))
+                    == any(not each.unavailable for each in catalogue.chapters_of(title.index))
                 )
             )
         if unavailable := query.text("hasUnavailableChapters"):
             filters.append(
                 lambda title: (
                     (unavailable in _TRUE)
-                    == any(each.unavailable for each in shelf.chapters_of(title.index))
+                    == any(each.unavailable for each in catalogue.chapters_of(title.index))
                 )
             )
         if group := query.text("group"):
             filters.append(
-                lambda title: any(group in each.groups for each in shelf.chapters_of(title.index))
+                lambda title: any(
+                    group in each.groups for each in catalogue.chapters_of(title.index)
+                )
             )
         return filters
 
@@ -168,31 +168,31 @@ class MangaSelector:
         return indexes
 
     def _sort_key(self, field: str, now: int) -> Callable[[int], int | str]:
-        columns = self._shelf.columns
+        bulk = self._catalogue.bulk
         if field == "createdAt":
-            return self._patched(columns.created, lambda facts: facts.created).__getitem__
+            return self._patched(bulk.created, lambda facts: facts.created).__getitem__
         if field == "updatedAt":
-            return self._patched(columns.updated, lambda facts: facts.updated).__getitem__
+            return self._patched(bulk.updated, lambda facts: facts.updated).__getitem__
         if field in ("followedCount", "relevance"):
-            return self._patched(columns.follows, lambda facts: facts.follows).__getitem__
+            return self._patched(bulk.follows, lambda facts: facts.follows).__getitem__
         if field == "latestUploadedChapter":
-            return lambda index: self._shelf.latest_instant(index, now)
+            return lambda index: self._catalogue.latest_instant(index, now)
         if field == "rating":
             return lambda index: index * 7_919 % 1_000
         if field == "year":
-            return lambda index: _year(self._shelf.title(index, now))
-        return lambda index: _texts(self._shelf.title(index, now), "title")
+            return lambda index: _year(self._catalogue.title(index, now))
+        return lambda index: _texts(self._catalogue.title(index, now), "title")
 
 
 # Orders may have made these attributes anything, or taken them out.
 
 
-def _year(title: Title) -> int:
+def _year(title: MangaEntry) -> int:
     year = title.attributes.get("year")
     return year if isinstance(year, int) else 0
 
 
-def _texts(title: Title, *names: str) -> str:
+def _texts(title: MangaEntry, *names: str) -> str:
     values = [title.attributes.get(name) for name in names]
     maps = [
         each
@@ -203,28 +203,28 @@ def _texts(title: Title, *names: str) -> str:
     return " ".join(str(text) for each in maps for text in each.values()).lower()
 
 
-def _translated_languages(title: Title) -> list[object]:
+def _translated_languages(title: MangaEntry) -> list[object]:
     languages = title.attributes.get("availableTranslatedLanguages")
     return languages if isinstance(languages, list) else []
 
 
-def _made_by(kinds: tuple[str, ...], ids: list[str]) -> Callable[[Title], bool]:
+def _made_by(kinds: tuple[str, ...], ids: list[str]) -> Callable[[MangaEntry], bool]:
     return lambda title: any(each.type in kinds and each.id in ids for each in title.references)
 
 
-def _named(words: str) -> Callable[[Title], bool]:
+def _named(words: str) -> Callable[[MangaEntry], bool]:
     """Match titles that contain every word, in any language, ignoring case."""
     wanted = words.lower().split()
 
-    def matches(title: Title) -> bool:
+    def matches(title: MangaEntry) -> bool:
         texts = html.unescape(_texts(title, "title", "altTitles"))
         return all(word in texts for word in wanted)
 
     return matches
 
 
-def _tag_filters(query: Query) -> list[Callable[[Title], bool]]:
-    filters: list[Callable[[Title], bool]] = []
+def _tag_filters(query: Query) -> list[Callable[[MangaEntry], bool]]:
+    filters: list[Callable[[MangaEntry], bool]] = []
     for name, wanted, default in (("included", True, "AND"), ("excluded", False, "OR")):
         ids = set(query.items(f"{name}Tags"))
         mode = query.text(f"{name}TagsMode") or default
@@ -237,6 +237,6 @@ def _tag_filters(query: Query) -> list[Callable[[Title], bool]]:
     return filters
 
 
-def _has_tags(title: Title, ids: set[str], mode: str) -> bool:
+def _has_tags(title: MangaEntry, ids: set[str], mode: str) -> bool:
     own = {tag["id"] for tag in title.attributes.get("tags", ())}
     return ids <= own if mode == "AND" else not ids.isdisjoint(own)

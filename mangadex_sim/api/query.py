@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 
 from mangadex_sim.catalogue.clock import parse_query_date
 from mangadex_sim.catalogue.ids import UUID_PATTERN
-from mangadex_sim.catalogue.shapes import invalid_query
+from mangadex_sim.catalogue.models import invalid_query
 
 # PHP's view of a query: text, list (name[]=) or map (name[key]=).
 Raw = str | list[str] | dict[str, str]

@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from mangadex_sim.catalogue.clock import format_instant
-from mangadex_sim.catalogue.shapes import Chapter, Json, Reference, Title
-from mangadex_sim.catalogue.shelf import Shelf
+from mangadex_sim.catalogue.models import ChapterRow, Json, MangaEntry, Reference
+from mangadex_sim.catalogue.state import Catalogue
 
 
-def render_title(shelf: Shelf, title: Title, includes: Collection[str], now: int) -> Json:
+def render_title(
+    catalogue: Catalogue, title: MangaEntry, includes: Collection[str], now: int
+) -> Json:
     """Return a manga entity."""
     references = title.references
     if "manga" in includes:
-        references = [_expand_related(shelf, each, now) for each in references]
+        references = [_expand_related(catalogue, each, now) for each in references]
     return {
         "id": title.id,
         "type": "manga",
@@ -26,19 +28,21 @@ def render_title(shelf: Shelf, title: Title, includes: Collection[str], now: int
     }
 
 
-def _expand_related(shelf: Shelf, reference: Reference, now: int) -> Reference:
+def _expand_related(catalogue: Catalogue, reference: Reference, now: int) -> Reference:
     if reference.type != "manga":
         return reference
-    index = shelf.find_title(reference.id)
+    index = catalogue.find_title(reference.id)
     if index is None:
         return reference
-    return reference._replace(attributes=shelf.title(index, now).attributes)
+    return reference._replace(attributes=catalogue.title(index, now).attributes)
 
 
-def render_chapter(shelf: Shelf, chapter: Chapter, includes: Collection[str], now: int) -> Json:
+def render_chapter(
+    catalogue: Catalogue, chapter: ChapterRow, includes: Collection[str], now: int
+) -> Json:
     """Return a chapter entity."""
     return {
-        "id": shelf.ids.to_text(chapter.key),
+        "id": catalogue.ids.to_text(chapter.key),
         "type": "chapter",
         "attributes": {
             "volume": chapter.volume,
@@ -56,19 +60,19 @@ def render_chapter(shelf: Shelf, chapter: Chapter, includes: Collection[str], no
         },
         "relationships": [
             _render_reference(each, includes)
-            for each in _chapter_references(shelf, chapter, includes, now)
+            for each in _chapter_references(catalogue, chapter, includes, now)
         ],
     }
 
 
 def _chapter_references(
-    shelf: Shelf, chapter: Chapter, includes: Collection[str], now: int
+    catalogue: Catalogue, chapter: ChapterRow, includes: Collection[str], now: int
 ) -> list[Reference]:
-    references = [shelf.people.group(each) for each in chapter.groups]
-    attributes = shelf.title(chapter.manga, now).attributes if "manga" in includes else None
-    references.append(Reference("manga", shelf.ids.title(chapter.manga), attributes))
+    references = [catalogue.people.group(each) for each in chapter.groups]
+    attributes = catalogue.title(chapter.manga, now).attributes if "manga" in includes else None
+    references.append(Reference("manga", catalogue.ids.title(chapter.manga), attributes))
     if chapter.uploader:
-        references.append(shelf.people.user(chapter.uploader))
+        references.append(catalogue.people.user(chapter.uploader))
     return references
 
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from mangadex_sim.catalogue import names
 from mangadex_sim.catalogue.clock import format_instant
 from mangadex_sim.catalogue.ids import AUTHOR, COVER, GROUP, USER, Ids, make_key, split_key
-from mangadex_sim.catalogue.shapes import Json, Reference
+from mangadex_sim.catalogue.models import Json, Reference
 
 GROUP_COUNT, USER_COUNT = 400, 900
 # The leftover of the site's third version that means "no group" [MangaDex clients treat it so].

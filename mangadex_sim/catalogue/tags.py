@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mangadex_sim.catalogue.ids import TAG, Ids, make_key
-from mangadex_sim.catalogue.shapes import Json
+from mangadex_sim.catalogue.models import Json
 
 TAG_NAMES: dict[str, tuple[str, ...]] = {
     "genre": (

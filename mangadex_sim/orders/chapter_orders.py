@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from mangadex_sim.catalogue.chapters import FAR_FUTURE, number_release
 from mangadex_sim.catalogue.clock import Clock, format_instant
+from mangadex_sim.catalogue.history import FAR_FUTURE, number_release
 from mangadex_sim.catalogue.ids import USER, UUID_PATTERN
-from mangadex_sim.catalogue.shapes import Chapter, Json
-from mangadex_sim.catalogue.shelf import Shelf
+from mangadex_sim.catalogue.models import ChapterRow, Json
+from mangadex_sim.catalogue.state import Catalogue
 from mangadex_sim.catalogue.traits import has_trait, is_external
 from mangadex_sim.orders.order_fields import (
     LAST_INSTANT,
@@ -50,25 +50,25 @@ _PLAIN_NUMBERS = (
 
 
 class ChapterOrders:
-    """Carries out orders on a shelf. The caller holds the shelf's lock."""
+    """Carries out orders on a catalogue. The caller holds the catalogue's lock."""
 
-    def __init__(self, shelf: Shelf, clock: Clock) -> None:
-        self._shelf = shelf
+    def __init__(self, catalogue: Catalogue, clock: Clock) -> None:
+        self._catalogue = catalogue
         self._clock = clock
 
     def publish(self, order: Json) -> Json:
         """Add chapters: one, or a list `chapters` of such orders."""
         wanted = order.get("chapters")
         published = [self._publish(each) for each in (wanted if wanted is not None else [order])]
-        return {"ids": [self._shelf.ids.to_text(each.key) for each in published]}
+        return {"ids": [self._catalogue.ids.to_text(each.key) for each in published]}
 
-    def _publish(self, order: Json) -> Chapter:
+    def _publish(self, order: Json) -> ChapterRow:
         fields = {name: value for name, value in order.items() if name != "manga"}
         refuse_unknown(fields, CHAPTER_KEYS)
-        index, now = read_index(self._shelf, order["manga"]), self._clock.now()
+        index, now = read_index(self._catalogue, order["manga"]), self._clock.now()
         volume, number = number_release(index, self._next_release(index))
-        plain = Chapter(
-            key=self._shelf.new_chapter_key(),
+        plain = ChapterRow(
+            key=self._catalogue.new_chapter_key(),
             manga=index,
             number=number,
             volume=volume,
@@ -81,21 +81,21 @@ class ChapterOrders:
             publish=now,
             version=1,
             unavailable=False,
-            groups=(self._shelf.people.group_ids[index % 400],),
-            uploader=self._shelf.people.user_ids[index % 900],
+            groups=(self._catalogue.people.group_ids[index % 400],),
+            uploader=self._catalogue.people.user_ids[index % 900],
         )
         chapter = self._change_chapter(plain, fields)
         if "updatedAt" not in fields:
             chapter = chapter._replace(updated=chapter.created)
-        self._shelf.put_chapter(chapter)
+        self._catalogue.put_chapter(chapter)
         return chapter
 
     def _next_release(self, index: int) -> int:
-        columns = self._shelf.columns
-        base = columns.releases[index] if index < columns.count else 0
-        return base + self._shelf.count_published(index)
+        bulk = self._catalogue.bulk
+        base = bulk.releases[index] if index < bulk.count else 0
+        return base + self._catalogue.count_published(index)
 
-    def _change_chapter(self, chapter: Chapter, fields: Json) -> Chapter:
+    def _change_chapter(self, chapter: ChapterRow, fields: Json) -> ChapterRow:
         chapter = chapter._replace(**_plain_changes(fields))
         if "groups" in fields:
             chapter = chapter._replace(
@@ -108,12 +108,12 @@ class ChapterOrders:
     def _group(self, group: object) -> str:
         if UUID_PATTERN.fullmatch(str(group)):
             return str(group).lower()
-        return self._shelf.people.name_group(str(group))
+        return self._catalogue.people.name_group(str(group))
 
     def _user(self, user: object) -> str | None:
         if user is None or UUID_PATTERN.fullmatch(str(user)):
             return None if user is None else str(user).lower()
-        return self._shelf.ids.named(USER, str(user))
+        return self._catalogue.ids.named(USER, str(user))
 
     def edit(self, order: Json) -> Json:
         """Change a chapter; version and updatedAt move unless they are given."""
@@ -121,24 +121,24 @@ class ChapterOrders:
         refuse_unknown(fields, CHAPTER_KEYS)
         chapter = self._find(order)
         moved = chapter._replace(updated=self._clock.now(), version=chapter.version + 1)
-        self._shelf.put_chapter(self._change_chapter(moved, fields))
-        return {"id": self._shelf.ids.to_text(chapter.key)}
+        self._catalogue.put_chapter(self._change_chapter(moved, fields))
+        return {"id": self._catalogue.ids.to_text(chapter.key)}
 
     def remove(self, order: Json) -> Json:
         """Delete the chapters `chapter`: an id or a list of them."""
         chapters = [self._find({"chapter": each}) for each in as_list(order["chapter"])]
         for chapter in chapters:
-            self._shelf.remove_chapter(chapter)
-        return {"ids": [self._shelf.ids.to_text(each.key) for each in chapters]}
+            self._catalogue.remove_chapter(chapter)
+        return {"ids": [self._catalogue.ids.to_text(each.key) for each in chapters]}
 
     def make_unavailable(self, order: Json) -> Json:
         """Take a chapter down; `value: false` brings it back."""
         chapter = self._find(order)
-        self._shelf.put_chapter(chapter._replace(unavailable=bool(order.get("value", True))))
-        return {"id": self._shelf.ids.to_text(chapter.key)}
+        self._catalogue.put_chapter(chapter._replace(unavailable=bool(order.get("value", True))))
+        return {"id": self._catalogue.ids.to_text(chapter.key)}
 
-    def _find(self, order: Json) -> Chapter:
-        chapter = self._shelf.find_chapter(str(order["chapter"]))
+    def _find(self, order: Json) -> ChapterRow:
+        chapter = self._catalogue.find_chapter(str(order["chapter"]))
         if chapter is None:
             raise ValueError(f"no chapter has the id {order['chapter']!r}")
         return chapter
@@ -148,14 +148,14 @@ class ChapterOrders:
         return {
             "chapters": [
                 {
-                    "id": self._shelf.ids.to_text(each.key),
+                    "id": self._catalogue.ids.to_text(each.key),
                     "number": each.number,
                     "volume": each.volume,
                     "language": each.language,
                     "unavailable": each.unavailable,
                     "readableAt": format_instant(each.readable),
                 }
-                for each in self._shelf.chapters_of(read_index(self._shelf, order["manga"]))
+                for each in self._catalogue.chapters_of(read_index(self._catalogue, order["manga"]))
             ]
         }
 
@@ -167,7 +167,7 @@ class ChapterOrders:
         count = read_whole(order, "count", None, 0, 1_000_000)
         hours = read_number(order, "hours", 48, 0, 100_000)
         now, step_s = self._clock.now(), hours * 3_600 / max(1, count)
-        eligible = [index for index in self._shelf.indexes() if self._is_plain(index)]
+        eligible = [index for index in self._catalogue.indexes() if self._is_plain(index)]
         if count and not eligible:
             raise ValueError("no title of the catalogue is fit for it")
         stride = max(1, len(eligible) // max(1, count))
@@ -178,18 +178,18 @@ class ChapterOrders:
             chapters.append(
                 self._publish({"manga": index, "createdAt": created, "publishAt": created})
             )
-        return {"ids": [self._shelf.ids.to_text(each.key) for each in chapters]}
+        return {"ids": [self._catalogue.ids.to_text(each.key) for each in chapters]}
 
     def _is_plain(self, index: int) -> bool:
         """Tell whether a title's next chapter is plainly news: numbered, English, listed."""
-        columns = self._shelf.columns
+        bulk = self._catalogue.bulk
         return (
-            index < columns.count
-            and columns.releases[index] > 0
-            and self._shelf.rating(index) != "pornographic"
+            index < bulk.count
+            and bulk.releases[index] > 0
+            and self._catalogue.rating(index) != "pornographic"
             and not is_external(index)
             and not any(has_trait(index, trait) for trait in _PLAIN_NUMBERS)
-            and "en" in self._shelf.history.languages(index)
+            and "en" in self._catalogue.history.languages(index)
         )
 
 
@@ -208,7 +208,7 @@ def _plain_changes(fields: Json) -> Json:
     return changes
 
 
-def _schedule(chapter: Chapter, fields: Json, now: int) -> Chapter:
+def _schedule(chapter: ChapterRow, fields: Json, now: int) -> ChapterRow:
     """Set the instants; what is published in the past was made then, if nothing else is said."""
     if "createdAt" in fields:
         created = read_instant(fields["createdAt"])

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mangadex_sim.catalogue.clock import parse_instant
-from mangadex_sim.catalogue.shapes import Json
-from mangadex_sim.catalogue.shelf import Shelf
+from mangadex_sim.catalogue.models import Json
+from mangadex_sim.catalogue.state import Catalogue
 
 LAST_INSTANT = 253_402_300_799  # 9999-12-31T23:59:59
 
@@ -49,13 +49,13 @@ def as_list(value: object) -> list[object]:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
-def read_index(shelf: Shelf, manga: object) -> int:
+def read_index(catalogue: Catalogue, manga: object) -> int:
     """Return the index of a title given by index or id, a removed one too."""
     if isinstance(manga, int) and not isinstance(manga, bool):
-        if 0 <= manga < shelf.size:
+        if 0 <= manga < catalogue.size:
             return manga
         raise ValueError(f"no title has the index {manga}")
-    index = shelf.find_index(str(manga))
+    index = catalogue.find_index(str(manga))
     if index is None:
         raise ValueError(f"no title has the id {manga!r}")
     return index

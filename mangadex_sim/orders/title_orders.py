@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mangadex_sim.catalogue.clock import Clock
-from mangadex_sim.catalogue.shapes import Facts, Json, Reference
-from mangadex_sim.catalogue.shelf import Shelf
+from mangadex_sim.catalogue.models import Facts, Json, Reference
+from mangadex_sim.catalogue.state import Catalogue
 from mangadex_sim.orders.order_fields import (
     as_list,
     read_index,
@@ -58,10 +58,10 @@ class _Change:
 
 
 class TitleOrders:
-    """Carries out orders on a shelf. The caller holds the shelf's lock."""
+    """Carries out orders on a catalogue. The caller holds the catalogue's lock."""
 
-    def __init__(self, shelf: Shelf, clock: Clock) -> None:
-        self._shelf = shelf
+    def __init__(self, catalogue: Catalogue, clock: Clock) -> None:
+        self._catalogue = catalogue
         self._clock = clock
 
     def add(self, order: Json) -> Json:
@@ -72,49 +72,54 @@ class TitleOrders:
             wanted = [order.get("attributes") or {}] * count
         changes = [self._read(each, self._plain_facts(each)) for each in wanted]
         indexes = [self._add(each) for each in changes]
-        return {"ids": [self._shelf.ids.title(each) for each in indexes], "indexes": indexes}
+        return {"ids": [self._catalogue.ids.title(each) for each in indexes], "indexes": indexes}
 
     def _plain_facts(self, attributes: Json) -> Facts:
         created = read_instant(attributes.get("createdAt", self._clock.now()))
         return Facts("safe", "ongoing", "ja", None, created, created, 0)
 
     def _add(self, change: _Change) -> int:
-        index = self._shelf.add_title(change.facts)
+        index = self._catalogue.add_title(change.facts)
         self._apply(index, change)
         return index
 
     def edit(self, order: Json) -> Json:
         """Change attributes of a title: version and updatedAt move unless they are given."""
-        index, attributes = read_index(self._shelf, order["manga"]), order.get("attributes") or {}
-        facts = self._shelf.facts(index)._replace(updated=self._clock.now())
+        index, attributes = (
+            read_index(self._catalogue, order["manga"]),
+            order.get("attributes") or {},
+        )
+        facts = self._catalogue.facts(index)._replace(updated=self._clock.now())
         change = self._read(attributes, facts)
-        edit = self._shelf.edit(index)
+        edit = self._catalogue.edit(index)
         edit.versions = 0 if "version" in attributes else edit.versions + 1
         self._apply(index, change)
-        return {"id": self._shelf.ids.title(index)}
+        return {"id": self._catalogue.ids.title(index)}
 
     def remove(self, order: Json) -> Json:
         """Delete the titles `manga`: an id, an index, or a list of them."""
-        indexes = [read_index(self._shelf, each) for each in as_list(order["manga"])]
+        indexes = [read_index(self._catalogue, each) for each in as_list(order["manga"])]
         for index in indexes:
-            self._shelf.remove_title(index)
-        return {"ids": [self._shelf.ids.title(each) for each in indexes]}
+            self._catalogue.remove_title(index)
+        return {"ids": [self._catalogue.ids.title(each) for each in indexes]}
 
     def restore(self, order: Json) -> Json:
         """Bring removed titles back."""
-        indexes = [read_index(self._shelf, each) for each in as_list(order["manga"])]
+        indexes = [read_index(self._catalogue, each) for each in as_list(order["manga"])]
         for index in indexes:
-            self._shelf.restore_title(index)
-        return {"ids": [self._shelf.ids.title(each) for each in indexes]}
+            self._catalogue.restore_title(index)
+        return {"ids": [self._catalogue.ids.title(each) for each in indexes]}
 
     def list_ids(self, order: Json) -> Json:
         """Return the ids of `count` titles from index `first`, removed ones included."""
-        first = read_whole(order, "first", 0, 0, self._shelf.size)
-        last = min(self._shelf.size, first + read_whole(order, "count", 100, 0, 10 * MAX_TITLES))
+        first = read_whole(order, "first", 0, 0, self._catalogue.size)
+        last = min(
+            self._catalogue.size, first + read_whole(order, "count", 100, 0, 10 * MAX_TITLES)
+        )
         return {
-            "ids": [self._shelf.ids.title(index) for index in range(first, last)],
-            "titles": self._shelf.size,
-            "removed": len(self._shelf.removed),
+            "ids": [self._catalogue.ids.title(index) for index in range(first, last)],
+            "titles": self._catalogue.size,
+            "removed": len(self._catalogue.removed),
         }
 
     # --- reading, then applying ----------------------------------------------------------------
@@ -127,8 +132,10 @@ class TitleOrders:
                 text = attributes[name]
                 values[name] = {"en": text} if isinstance(text, str) else text
         if "tags" in attributes:
-            numbers = [self._shelf.tags.by_name[str(name)] for name in as_list(attributes["tags"])]
-            values["tags"] = self._shelf.tags.entities(numbers, empty_as_list=False)
+            numbers = [
+                self._catalogue.tags.by_name[str(name)] for name in as_list(attributes["tags"])
+            ]
+            values["tags"] = self._catalogue.tags.entities(numbers, empty_as_list=False)
         named = "authors" in attributes or "artists" in attributes
         return _Change(
             facts=_change_facts(facts, attributes),
@@ -142,11 +149,11 @@ class TitleOrders:
         authors = attributes.get("authors")
         for kind, people in (("author", authors), ("artist", attributes.get("artists", authors))):
             for name in as_list(people):
-                yield self._shelf.people.named_author(kind, str(name))
+                yield self._catalogue.people.named_author(kind, str(name))
 
     def _apply(self, index: int, change: _Change) -> None:
-        self._shelf.patched_facts[index] = change.facts
-        edit = self._shelf.edit(index)
+        self._catalogue.patched_facts[index] = change.facts
+        edit = self._catalogue.edit(index)
         edit.attributes |= change.attributes
         edit.absent |= change.absent
         edit.cover_revision += change.has_new_cover

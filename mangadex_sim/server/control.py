@@ -10,13 +10,13 @@ import json
 from collections.abc import Callable
 
 from mangadex_sim.catalogue.clock import format_instant
-from mangadex_sim.catalogue.shapes import Json
+from mangadex_sim.catalogue.models import Json
 from mangadex_sim.orders.chapter_orders import ChapterOrders
 from mangadex_sim.orders.order_fields import read_number
 from mangadex_sim.orders.title_orders import TitleOrders
 from mangadex_sim.server.faults import MODES, read_fault
+from mangadex_sim.server.http_server import HttpServer
 from mangadex_sim.server.replies import json_reply
-from mangadex_sim.server.server import Server
 from mangadex_sim.server.site import Site
 from mangadex_sim.server.wire import Reply, Request
 
@@ -30,9 +30,9 @@ class Control:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self.server: Server | None = None  # known once it exists; refusing needs it
-        titles = TitleOrders(site.shelf, site.clock)
-        chapters = ChapterOrders(site.shelf, site.clock)
+        self.server: HttpServer | None = None  # known once it exists; refusing needs it
+        titles = TitleOrders(site.catalogue, site.clock)
+        chapters = ChapterOrders(site.catalogue, site.clock)
         self._orders: dict[str, Callable[[Json], Json]] = {
             "titles/add": titles.add,
             "titles/edit": titles.edit,
@@ -86,11 +86,11 @@ class Control:
             return json_reply({"error": str(error.args[0])}, 404)
 
     def _stats(self, _: Json) -> Json:
-        return self._site.tally.report()
+        return self._site.counts.report()
 
     def _reset(self, _: Json) -> Json:
         """Forget counts, faults, slowness, outage, ban and window; catalogue and rules stay."""
-        self._site.tally.reset()
+        self._site.counts.reset()
         self._site.rate_rule.forget()
         self._site.faults.heal()
         self._site.change_settings({"latency_s": self._site.first_latency_s})

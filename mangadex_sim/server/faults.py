@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from random import Random
 
-from mangadex_sim.catalogue.shapes import Json
+from mangadex_sim.catalogue.models import Json
 from mangadex_sim.orders.order_fields import as_list, read_number, read_whole
 from mangadex_sim.server.payloads import PAYLOAD_MODES
 from mangadex_sim.server.replies import CANNED, MANNERS

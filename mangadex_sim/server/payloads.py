@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 
-from mangadex_sim.catalogue.shapes import Json
+from mangadex_sim.catalogue.models import Json
 
 MEGABYTE = 1_000_000
 

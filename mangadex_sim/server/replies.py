@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Callable
 
-from mangadex_sim.catalogue.shapes import Json, SimulatedError
+from mangadex_sim.catalogue.models import Json, SimulatedError
 from mangadex_sim.server.wire import Manner, Reply
 
 HTML = "text/html; charset=utf-8"

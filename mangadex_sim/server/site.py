@@ -13,15 +13,15 @@ from email.utils import formatdate
 from threading import RLock
 from uuid import uuid4
 
-from mangadex_sim.api.api import Api
+from mangadex_sim.api.router import Router
 from mangadex_sim.catalogue.clock import DAY_S, Clock
-from mangadex_sim.catalogue.shapes import SimulatedError
-from mangadex_sim.catalogue.shelf import Shelf
+from mangadex_sim.catalogue.models import SimulatedError
+from mangadex_sim.catalogue.state import Catalogue
 from mangadex_sim.server import replies
 from mangadex_sim.server.faults import SLOW, Fault, FaultPlan
 from mangadex_sim.server.payloads import PAYLOAD_MODES, spoil
+from mangadex_sim.server.request_counts import RequestCounts
 from mangadex_sim.server.rules import Decision, RateRule, Verdict
-from mangadex_sim.server.tally import Tally
 from mangadex_sim.server.wire import Manner, Reply, Request
 from mangadex_sim.settings import Settings
 
@@ -37,12 +37,12 @@ class Site:
         self.first_latency_s = settings.latency_s
         self.clock = Clock()
         end = min(settings.history_end, self.clock.now() - 2 * DAY_S)
-        self.shelf = Shelf(settings.seed, settings.titles, end)
-        self.lock = RLock()  # guards shelf, api and faults
-        self.api = Api(self.shelf, settings.since_inclusive)
+        self.catalogue = Catalogue(settings.seed, settings.titles, end)
+        self.lock = RLock()  # guards catalogue, api and faults
+        self.api = Router(self.catalogue, settings.since_inclusive)
         self.rate_rule = RateRule()
         self.faults = FaultPlan()
-        self.tally = Tally()
+        self.counts = RequestCounts()
         self._down_until_s = 0.0
         self._mixed = itertools.cycle(("epoch", "none"))
 
@@ -68,7 +68,7 @@ class Site:
 
     def reply_to(self, request: Request) -> Reply:
         """Return the reply, with the headers that all of them carry."""
-        self.tally.begin(
+        self.counts.begin(
             self.api.route_of(request.path),
             request.target,
             request.headers.get("user-agent", ""),

@@ -14,7 +14,7 @@ import pytest
 import sql
 from batch.stop import GRACE_S
 from mangadex_sim import Simulator
-from mangadex_sim.server.tally import most_within
+from mangadex_sim.server.request_counts import most_within
 from tests.support.budget import forget_budget
 from tests.support.calm import A_SECOND_S
 from tests.support.waiting import wait_until

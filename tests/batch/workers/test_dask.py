@@ -17,7 +17,7 @@ import pytest
 import sql
 from batch import config
 from mangadex_sim import Simulator
-from mangadex_sim.server.tally import most_within
+from mangadex_sim.server.request_counts import most_within
 from mangahub import __version__
 from mangahub.env import Env, SettingError
 from tests.support.calm import A_SECOND_S

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from mangadex_sim.catalogue.columns import HISTORY_START
+from mangadex_sim.catalogue.bulk_facts import HISTORY_START
+from mangadex_sim.catalogue.models import ChapterRow, Json, MangaEntry
 from mangadex_sim.catalogue.people import NO_GROUP
-from mangadex_sim.catalogue.shapes import Chapter, Json, Title
-from mangadex_sim.catalogue.shelf import Shelf
+from mangadex_sim.catalogue.state import Catalogue
 from mangadex_sim.catalogue.traits import TRAITS, has_trait, is_external
 
 END = 1_759_276_800
@@ -21,13 +21,13 @@ DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")
 
 
 @pytest.fixture(scope="module")
-def shelf() -> Shelf:
-    return Shelf(seed=1, count=COUNT, history_end=END)
+def catalogue() -> Catalogue:
+    return Catalogue(seed=1, count=COUNT, history_end=END)
 
 
 @pytest.fixture(scope="module")
-def titles(shelf: Shelf) -> list[Title]:
-    return [shelf.title(index, NOW) for index in range(COUNT)]
+def titles(catalogue: Catalogue) -> list[MangaEntry]:
+    return [catalogue.title(index, NOW) for index in range(COUNT)]
 
 
 def carriers(name: str) -> list[int]:
@@ -59,7 +59,7 @@ TITLE_CASES: dict[str, Callable[[Json], Any]] = {
 
 
 @pytest.mark.parametrize("name", TITLE_CASES)
-def test_a_title_with_a_trait_shows_it(name: str, titles: list[Title]) -> None:
+def test_a_title_with_a_trait_shows_it(name: str, titles: list[MangaEntry]) -> None:
     assert all(TITLE_CASES[name](titles[index].attributes) for index in carriers(name))
 
 
@@ -92,15 +92,15 @@ SOMEWHERE: dict[str, Callable[[Json], Any]] = {
 
 
 @pytest.mark.parametrize("case", SOMEWHERE)
-def test_some_title_has_the_case(case: str, titles: list[Title]) -> None:
+def test_some_title_has_the_case(case: str, titles: list[MangaEntry]) -> None:
     assert any(SOMEWHERE[case](title.attributes) for title in titles)
 
 
-def types_of(title: Title) -> list[str]:
+def types_of(title: MangaEntry) -> list[str]:
     return [each.type for each in title.references]
 
 
-RELATIONSHIPS: dict[str, Callable[[Title], Any]] = {
+RELATIONSHIPS: dict[str, Callable[[MangaEntry], Any]] = {
     "several authors": lambda t: types_of(t).count("author") == 2,
     "author is the artist": lambda t: (
         len({each.id for each in t.references if each.type in ("author", "artist")}) == 1
@@ -124,23 +124,23 @@ RELATIONSHIPS: dict[str, Callable[[Title], Any]] = {
 
 
 @pytest.mark.parametrize("case", RELATIONSHIPS)
-def test_some_title_has_the_relationships(case: str, titles: list[Title]) -> None:
+def test_some_title_has_the_relationships(case: str, titles: list[MangaEntry]) -> None:
     assert any(RELATIONSHIPS[case](title) for title in titles)
 
 
-def slug(title: Title) -> str:
+def slug(title: MangaEntry) -> str:
     text = str(title.attributes["title"].get("en", "")).lower()
     return re.sub(r"[^a-z0-9]+", "-", text).strip("-")
 
 
-def test_some_titles_share_a_slug_and_some_have_none(titles: list[Title]) -> None:
+def test_some_titles_share_a_slug_and_some_have_none(titles: list[MangaEntry]) -> None:
     slugs = [slug(title) for title in titles]
     assert "" in slugs
     filled = [each for each in slugs if each]
     assert len(set(filled)) < len(filled)
 
 
-CHAPTER_CASES: dict[str, Callable[[Chapter], Any]] = {
+CHAPTER_CASES: dict[str, Callable[[ChapterRow], Any]] = {
     "number is null": lambda c: c.number is None,
     "number is a fraction": lambda c: c.number and re.fullmatch(r"\d+\.5", c.number),
     "number has a letter": lambda c: c.number and re.fullmatch(r"\d+[ab]", c.number),
@@ -165,17 +165,17 @@ CHAPTER_CASES: dict[str, Callable[[Chapter], Any]] = {
 
 
 @pytest.mark.parametrize("case", CHAPTER_CASES)
-def test_some_chapter_has_the_case(case: str, shelf: Shelf) -> None:
+def test_some_chapter_has_the_case(case: str, catalogue: Catalogue) -> None:
     assert any(
         CHAPTER_CASES[case](chapter)
         for index in range(COUNT)
-        for chapter in shelf.chapters_of(index)
+        for chapter in catalogue.chapters_of(index)
     )
 
 
-def test_one_number_is_many_rows(shelf: Shelf) -> None:
+def test_one_number_is_many_rows(catalogue: Catalogue) -> None:
     def uploads(index: int) -> list[tuple[object, ...]]:
-        return [(c.number, c.volume, c.language, c.groups) for c in shelf.chapters_of(index)]
+        return [(c.number, c.volume, c.language, c.groups) for c in catalogue.chapters_of(index)]
 
     reuploads = [index for index in range(COUNT) if len(set(uploads(index))) < len(uploads(index))]
     by_several = [
@@ -186,9 +186,9 @@ def test_one_number_is_many_rows(shelf: Shelf) -> None:
     assert reuploads and by_several
 
 
-def test_numbers_restart_with_the_volume_where_the_title_says_so(shelf: Shelf) -> None:
+def test_numbers_restart_with_the_volume_where_the_title_says_so(catalogue: Catalogue) -> None:
     restarting = [index for index in range(COUNT * 4) if has_trait(index, "numbers_restart")]
-    big = Shelf(seed=1, count=COUNT * 4, history_end=END)
+    big = Catalogue(seed=1, count=COUNT * 4, history_end=END)
     chapters = [chapter for index in restarting for chapter in big.chapters_of(index)]
     assert {c.volume for c in chapters if c.number == "1"} >= {"1", "2"}
     assert all(
@@ -197,46 +197,48 @@ def test_numbers_restart_with_the_volume_where_the_title_says_so(shelf: Shelf) -
     )
 
 
-def test_another_start_invents_the_same(titles: list[Title], shelf: Shelf) -> None:
-    again = Shelf(seed=1, count=COUNT, history_end=END)
+def test_another_start_invents_the_same(titles: list[MangaEntry], catalogue: Catalogue) -> None:
+    again = Catalogue(seed=1, count=COUNT, history_end=END)
     assert [again.title(index, NOW) for index in range(COUNT)] == titles
-    assert again.chapters_of(3) == shelf.chapters_of(3)
+    assert again.chapters_of(3) == catalogue.chapters_of(3)
 
 
-def test_another_seed_invents_another_catalogue(titles: list[Title]) -> None:
-    other = Shelf(seed=2, count=COUNT, history_end=END)
+def test_another_seed_invents_another_catalogue(titles: list[MangaEntry]) -> None:
+    other = Catalogue(seed=2, count=COUNT, history_end=END)
     assert other.title(0, NOW).attributes["title"] != titles[0].attributes["title"]
 
 
-def test_a_title_keeps_its_name_in_a_larger_catalogue(titles: list[Title]) -> None:
-    larger = Shelf(seed=1, count=2 * COUNT, history_end=END).title(9, NOW)
+def test_a_title_keeps_its_name_in_a_larger_catalogue(titles: list[MangaEntry]) -> None:
+    larger = Catalogue(seed=1, count=2 * COUNT, history_end=END).title(9, NOW)
     assert (larger.id, larger.attributes["title"]) == (titles[9].id, titles[9].attributes["title"])
 
 
-def test_creation_rises_with_the_index_and_some_share_a_second(shelf: Shelf) -> None:
-    created = list(shelf.columns.created)
+def test_creation_rises_with_the_index_and_some_share_a_second(catalogue: Catalogue) -> None:
+    created = list(catalogue.bulk.created)
     assert created == sorted(created)
     assert len(set(created)) < COUNT
     assert created[0] >= HISTORY_START and created[-1] <= END
-    assert all(c <= u <= END for c, u in zip(created, shelf.columns.updated, strict=True))
+    assert all(c <= u <= END for c, u in zip(created, catalogue.bulk.updated, strict=True))
 
 
-def test_all_history_lies_before_its_end_and_after_the_titles_birth(shelf: Shelf) -> None:
+def test_all_history_lies_before_its_end_and_after_the_titles_birth(catalogue: Catalogue) -> None:
     for index in range(COUNT):
-        for chapter in shelf.chapters_of(index):
-            assert shelf.columns.created[index] < chapter.readable < END
+        for chapter in catalogue.chapters_of(index):
+            assert catalogue.bulk.created[index] < chapter.readable < END
             assert chapter.updated < END
 
 
-def test_the_newest_chapter_is_the_latest_uploaded_one(shelf: Shelf, titles: list[Title]) -> None:
+def test_the_newest_chapter_is_the_latest_uploaded_one(
+    catalogue: Catalogue, titles: list[MangaEntry]
+) -> None:
     for title in titles:
-        readable = [c for c in shelf.chapters_of(title.index) if not c.unavailable]
+        readable = [c for c in catalogue.chapters_of(title.index) if not c.unavailable]
         newest = max(readable, key=lambda c: (c.readable, c.key), default=None)
-        expected = shelf.ids.to_text(newest.key) if newest else None
+        expected = catalogue.ids.to_text(newest.key) if newest else None
         assert title.attributes["latestUploadedChapter"] == expected
 
 
-def test_dates_have_an_offset_and_no_fraction(titles: list[Title]) -> None:
+def test_dates_have_an_offset_and_no_fraction(titles: list[MangaEntry]) -> None:
     assert all(
         DATE.fullmatch(title.attributes[name])
         for title in titles
@@ -244,7 +246,7 @@ def test_dates_have_an_offset_and_no_fraction(titles: list[Title]) -> None:
     )
 
 
-def test_no_text_has_a_nul_or_a_wrong_article(titles: list[Title]) -> None:
+def test_no_text_has_a_nul_or_a_wrong_article(titles: list[MangaEntry]) -> None:
     for title in titles:
         text = str(title.attributes)
         assert "\\x00" not in text
@@ -259,6 +261,6 @@ def test_external_titles_get_rare_far_out() -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 2, 7])
 def test_a_tiny_catalogue_works_too(count: int) -> None:
-    tiny = Shelf(seed=3, count=count, history_end=END)
+    tiny = Catalogue(seed=3, count=count, history_end=END)
     assert [tiny.title(index, NOW).index for index in tiny.indexes()] == list(range(count))
     assert {chapter.manga for chapter in tiny.history.irregular} <= {4}

@@ -223,16 +223,16 @@ FIELDS: dict[str, tuple[str, ...]] = {
 }
 
 
-def invent_order(dice: Random, site: Site) -> tuple[str, dict[str, Any]]:
+def invent_order(rng: Random, site: Site) -> tuple[str, dict[str, Any]]:
     """Return an order whose fields are mostly nonsense."""
-    path = dice.choice(list(FIELDS))
-    order = {name: dice.choice(VALUES) for name in FIELDS[path] if dice.random() < 0.4}
+    path = rng.choice(list(FIELDS))
+    order = {name: rng.choice(VALUES) for name in FIELDS[path] if rng.random() < 0.4}
     if path in ("titles/add", "titles/edit"):
-        order["attributes"] = {name: dice.choice(VALUES) for name in dice.sample(TITLE_KEYS, 2)}
-    if dice.random() < 0.8:
-        order["manga"] = order["chapter"] = dice.randrange(site.shelf.size)
-        rows = site.shelf.chapters_of(order["manga"])
-        order["chapter"] = site.shelf.ids.to_text(rows[0].key) if rows else "none"
+        order["attributes"] = {name: rng.choice(VALUES) for name in rng.sample(TITLE_KEYS, 2)}
+    if rng.random() < 0.8:
+        order["manga"] = order["chapter"] = rng.randrange(site.catalogue.size)
+        rows = site.catalogue.chapters_of(order["manga"])
+        order["chapter"] = site.catalogue.ids.to_text(rows[0].key) if rows else "none"
         order = {
             name: value for name, value in order.items() if name in (*FIELDS[path], "attributes")
         }
@@ -242,10 +242,10 @@ def invent_order(dice: Random, site: Site) -> tuple[str, dict[str, Any]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_no_order_however_odd_keeps_the_api_from_answering(seed: int) -> None:
-    dice, site = Random(seed), Site(Settings(titles=8))
+    rng, site = Random(seed), Site(Settings(titles=8))
     control, carried_out = Control(site), 0
     for _ in range(120):
-        path, order = invent_order(dice, site)
+        path, order = invent_order(rng, site)
         try:
             control.order(path, order)
             carried_out += 1

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
+from mangadex_sim.server.request_counts import most_within
 from mangadex_sim.server.rules import Decision, RateRule
-from mangadex_sim.server.tally import most_within
 from mangadex_sim.settings import Settings
 from tests.mangadex_sim.conftest import Asker
 

@@ -11,7 +11,7 @@ from functools import cached_property
 from itertools import accumulate
 from random import Random
 
-from mangadex_sim.catalogue.shapes import DEMOGRAPHICS, RATINGS, STATUSES, Facts
+from mangadex_sim.catalogue.models import DEMOGRAPHICS, RATINGS, STATUSES, Facts
 
 HISTORY_START = 1_515_974_400  # 2018-01-15T00:00:00: the oldest chapters of the real site
 ROUND_S = 7 * 86_400
@@ -29,7 +29,7 @@ _RELEASE_WEIGHTS = (8, 12, 12, 14, 14, 12, 12, 8, 5, 3)
 _PERIODS = (1, 1, 2, 4)
 
 
-class Columns:
+class BulkFacts:
     """Facts of titles 0 … count - 1 whose history lies between 2018 and `end` (epoch seconds)."""
 
     def __init__(self, seed: int, count: int, end: int) -> None:

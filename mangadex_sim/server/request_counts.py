@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter, deque
 from threading import Lock
 
-from mangadex_sim.catalogue.shapes import Json
+from mangadex_sim.catalogue.models import Json
 
 _KEPT_ARRIVALS = 200_000
 _KEPT_QUERIES = 10_000
 _KEPT_AGENTS = 100
 
 
-class Tally:
+class RequestCounts:
     """Thread-safe counters since the last reset."""
 
     def __init__(self) -> None:

@@ -41,7 +41,7 @@ class Handler(Protocol):
         """Hear how a request ended."""
 
 
-class Server:
+class HttpServer:
     """Listens on one TCP port. OSError where the address cannot be had."""
 
     def __init__(self, handler: Handler, host: str, port: int) -> None:

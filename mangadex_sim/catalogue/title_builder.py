@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from mangadex_sim.catalogue import names, words
 from mangadex_sim.catalogue.clock import format_instant
-from mangadex_sim.catalogue.dice import Dice
 from mangadex_sim.catalogue.ids import Ids
+from mangadex_sim.catalogue.models import Facts, Json, MangaEntry, Reference
 from mangadex_sim.catalogue.people import People
-from mangadex_sim.catalogue.shapes import Facts, Json, Reference, Title
+from mangadex_sim.catalogue.seeded_random import SeededRandom
 from mangadex_sim.catalogue.tags import Tags
 from mangadex_sim.catalogue.traits import has_trait
 
@@ -24,36 +24,36 @@ class TitleBuilder:
         self._people = people
         self._tags = tags
 
-    def build(self, index: int, facts: Facts, releases: int) -> Title:
+    def build(self, index: int, facts: Facts, releases: int) -> MangaEntry:
         """Return the title at an index.
 
         Languages and the latest chapter depend on the chapters, so the caller fills those in.
         """
-        dice = Dice(self._seed, "title", index)
+        rng = SeededRandom(self._seed, "title", index)
         attributes: Json = {
             "title": self._name(index),
-            "altTitles": self._alternatives(index, dice),
+            "altTitles": self._alternatives(index, rng),
             "description": self._description(index),
             "isLocked": has_trait(index, "is_locked"),
-            "links": self._links(index, dice),
+            "links": self._links(index, rng),
             "originalLanguage": facts.language,
             "lastVolume": "" if facts.status != "completed" else str(releases // 6 + 1),
             "lastChapter": self._last_chapter(index, facts, releases),
             "publicationDemographic": facts.demographic,
             "status": facts.status,
-            "year": self._year(index, facts, dice),
+            "year": self._year(index, facts, rng),
             "contentRating": facts.rating,
-            "tags": self._title_tags(index, dice),
+            "tags": self._title_tags(index, rng),
             "state": "published",
             "chapterNumbersResetOnNewVolume": has_trait(index, "numbers_restart"),
             "createdAt": format_instant(facts.created),
             "updatedAt": format_instant(facts.updated),
-            "version": 1 + dice.roll(40),
+            "version": 1 + rng.below(40),
             "availableTranslatedLanguages": [],
             "latestUploadedChapter": None,
         }
         self._drop_absent(index, attributes)
-        return Title(index, self._ids.title(index), attributes, self._references(index, facts))
+        return MangaEntry(index, self._ids.title(index), attributes, self._references(index, facts))
 
     def _drop_absent(self, index: int, attributes: Json) -> None:
         """Take out keys that old entries lack, put in the one that only new ones have."""
@@ -71,24 +71,24 @@ class TitleBuilder:
             return {"ja-ro": names.invent_japanese_title(self._seed, index)[1]}
         return {"en": names.invent_title(self._seed, index)}
 
-    def _alternatives(self, index: int, dice: Dice) -> list[Json]:
+    def _alternatives(self, index: int, rng: SeededRandom) -> list[Json]:
         if has_trait(index, "alt_titles_empty") or has_trait(index, "japanese_title_only"):
             return []
         japanese, romanised = names.invent_japanese_title(self._seed, index)
         alternatives: list[Json] = [{"ja": japanese}, {"ja-ro": romanised}]
-        return alternatives[: dice.roll(3) + 1]
+        return alternatives[: rng.below(3) + 1]
 
     def _description(self, index: int) -> Json | list[str]:
         if has_trait(index, "description_list"):
             return []
         if has_trait(index, "description_empty"):
             return {}
-        dice = Dice(self._seed, "description", index)
-        english = self._decorate(index, names.invent_description(dice))
-        spanish = names.invent_foreign_description(dice, words.SPANISH)
+        rng = SeededRandom(self._seed, "description", index)
+        english = self._decorate(index, names.invent_description(rng))
+        spanish = names.invent_foreign_description(rng, words.SPANISH)
         if has_trait(index, "description_without_en"):
-            return {"es": spanish, "fr": names.invent_foreign_description(dice, words.FRENCH)}
-        return {"en": english, "es-la": spanish} if dice.roll(4) == 0 else {"en": english}
+            return {"es": spanish, "fr": names.invent_foreign_description(rng, words.FRENCH)}
+        return {"en": english, "es-la": spanish} if rng.below(4) == 0 else {"en": english}
 
     def _decorate(self, index: int, text: str) -> str:
         if has_trait(index, "description_crlf"):
@@ -99,14 +99,14 @@ class TitleBuilder:
             )
         return text
 
-    def _links(self, index: int, dice: Dice) -> Json | list[str] | None:
+    def _links(self, index: int, rng: SeededRandom) -> Json | list[str] | None:
         if has_trait(index, "links_list"):
             return []
         if has_trait(index, "links_null"):
             return None
         if has_trait(index, "links_empty"):
             return {}
-        number = dice.roll(150_000)
+        number = rng.below(150_000)
         return {
             "al": str(number),
             "mu": str(number * 3),
@@ -123,21 +123,21 @@ class TitleBuilder:
             return "Epilogue"
         return str(releases + 3) if facts.status == "completed" and index % 5 else ""
 
-    def _year(self, index: int, facts: Facts, dice: Dice) -> int | None:
+    def _year(self, index: int, facts: Facts, rng: SeededRandom) -> int | None:
         if has_trait(index, "year_null"):
             return None
-        return 1970 + facts.created // 31_556_952 - dice.roll(9)
+        return 1970 + facts.created // 31_556_952 - rng.below(9)
 
-    def _title_tags(self, index: int, dice: Dice) -> list[Json]:
+    def _title_tags(self, index: int, rng: SeededRandom) -> list[Json]:
         if has_trait(index, "no_tags"):
             return []
         by_group = self._tags.by_group
-        numbers = {dice.pick(by_group["genre"]) for _ in range(1 + dice.roll(4))}
-        numbers |= {dice.pick(by_group["theme"]) for _ in range(dice.roll(4))}
-        if dice.roll(4) == 0:
-            numbers.add(dice.pick(by_group["format"]))
-        if dice.roll(25) == 0:
-            numbers.add(dice.pick(by_group["content"]))
+        numbers = {rng.choice(by_group["genre"]) for _ in range(1 + rng.below(4))}
+        numbers |= {rng.choice(by_group["theme"]) for _ in range(rng.below(4))}
+        if rng.below(4) == 0:
+            numbers.add(rng.choice(by_group["format"]))
+        if rng.below(25) == 0:
+            numbers.add(rng.choice(by_group["content"]))
         return self._tags.entities(sorted(numbers), has_trait(index, "tag_descriptions_list"))
 
     def _references(self, index: int, facts: Facts) -> list[Reference]:

@@ -11,11 +11,11 @@ from __future__ import annotations
 from functools import cached_property, lru_cache
 
 from mangadex_sim.catalogue import words
-from mangadex_sim.catalogue.columns import HISTORY_START, ROUND_S, Columns
-from mangadex_sim.catalogue.dice import Dice
+from mangadex_sim.catalogue.bulk_facts import HISTORY_START, ROUND_S, BulkFacts
 from mangadex_sim.catalogue.ids import CHAPTER, make_key
+from mangadex_sim.catalogue.models import ChapterRow
 from mangadex_sim.catalogue.people import NO_GROUP, People
-from mangadex_sim.catalogue.shapes import Chapter
+from mangadex_sim.catalogue.seeded_random import SeededRandom
 from mangadex_sim.catalogue.traits import (
     EXTERNAL_DENSE_BELOW,
     EXTERNAL_MODULUS,
@@ -70,9 +70,9 @@ def _write_number(index: int, release: int) -> str:
 class History:
     """Derives the base catalogue's chapters of one seed."""
 
-    def __init__(self, seed: int, columns: Columns, people: People) -> None:
+    def __init__(self, seed: int, bulk: BulkFacts, people: People) -> None:
         self._seed = seed
-        self._columns = columns
+        self._bulk = bulk
         self._people = people
         self.of_title = lru_cache(maxsize=512)(self._chapters_of)
         self.of_round = lru_cache(maxsize=8)(self._chapters_in)
@@ -80,15 +80,15 @@ class History:
     @property
     def rounds(self) -> int:
         """How many weeks the history has."""
-        return self._columns.rounds
+        return self._bulk.rounds
 
     @cached_property
-    def irregular(self) -> list[Chapter]:
+    def irregular(self) -> list[ChapterRow]:
         """All rows with a publishAt far from their createdAt."""
-        step, dense = EXTERNAL_MODULUS, min(EXTERNAL_DENSE_BELOW, self._columns.count)
+        step, dense = EXTERNAL_MODULUS, min(EXTERNAL_DENSE_BELOW, self._bulk.count)
         indexes = [
             *range(EXTERNAL_REMAINDER, dense, step),
-            *range(EXTERNAL_DENSE_BELOW, self._columns.count),
+            *range(EXTERNAL_DENSE_BELOW, self._bulk.count),
         ]
         return [
             chapter
@@ -100,7 +100,8 @@ class History:
     def layout(self, index: int) -> list[tuple[str, int]]:
         """Return (language, which group) of each row of the title's releases."""
         rows = [
-            (language, _SAME) for language in Dice(self._seed, "rows", index).pick(_LANGUAGE_SETS)
+            (language, _SAME)
+            for language in SeededRandom(self._seed, "rows", index).choice(_LANGUAGE_SETS)
         ]
         if has_trait(index, "two_groups"):
             rows.append((rows[0][0], _OTHER))
@@ -110,50 +111,50 @@ class History:
 
     def languages(self, index: int) -> list[str]:
         """Return the translated languages of a base title, without repeats."""
-        if index >= self._columns.count or not self._columns.releases[index]:
+        if index >= self._bulk.count or not self._bulk.releases[index]:
             return []
         return list(dict.fromkeys(language for language, _ in self.layout(index)))
 
     def latest(self, index: int) -> tuple[int, int] | None:
         """Return (key, readable) of a title's newest base row, or None."""
-        if index >= self._columns.count or not (count := self._columns.releases[index]):
+        if index >= self._bulk.count or not (count := self._bulk.releases[index]):
             return None
         chapter = self._rows(index, count - 1)[-1]
         return chapter.key, chapter.readable
 
     def latest_instant(self, index: int) -> int:
         """Return when the newest release of a title came, 0 for none; cheaper than `latest`."""
-        count = self._columns.releases[index]
+        count = self._bulk.releases[index]
         if not count:
             return 0
-        dice = Dice(self._seed, "release", index, count - 1)
-        return self._release_instant(index, count - 1, dice)
+        rng = SeededRandom(self._seed, "release", index, count - 1)
+        return self._release_instant(index, count - 1, rng)
 
-    def find(self, index: int, sub: int) -> Chapter | None:
+    def find(self, index: int, sub: int) -> ChapterRow | None:
         """Return the base row that a chapter key's (index, sub) stands for."""
         release, row = divmod(sub, _ROWS_PER_RELEASE)
-        if index >= self._columns.count or release >= self._columns.releases[index]:
+        if index >= self._bulk.count or release >= self._bulk.releases[index]:
             return None
         rows = self._rows(index, release)
         return rows[row] if row < len(rows) else None
 
-    def _chapters_of(self, index: int) -> list[Chapter]:
-        if index >= self._columns.count:
+    def _chapters_of(self, index: int) -> list[ChapterRow]:
+        if index >= self._bulk.count:
             return []
         return [
             chapter
-            for release in range(self._columns.releases[index])
+            for release in range(self._bulk.releases[index])
             for chapter in self._rows(index, release)
         ]
 
-    def _chapters_in(self, number: int) -> list[Chapter]:
+    def _chapters_in(self, number: int) -> list[ChapterRow]:
         """Return the regular rows whose instants all lie in one round."""
-        columns = self._columns
+        bulk = self._bulk
         plans = zip(
-            range(columns.count),
-            columns.first_rounds,
-            columns.releases,
-            columns.periods,
+            range(bulk.count),
+            bulk.first_rounds,
+            bulk.releases,
+            bulk.periods,
             strict=True,
         )
         due = [
@@ -168,20 +169,20 @@ class History:
             for chapter in self._rows(index, release)
         ]
 
-    def _release_instant(self, index: int, release: int, dice: Dice) -> int:
-        columns = self._columns
-        number = columns.first_rounds[index] + release * columns.periods[index]
-        return HISTORY_START + number * ROUND_S + dice.roll(_OFFSET_S)
+    def _release_instant(self, index: int, release: int, rng: SeededRandom) -> int:
+        bulk = self._bulk
+        number = bulk.first_rounds[index] + release * bulk.periods[index]
+        return HISTORY_START + number * ROUND_S + rng.below(_OFFSET_S)
 
-    def _rows(self, index: int, release: int) -> list[Chapter]:
-        dice = Dice(self._seed, "release", index, release)
-        start = self._release_instant(index, release, dice)
+    def _rows(self, index: int, release: int) -> list[ChapterRow]:
+        rng = SeededRandom(self._seed, "release", index, release)
+        start = self._release_instant(index, release, rng)
         volume, number = number_release(index, release)
-        title = self._chapter_title(dice)
-        pages = 12 + dice.roll(30)
+        title = self._chapter_title(rng)
+        pages = 12 + rng.below(30)
         groups = self._groups(index)
         uploader = self._uploader(index)
-        newest = release + 1 == self._columns.releases[index]
+        newest = release + 1 == self._bulk.releases[index]
         taken_down = has_trait(index, "unavailable") and release % 4 == 1 and not newest
         late = 1 if has_trait(index, "publish_a_second_late") else 0
         link = f"https://reader.example/series/{index}/{release}" if is_external(index) else None
@@ -189,7 +190,7 @@ class History:
         for row, (language, which) in enumerate(self.layout(index)):
             created = start + row * _ROW_GAP_S
             rows.append(
-                Chapter(
+                ChapterRow(
                     key=make_key(CHAPTER, index, release * _ROWS_PER_RELEASE + row),
                     manga=index,
                     number=number,
@@ -209,11 +210,11 @@ class History:
             )
         return rows
 
-    def _chapter_title(self, dice: Dice) -> str | None:
-        kind = dice.roll(5)
+    def _chapter_title(self, rng: SeededRandom) -> str | None:
+        kind = rng.below(5)
         if kind == 0:
             return None
-        return "" if kind == 1 else dice.pick(words.CHAPTER_TITLES)
+        return "" if kind == 1 else rng.choice(words.CHAPTER_TITLES)
 
     def _groups(self, index: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
         ids = self._people.group_ids

@@ -6,7 +6,7 @@ import json
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
-from mangadex_sim.catalogue.shapes import Json
+from mangadex_sim.catalogue.models import Json
 from mangadex_sim.commands import Commands
 from mangadex_sim.server.control import PREFIX
 

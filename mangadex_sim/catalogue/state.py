@@ -1,8 +1,8 @@
-"""What the site holds at this moment: the derived catalogue under a thin layer of orders.
+"""The catalogue as it is now: what is derived from the seed, changed by orders.
 
-The layer keeps only what was ordered: added titles, changed attributes, removals, chapters that
+What is kept is what orders changed: added titles, changed attributes, removals, chapters that
 were published or changed. `revision` rises with every order, and when a scheduled chapter becomes
-readable; whatever is cached elsewhere is keyed by it.
+readable; caches use it as their key.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from bisect import bisect_right, insort
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from mangadex_sim.catalogue.chapters import History
-from mangadex_sim.catalogue.columns import Columns
+from mangadex_sim.catalogue.bulk_facts import BulkFacts
+from mangadex_sim.catalogue.history import History
 from mangadex_sim.catalogue.ids import CHAPTER, ORDERED_CHAPTER, TITLE, Ids, make_key, split_key
+from mangadex_sim.catalogue.models import RATINGS, ChapterRow, Facts, Json, MangaEntry, Reference
 from mangadex_sim.catalogue.people import People
-from mangadex_sim.catalogue.shapes import RATINGS, Chapter, Facts, Json, Reference, Title
 from mangadex_sim.catalogue.tags import Tags
-from mangadex_sim.catalogue.titles import TitleBuilder
+from mangadex_sim.catalogue.title_builder import TitleBuilder
 from mangadex_sim.catalogue.traits import has_trait
 
 
@@ -32,20 +32,20 @@ class Edit:
     versions: int = 0
 
 
-class Shelf:
+class Catalogue:
     """Titles and chapters as they are now. Not thread-safe: its user holds one lock."""
 
     def __init__(self, seed: int, count: int, history_end: int) -> None:
         self.ids = Ids(seed)
         self.people = People(seed, self.ids)
         self.tags = Tags(self.ids)
-        self.columns = Columns(seed, count, history_end)
-        self.history = History(seed, self.columns, self.people)
+        self.bulk = BulkFacts(seed, count, history_end)
+        self.history = History(seed, self.bulk, self.people)
         self.size = count  # titles ever, removed ones included
         self.removed: set[int] = set()
         self.patched_facts: dict[int, Facts] = {}
         self.edits: dict[int, Edit] = {}
-        self.chapters: dict[int, Chapter] = {}  # published ones, and changed ones of the base
+        self.chapters: dict[int, ChapterRow] = {}  # published ones, and changed ones of the base
         self.gone: set[int] = set()  # keys of chapters that were removed
         self._ordered_of: dict[int, list[int]] = {}  # title → keys in self.chapters
         self._changed: set[int] = set()  # titles whose chapters are not the derived ones
@@ -85,16 +85,16 @@ class Shelf:
 
     def facts(self, index: int) -> Facts:
         """Return what lists filter and sort by."""
-        return self.patched_facts.get(index) or self.columns.facts(index)
+        return self.patched_facts.get(index) or self.bulk.facts(index)
 
     def rating(self, index: int) -> str:
         """Return a title's content rating; cheaper than all its facts."""
         patched = self.patched_facts.get(index)
-        return patched.rating if patched else RATINGS[self.columns.ratings[index]]
+        return patched.rating if patched else RATINGS[self.bulk.ratings[index]]
 
-    def title(self, index: int, now: int) -> Title:
+    def title(self, index: int, now: int) -> MangaEntry:
         """Return a title as it is at an instant."""
-        releases = self.columns.releases[index] if index < self.columns.count else 0
+        releases = self.bulk.releases[index] if index < self.bulk.count else 0
         title = self._builder.build(index, self.facts(index), releases)
         title.attributes["availableTranslatedLanguages"] = self._languages(index, now)
         latest = self.latest_chapter(index, now)
@@ -102,7 +102,7 @@ class Shelf:
         edit = self.edits.get(index)
         return self._apply(title, edit) if edit else title
 
-    def _apply(self, title: Title, edit: Edit) -> Title:
+    def _apply(self, title: MangaEntry, edit: Edit) -> MangaEntry:
         title.attributes.update(edit.attributes)
         if isinstance(title.attributes["version"], int):
             title.attributes["version"] += edit.versions
@@ -140,12 +140,12 @@ class Shelf:
 
     def latest_instant(self, index: int, now: int) -> int:
         """Return when the newest readable chapter of a title came; 0 for none."""
-        if index not in self._changed and index < self.columns.count:
+        if index not in self._changed and index < self.bulk.count:
             return self.history.latest_instant(index)
         latest = self.latest_chapter(index, now)
         return latest[1] if latest else 0
 
-    def chapters_of(self, index: int) -> list[Chapter]:
+    def chapters_of(self, index: int) -> list[ChapterRow]:
         """Return all rows of a title, future and unavailable ones too; none if it is removed."""
         if not self.has_title(index):
             return []
@@ -156,7 +156,7 @@ class Shelf:
         """Tell whether a base row stands as it was derived."""
         return key not in self.chapters and key not in self.gone
 
-    def find_chapter(self, chapter_id: str) -> Chapter | None:
+    def find_chapter(self, chapter_id: str) -> ChapterRow | None:
         """Return the row behind an id, or None where it is removed or never was."""
         key = self.ids.to_key(chapter_id)
         if key is None or key in self.gone:
@@ -199,7 +199,7 @@ class Shelf:
         self._next_serial += 1
         return make_key(ORDERED_CHAPTER, self._next_serial)
 
-    def put_chapter(self, chapter: Chapter) -> None:
+    def put_chapter(self, chapter: ChapterRow) -> None:
         """Add a chapter, or replace the one of the same key."""
         if chapter.key not in self.chapters:
             self._ordered_of.setdefault(chapter.manga, []).append(chapter.key)
@@ -209,7 +209,7 @@ class Shelf:
         insort(self._waiting, chapter.readable)
         self.touch()
 
-    def remove_chapter(self, chapter: Chapter) -> None:
+    def remove_chapter(self, chapter: ChapterRow) -> None:
         """Delete a chapter: it just stops being listed."""
         if self.chapters.pop(chapter.key, None):
             self._ordered_of[chapter.manga].remove(chapter.key)

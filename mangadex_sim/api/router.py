@@ -13,8 +13,8 @@ from mangadex_sim.api.manga_list import MangaSelector
 from mangadex_sim.api.query import Query, Schema
 from mangadex_sim.api.render import render_chapter, render_title
 from mangadex_sim.catalogue.ids import UUID_PATTERN
-from mangadex_sim.catalogue.shapes import Json, SimulatedError, invalid_query, not_found
-from mangadex_sim.catalogue.shelf import Shelf
+from mangadex_sim.catalogue.models import Json, SimulatedError, invalid_query, not_found
+from mangadex_sim.catalogue.state import Catalogue
 
 T = TypeVar("T")
 Endpoint = Callable[[str, Query, int], Json]
@@ -22,13 +22,13 @@ Endpoint = Callable[[str, Query, int], Json]
 _NO_ROUTE = "No route found for"
 
 
-class Api:
-    """Answers the reading endpoints from a shelf. The caller holds the shelf's lock."""
+class Router:
+    """Answers the reading endpoints from a catalogue. The caller holds the catalogue's lock."""
 
-    def __init__(self, shelf: Shelf, since_inclusive: bool) -> None:
-        self._shelf = shelf
-        self._manga = MangaSelector(shelf, since_inclusive)
-        self._chapters = ChapterSelector(shelf, since_inclusive)
+    def __init__(self, catalogue: Catalogue, since_inclusive: bool) -> None:
+        self._catalogue = catalogue
+        self._manga = MangaSelector(catalogue, since_inclusive)
+        self._chapters = ChapterSelector(catalogue, since_inclusive)
         self._routes: list[tuple[re.Pattern[str], str, Schema, Endpoint]] = [
             (
                 re.compile(pattern.replace("{id}", f"({UUID_PATTERN.pattern})")),
@@ -73,10 +73,10 @@ class Api:
         """GET /manga."""
         offset, limit = _window(query, 10)
         selected = self._manga.select(query, now)
-        titles = (self._shelf.title(index, now) for index in selected[offset : offset + limit])
+        titles = (self._catalogue.title(index, now) for index in selected[offset : offset + limit])
         includes = query.items("includes")
         return _collection(
-            [render_title(self._shelf, each, includes, now) for each in titles],
+            [render_title(self._catalogue, each, includes, now) for each in titles],
             limit,
             offset,
             len(selected),
@@ -84,36 +84,36 @@ class Api:
 
     def show_manga(self, manga_id: str, query: Query, now: int) -> Json:
         """GET /manga/{id}; the content rating is not applied here."""
-        index = self._shelf.find_title(manga_id)
+        index = self._catalogue.find_title(manga_id)
         if index is None:
             raise not_found(f"Manga with ID {manga_id} does not exist")
-        title = self._shelf.title(index, now)
-        return _entity(render_title(self._shelf, title, query.items("includes"), now))
+        title = self._catalogue.title(index, now)
+        return _entity(render_title(self._catalogue, title, query.items("includes"), now))
 
     def list_tags(self, _: str, query: Query, now: int) -> Json:
         """GET /manga/tag: the whole list."""
-        tags = self._shelf.tags.everything()
+        tags = self._catalogue.tags.everything()
         return _collection(tags, len(tags), 0, len(tags))
 
     def show_aggregate(self, manga_id: str, query: Query, now: int) -> Json:
         """GET /manga/{id}/aggregate."""
-        index = self._shelf.find_title(manga_id)
+        index = self._catalogue.find_title(manga_id)
         languages, groups = query.items("translatedLanguage"), query.items("groups")
         rows = [
             each
-            for each in (self._shelf.chapters_of(index) if index is not None else [])
+            for each in (self._catalogue.chapters_of(index) if index is not None else [])
             if each.readable <= now
             and (not each.unavailable or query.text("includeUnavailable") == "1")
             and (not languages or each.language in languages)
             and (not groups or not set(groups).isdisjoint(each.groups))
         ]
-        return {"result": "ok", "volumes": aggregate(rows, self._shelf.ids)}
+        return {"result": "ok", "volumes": aggregate(rows, self._catalogue.ids)}
 
     def show_statistics(self, _: str, query: Query, now: int) -> Json:
         """GET /statistics/manga."""
         if not query.items("manga"):
             raise invalid_query("The property manga is required")
-        found = ((each, self._shelf.find_title(each)) for each in query.items("manga"))
+        found = ((each, self._catalogue.find_title(each)) for each in query.items("manga"))
         return {
             "result": "ok",
             "statistics": {
@@ -123,11 +123,11 @@ class Api:
 
     def _statistics(self, index: int) -> Json:
         average = 5 + index * 7_919 % 1_000 / 200
-        unavailable = sum(each.unavailable for each in self._shelf.chapters_of(index))
+        unavailable = sum(each.unavailable for each in self._catalogue.chapters_of(index))
         return {
             "comments": None,
             "rating": {"average": average, "bayesian": average},
-            "follows": self._shelf.facts(index).follows,
+            "follows": self._catalogue.facts(index).follows,
             "unavailableChaptersCount": unavailable,
         }
 
@@ -135,7 +135,7 @@ class Api:
 
     def list_feed(self, manga_id: str, query: Query, now: int) -> Json:
         """GET /manga/{id}/feed; a removed title's feed is 200 and empty."""
-        index = self._shelf.find_title(manga_id)
+        index = self._catalogue.find_title(manga_id)
         return self._page(query, 100, now, self._chapters.of_title(index, query, now))
 
     def list_chapters(self, _: str, query: Query, now: int) -> Json:
@@ -145,10 +145,12 @@ class Api:
         if hosts and "manga" not in query:
             raise invalid_query(f"[{hosts[0]}] Requires accompanying manga filter")
         if manga_id := query.text("manga"):
-            selection = self._chapters.of_title(self._shelf.find_title(manga_id), query, now)
+            selection = self._chapters.of_title(self._catalogue.find_title(manga_id), query, now)
             ids = query.items("ids")
             if ids:
-                rows = [each for each in selection.rows if self._shelf.ids.to_text(each.key) in ids]
+                rows = [
+                    each for each in selection.rows if self._catalogue.ids.to_text(each.key) in ids
+                ]
                 selection = Selection(rows, len(rows))
         elif ids := query.items("ids"):
             selection = self._chapters.of_ids(ids, query, now)
@@ -158,16 +160,16 @@ class Api:
 
     def show_chapter(self, chapter_id: str, query: Query, now: int) -> Json:
         """GET /chapter/{id}; one that is scheduled is nobody's yet."""
-        chapter = self._shelf.find_chapter(chapter_id)
+        chapter = self._catalogue.find_chapter(chapter_id)
         if chapter is None or chapter.readable > now:
             raise not_found(f"Chapter with ID {chapter_id} does not exist")
-        return _entity(render_chapter(self._shelf, chapter, query.items("includes"), now))
+        return _entity(render_chapter(self._catalogue, chapter, query.items("includes"), now))
 
     def _page(self, query: Query, default_limit: int, now: int, selection: Selection) -> Json:
         offset, limit = _window(query, default_limit)
         includes = query.items("includes")
         data = [
-            render_chapter(self._shelf, each, includes, now)
+            render_chapter(self._catalogue, each, includes, now)
             for each in _cut(selection.rows, offset, limit)
         ]
         return _collection(data, limit, offset, selection.total)

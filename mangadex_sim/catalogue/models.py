@@ -1,4 +1,4 @@
-"""The value types that modules hand to each other, and the errors the API answers with."""
+"""Value types of the stand-in, and the errors that the API answers with."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Reference(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Title:
+class MangaEntry:
     """A manga entry as the API knows it at one moment."""
 
     index: int
@@ -44,7 +44,7 @@ class Title:
     references: list[Reference]
 
 
-class Chapter(NamedTuple):
+class ChapterRow(NamedTuple):
     """A chapter row. Instants are epoch seconds; readable follows from the other three."""
 
     key: int
