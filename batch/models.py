@@ -122,7 +122,7 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class OutboxEvent:
     """One row of the outbox.
 
     Attributes:

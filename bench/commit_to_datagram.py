@@ -15,7 +15,7 @@ from time import perf_counter
 
 from batch import config
 from batch.delivery.background import BackgroundRelay
-from batch.models import Event
+from batch.models import OutboxEvent
 from batch.store.outbox import add_events
 from bench.harness import new_database, print_table, server
 from bench.notify_clients import Crowd
@@ -54,7 +54,7 @@ def measure(bench: Bench, events: int) -> list[float]:
 
 def time_one(bench: Bench, crowd: Crowd, number: int) -> float:
     news = {"manga_id": 1, "title": "A Title", "chapter": number}
-    event = Event("new-chapter", 1, f"bench:{number}", news)
+    event = OutboxEvent("new-chapter", 1, f"bench:{number}", news)
     with bench.connection.transaction():
         add_events(bench.connection, [event])
     committed = perf_counter()

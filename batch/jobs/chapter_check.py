@@ -30,7 +30,7 @@ MAX_REFUSED, MAX_UNKNOWN = 3, 10
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class DueTitle:
     """One title to check; `now` is the run's beginning, by which all titles are judged."""
 
     mangadex_id: UUID
@@ -66,10 +66,10 @@ def run(context: JobContext) -> None:
     context.progress.start("Titles checked", len(due))
     if not due:
         return
-    checks = (Check(mangadex_id, context.started_at) for mangadex_id in due)
+    titles = (DueTitle(mangadex_id, context.started_at) for mangadex_id in due)
     with context.workers(len(due)) as workers:
         refused: list[Checked] = []
-        for checked in workers.do_all(check_title, checks):
+        for checked in workers.do_all(check_title, titles):
             _account(context, checked)
             refused = [*refused, checked] if checked.refusal else []
             require_few(refused)
@@ -101,21 +101,21 @@ def _account(context: JobContext, checked: Checked) -> None:
     )
 
 
-def check_title(settings: WorkerSettings, check: Check) -> Checked:
+def check_title(settings: WorkerSettings, due: DueTitle) -> Checked:
     """In a worker: read one feed, and store what is new in it."""
     worker, config = this_worker(settings), settings.config
     refusal: RequestRefused | None = None
     try:
-        feed = read_feed(worker.api, check.mangadex_id, config.languages, config.content_ratings)
+        feed = read_feed(worker.api, due.mangadex_id, config.languages, config.content_ratings)
     except RequestRefused as exc:
-        feed, refusal = Feed(rejected=[Rejected(str(check.mangadex_id), str(exc))]), exc
-    now = worker.api.not_ahead(check.now)
+        feed, refusal = Feed(rejected=[Rejected(str(due.mangadex_id), str(exc))]), exc
+    now = worker.api.not_ahead(due.now)
     with worker.transaction() as connection:
-        stored = _store(connection, config, check, feed, now)
+        stored = _store(connection, config, due, feed, now)
         stored.rejected += feed.rejected
-        _record(connection, check, feed, stored)
+        _record(connection, due, feed, stored)
     return Checked(
-        check.mangadex_id,
+        due.mangadex_id,
         len(feed.chapters),
         stored,
         refusal=str(refusal) if refusal else None,
@@ -123,9 +123,11 @@ def check_title(settings: WorkerSettings, check: Check) -> Checked:
     )
 
 
-def _store(connection: Connection, config: Config, check: Check, feed: Feed, now: datetime) -> News:
+def _store(
+    connection: Connection, config: Config, due: DueTitle, feed: Feed, now: datetime
+) -> News:
     """Store what is new; find the title's baseline in the same feed where it is needed."""
-    uploads, rules = {check.mangadex_id: feed.chapters}, rules_of(config)
+    uploads, rules = {due.mangadex_id: feed.chapters}, rules_of(config)
     is_complete = feed.is_whole and bool(feed.chapters) and not feed.rejected
     stored = news.store_news(connection, uploads, rules, now, is_complete)
     for title in stored.unjudged:
@@ -134,15 +136,15 @@ def _store(connection: Connection, config: Config, check: Check, feed: Feed, now
     return stored
 
 
-def _record(connection: Connection, check: Check, feed: Feed, stored: News) -> None:
+def _record(connection: Connection, due: DueTitle, feed: Feed, stored: News) -> None:
     """Mark the title as checked, also where it was rejected: others are due too.
 
     Not yet where entries of its feed could not be read for the first time.
     """
-    entries = [item for item in feed.rejected if item.mangadex_id != str(check.mangadex_id)]
+    entries = [item for item in feed.rejected if item.mangadex_id != str(due.mangadex_id)]
     if rejections.are_known(connection, entries):
-        chapters.mark_checked(connection, check.mangadex_id, check.now)
+        chapters.mark_checked(connection, due.mangadex_id, due.now)
     readable = [str(chapter.mangadex_chapter_id) for chapter in feed.chapters]
-    usable = [] if stored.rejected else [str(check.mangadex_id)]
+    usable = [] if stored.rejected else [str(due.mangadex_id)]
     rejections.clear_chapters(connection, [*readable, *usable])
-    rejections.record_chapters(connection, CHAPTER_CHECK, stored.rejected, check.now)
+    rejections.record_chapters(connection, CHAPTER_CHECK, stored.rejected, due.now)

@@ -25,7 +25,7 @@ from batch.rules import coverage
 from batch.rules.coverage import Coverage
 from batch.store import import_pages, rejections, sync_state
 from batch.store.import_pages import INITIAL_SYNC
-from batch.store.titles import StoreResult, store_manga
+from batch.store.titles import StoredPage, store_manga
 from batch.workers.worker import Worker, WorkerSettings, this_worker
 from sql import Connection
 
@@ -210,7 +210,7 @@ def store_again(settings: WorkerSettings, ids: Sequence[UUID]) -> PageReport:
     return report
 
 
-def _store(connection: Connection, worker: Worker, page: Page) -> tuple[PageReport, StoreResult]:
+def _store(connection: Connection, worker: Worker, page: Page) -> tuple[PageReport, StoredPage]:
     mangas, unreadable = extract.each(extract.manga, page.entities)
     now = worker.api.not_ahead(datetime.now(UTC))
     result = store_manga(connection, mangas, now)

@@ -21,11 +21,11 @@ from batch.jobs.context import JobContext
 from batch.mangadex import extract
 from batch.mangadex.client import MangaDex
 from batch.mangadex.paging import PAGE
-from batch.models import Event, Manga, Rejected
+from batch.models import Manga, OutboxEvent, Rejected
 from batch.rules import events
 from batch.rules.titles import StoredTitle, find_changes, keep_covers
 from batch.store import outbox, rejections, titles
-from batch.store.titles import StoreResult
+from batch.store.titles import StoredPage
 from batch.workers.worker import WorkerSettings, this_worker
 
 METADATA_REFRESH = "metadata_refresh"
@@ -41,7 +41,7 @@ class Group:
 
 
 @dataclass(slots=True)
-class Answer:
+class FoundTitles:
     """What the source has of a group."""
 
     mangas: list[Manga] = field(default_factory=list)
@@ -107,16 +107,16 @@ def _account(context: JobContext, refreshed: Refreshed) -> None:
 def refresh_group(settings: WorkerSettings, group: Group) -> Refreshed:
     """In a worker: one request, and one more for each title that is newly missing."""
     worker = this_worker(settings)
-    answer = ask(worker.api, group)
+    found = ask(worker.api, group)
     with worker.transaction() as connection:
         now = datetime.now(UTC)
         titles.take_turn(connection)
-        before = titles.read_stored(connection, [manga.mangadex_id for manga in answer.mangas])
-        mangas = keep_covers(answer.mangas, before)
+        before = titles.read_stored(connection, [manga.mangadex_id for manga in found.mangas])
+        mangas = keep_covers(found.mangas, before)
         result = titles.store_manga(connection, mangas, worker.api.not_ahead(now))
         added = outbox.add_events(connection, _update_events(before, mangas, result))
-        unavailable = titles.mark_missing(connection, answer.missing, group.started_at, now)
-        rejected = [*answer.rejected, *result.rejected]
+        unavailable = titles.mark_missing(connection, found.missing, group.started_at, now)
+        rejected = [*found.rejected, *result.rejected]
         rejections.clear(connection, METADATA_REFRESH, map(str, result.ids))
         rejections.record(connection, METADATA_REFRESH, rejected, now)
     return Refreshed(
@@ -124,12 +124,12 @@ def refresh_group(settings: WorkerSettings, group: Group) -> Refreshed:
         updated=len(result.updated),
         events=added,
         failed=len(rejected),
-        missing=len(answer.missing),
+        missing=len(found.missing),
         newly_unavailable=unavailable,
     )
 
 
-def ask(api: MangaDex, group: Group) -> Answer:
+def ask(api: MangaDex, group: Group) -> FoundTitles:
     """Ask for all at once, and singly for those that the list leaves out.
 
     Raises:
@@ -138,44 +138,44 @@ def ask(api: MangaDex, group: Group) -> Answer:
     """
     page = api.list_manga(ids=group.ids, limit=len(group.ids))
     mangas, rejected = extract.each(extract.manga, page.entities)
-    # What was not asked for would come in without having been announced.
-    answer = Answer([manga for manga in mangas if manga.mangadex_id in group.ids], rejected)
-    listed = {str(manga.mangadex_id) for manga in answer.mangas}
-    listed |= {item.mangadex_id for item in answer.rejected}
+    # A title that was not asked for would be stored without an announcement.
+    found = FoundTitles([manga for manga in mangas if manga.mangadex_id in group.ids], rejected)
+    listed = {str(manga.mangadex_id) for manga in found.mangas}
+    listed |= {item.mangadex_id for item in found.rejected}
     for mangadex_id in group.ids:
         if str(mangadex_id) in listed:
             continue
         # For those that are known to be unavailable, the list alone is enough.
         if mangadex_id in group.unavailable:
-            answer.missing.append(mangadex_id)
+            found.missing.append(mangadex_id)
         else:
-            _ask_singly(api, mangadex_id, answer)
-    return answer
+            _ask_singly(api, mangadex_id, found)
+    return found
 
 
-def _ask_singly(api: MangaDex, mangadex_id: UUID, answer: Answer) -> None:
-    """A title whose request is refused is neither here nor gone; the others go on."""
+def _ask_singly(api: MangaDex, mangadex_id: UUID, found: FoundTitles) -> None:
+    """Ask for one title; where its request is refused, it is rejected and not missing."""
     try:
         entity = api.get_manga(mangadex_id)
     except RequestRefused as exc:
-        answer.rejected.append(Rejected(str(mangadex_id), str(exc)))
+        found.rejected.append(Rejected(str(mangadex_id), str(exc)))
         return
     if entity is None:
-        answer.missing.append(mangadex_id)
+        found.missing.append(mangadex_id)
         return
     mangas, rejected = extract.each(extract.manga, [entity])
-    answer.rejected += rejected
+    found.rejected += rejected
     for manga in mangas:
         if manga.mangadex_id == mangadex_id:
-            answer.mangas.append(manga)
+            found.mangas.append(manga)
         else:
             reason = f"the source answers with the title {manga.mangadex_id} instead"
-            answer.rejected.append(Rejected(str(mangadex_id), reason))
+            found.rejected.append(Rejected(str(mangadex_id), reason))
 
 
 def _update_events(
-    before: Mapping[UUID, StoredTitle], mangas: Sequence[Manga], result: StoreResult
-) -> list[Event]:
+    before: Mapping[UUID, StoredTitle], mangas: Sequence[Manga], result: StoredPage
+) -> list[OutboxEvent]:
     found = []
     for manga in mangas:
         stored = before.get(manga.mangadex_id)

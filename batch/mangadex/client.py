@@ -20,7 +20,7 @@ from batch.config import CONTENT_RATINGS
 from batch.errors import Banned, RateLimited, RequestRefused, SourceDown, TransientError
 from batch.limits.permit import Permits
 from batch.mangadex.http import Parameters, Session
-from batch.mangadex.responses import Answer, body_of, entity_of, http_date, page_of
+from batch.mangadex.responses import Response, body_of, entity_of, http_date, page_of
 from batch.models import JsonObject, Order, Page
 
 MAX_TRIES = 5
@@ -201,7 +201,7 @@ class MangaDex:
             self._permits.succeeded()
             return result
 
-    def _compare_clocks(self, answer: Answer) -> None:
+    def _compare_clocks(self, answer: Response) -> None:
         told = http_date(answer.headers.get("Date", ""))
         # A second is begun when it is told, and not over.
         ahead = datetime.now(UTC) - told - timedelta(seconds=1) if told else timedelta(0)

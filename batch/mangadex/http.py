@@ -17,7 +17,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from batch.errors import TransientError
-from batch.mangadex.responses import Answer
+from batch.mangadex.responses import Response
 from mangahub import __version__
 
 USER_AGENT = f"mangahub-sync/{__version__}"  # must be true, and must not look like a browser
@@ -58,7 +58,7 @@ class Session:
     def close(self) -> None:
         self._session.close()
 
-    def get(self, path: str, parameters: Parameters) -> Answer:
+    def get(self, path: str, parameters: Parameters) -> Response:
         """Send one request and read its answer, whatever the status.
 
         Raises:
@@ -74,7 +74,7 @@ class Session:
                 stream=True,
             ) as response:
                 body = _read(response, asked)
-                return Answer(asked, response.status_code, response.headers, body)
+                return Response(asked, response.status_code, response.headers, body)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
             raise TransientError(f"{asked} failed: {_cause(exc)}") from exc
 

@@ -22,7 +22,7 @@ _MAX_TOTAL = 2**31 - 1  # what the column holds; the whole site has some 90,000 
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """An HTTP answer, its body read.
 
     Attributes:
@@ -39,7 +39,7 @@ class Answer:
         return "json" in self.headers.get("Content-Type", "").lower()
 
 
-def body_of(answer: Answer) -> JsonObject | None:
+def body_of(answer: Response) -> JsonObject | None:
     """The JSON object that a good answer carries, None for 204 (an empty list).
 
     Raises:
@@ -100,7 +100,7 @@ def _keys(body: JsonObject) -> str:
     return _shown(", ".join(sorted(body))) or "no keys"
 
 
-def _fault(answer: Answer) -> Exception:
+def _fault(answer: Response) -> Exception:
     line = f"{_said(answer)}: {_excerpt(answer)}"
     if answer.status == 429 or (answer.status == 400 and _OVERLOAD in answer.body):
         return RateLimited(line, retry_after(answer.headers))
@@ -145,14 +145,14 @@ def http_date(text: str) -> datetime | None:
         return None
 
 
-def _said(answer: Answer) -> str:
+def _said(answer: Response) -> str:
     kind = _shown(answer.headers.get("Content-Type", "no content type"))
     request_id = _shown(answer.headers.get("X-Request-ID", ""))
     suffix = f" (request id {request_id})" if request_id else ""
     return f"{answer.asked} was answered with {answer.status}, {kind}{suffix}"
 
 
-def _excerpt(answer: Answer) -> str:
+def _excerpt(answer: Response) -> str:
     """The body's first words."""
     return _shown(answer.body[:1000].decode("utf-8", "replace")) or "an empty body"
 

@@ -8,20 +8,20 @@ from decimal import Decimal
 from hashlib import sha256
 from uuid import UUID
 
-from batch.models import Event, Manga
+from batch.models import Manga, OutboxEvent
 from batch.rules.chapters import ZERO, Announcement, Position, Title, baseline_of
 from batch.rules.titles import Change
 
 MAX_SINGLE = 5  # more new chapters of a title than this in one run make one event
 
 
-def manga_event(manga_id: int, mangadex_id: UUID, title: str) -> Event:
+def manga_event(manga_id: int, mangadex_id: UUID, title: str) -> OutboxEvent:
     """Return the event of a title that is new in the catalogue."""
     payload = {"manga_id": manga_id, "title": title}
-    return Event("new-manga", manga_id, f"new-manga:{mangadex_id}", payload)
+    return OutboxEvent("new-manga", manga_id, f"new-manga:{mangadex_id}", payload)
 
 
-def update_event(manga_id: int, manga: Manga, changes: Sequence[Change]) -> Event:
+def update_event(manga_id: int, manga: Manga, changes: Sequence[Change]) -> OutboxEvent:
     """Return the event of changes in one version of a title.
 
     A cover can change without a new version, so the changes are part of the key too.
@@ -36,10 +36,10 @@ def update_event(manga_id: int, manga: Manga, changes: Sequence[Change]) -> Even
         "detailed_changes": detailed,
     }
     key = f"manga-update:{manga.mangadex_id}:{manga.version}:{_digest(detailed)}"
-    return Event("manga-update", manga_id, key, payload)
+    return OutboxEvent("manga-update", manga_id, key, payload)
 
 
-def chapter_events(title: Title, announcements: Sequence[Announcement]) -> list[Event]:
+def chapter_events(title: Title, announcements: Sequence[Announcement]) -> list[OutboxEvent]:
     """Return one event a chapter, lowest number first; one for all where there are many.
 
     Args:
@@ -57,7 +57,7 @@ def chapter_events(title: Title, announcements: Sequence[Announcement]) -> list[
         before = highest[each.key.language]
         payload = {"manga_id": title.id, "title": title.title, "chapter": _json(each.number)}
         key = f"new-chapter:{title.mangadex_id}:{each.key}"
-        events.append(Event("new-chapter", title.id, key, payload | _old_chapter(before)))
+        events.append(OutboxEvent("new-chapter", title.id, key, payload | _old_chapter(before)))
         position = each.key.position(title.numbering_restarts)
         highest[each.key.language] = _highest(before, position)
     return events
@@ -65,7 +65,7 @@ def chapter_events(title: Title, announcements: Sequence[Announcement]) -> list[
 
 def _list_event(
     title: Title, announcements: Sequence[Announcement], before: Position | None
-) -> Event:
+) -> OutboxEvent:
     """Return one event for all; chapters without a number are part of it, but not listed."""
     numbers = sorted({each.number for each in announcements if each.number is not None})
     payload: dict[str, object] = {"manga_id": title.id, "title": title.title, "chapter": None}
@@ -74,7 +74,7 @@ def _list_event(
     if len(numbers) > 1:
         payload["chapters"] = [_json(number) for number in numbers]
     key = f"new-chapters:{title.mangadex_id}:{_digest([str(each.key) for each in announcements])}"
-    return Event("new-chapter", title.id, key, payload | _old_chapter(before))
+    return OutboxEvent("new-chapter", title.id, key, payload | _old_chapter(before))
 
 
 def _old_chapter(before: Position | None) -> dict[str, object]:

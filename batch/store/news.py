@@ -16,7 +16,7 @@ import psycopg
 
 import sql
 from batch.errors import BatchError
-from batch.models import Chapter, Event, Rejected
+from batch.models import Chapter, OutboxEvent, Rejected
 from batch.rules import chapters as chapter_rules
 from batch.rules import events
 from batch.rules.chapters import Rules, Title, TitleChanges
@@ -132,12 +132,12 @@ def _store_set(
     return news
 
 
-def _announce(connection: Connection, changed: Changes) -> list[Event]:
+def _announce(connection: Connection, changed: Changes) -> list[OutboxEvent]:
     made = chapters.announce(
         connection,
         [(title.id, each) for title, changes in changed for each in changes.announcements],
     )
-    found: list[Event] = []
+    found: list[OutboxEvent] = []
     for title, changes in changed:
         first = [each for each in changes.announcements if (title.id, each.key) in made]
         found += events.chapter_events(title, first)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from psycopg.types.json import Jsonb
 
-from batch.models import Event, JsonObject
+from batch.models import JsonObject, OutboxEvent
 from sql import Connection
 
 CHANNEL = "mangahub_outbox"  # notified by each commit that wrote events
@@ -68,7 +68,7 @@ class Backlog:
     rejected: int = 0
 
 
-def add_events(connection: Connection, events: Sequence[Event]) -> int:
+def add_events(connection: Connection, events: Sequence[OutboxEvent]) -> int:
     """Write events in their order, in the caller's transaction; return how many were new."""
     if not events:
         return 0

@@ -26,7 +26,7 @@ _STORE_LOCK = 0x6D68_7374
 
 
 @dataclass(frozen=True, slots=True)
-class StoreResult:
+class StoredPage:
     """What became of a page of titles: `manga.id` by MangaDex id, or the reason why not."""
 
     inserted: dict[UUID, int] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class StoreResult:
     unchanged: dict[UUID, int] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
 
-    def add(self, other: StoreResult) -> None:
+    def add(self, other: StoredPage) -> None:
         self.inserted.update(other.inserted)
         self.updated.update(other.updated)
         self.unchanged.update(other.unchanged)
@@ -106,7 +106,7 @@ def take_turn(connection: Connection) -> None:
     connection.execute("SELECT pg_advisory_xact_lock(%s)", [_STORE_LOCK])
 
 
-def store_manga(connection: Connection, mangas: Sequence[Manga], now: datetime) -> StoreResult:
+def store_manga(connection: Connection, mangas: Sequence[Manga], now: datetime) -> StoredPage:
     """Insert or update titles and their genre links, in the caller's transaction.
 
     A title keeps its slug. `total_chapters` never falls. `last_synced_at` is set for all,
@@ -117,7 +117,7 @@ def store_manga(connection: Connection, mangas: Sequence[Manga], now: datetime) 
     """
     unique = list({manga.mangadex_id: manga for manga in mangas}.values())
     if not unique:
-        return StoreResult()
+        return StoredPage()
     take_turn(connection)
     try:
         with connection.transaction():
@@ -128,8 +128,8 @@ def store_manga(connection: Connection, mangas: Sequence[Manga], now: datetime) 
         raise BatchError(f"titles cannot be stored: {sql.one_line(exc)}") from exc
 
 
-def _store_singly(connection: Connection, mangas: Sequence[Manga], now: datetime) -> StoreResult:
-    result = StoreResult()
+def _store_singly(connection: Connection, mangas: Sequence[Manga], now: datetime) -> StoredPage:
+    result = StoredPage()
     for manga in mangas:
         try:
             with connection.transaction():
@@ -140,7 +140,7 @@ def _store_singly(connection: Connection, mangas: Sequence[Manga], now: datetime
     return result
 
 
-def _store_set(connection: Connection, mangas: Sequence[Manga], now: datetime) -> StoreResult:
+def _store_set(connection: Connection, mangas: Sequence[Manga], now: datetime) -> StoredPage:
     known = _known_ids(connection, mangas)
     new = [manga for manga in mangas if manga.mangadex_id not in known]
     chosen = _free_slugs(connection, new)
@@ -151,7 +151,7 @@ def _store_set(connection: Connection, mangas: Sequence[Manga], now: datetime) -
     fresh = {key: value for key, value in ids.items() if key not in known}
     updated = {key: value for key, value in changed.items() if key in known}
     unchanged = {key: value for key, value in known.items() if key not in updated}
-    return StoreResult(fresh, updated, unchanged)
+    return StoredPage(fresh, updated, unchanged)
 
 
 def _known_ids(connection: Connection, mangas: Sequence[Manga]) -> dict[UUID, int]:

@@ -32,7 +32,7 @@ def _remove(call: Call) -> None:
 
 
 def _change(
-    call: Call, change: Callable[[sql.Connection, users.User, list[users.Title]], None]
+    call: Call, change: Callable[[sql.Connection, users.User, list[users.TitleRow]], None]
 ) -> None:
     with call.connected() as connection:
         user = users.find_user(connection, call.arguments.user)
@@ -48,6 +48,6 @@ def _list(call: Call) -> None:
     _print_titles(call, user, titles)
 
 
-def _print_titles(call: Call, user: users.User, titles: list[users.Title]) -> None:
+def _print_titles(call: Call, user: users.User, titles: list[users.TitleRow]) -> None:
     body = {"user_id": str(user.id), "manga": [{"id": t.id, "title": t.title} for t in titles]}
     call.print([f"{t.id}\t{printable(t.title)}" for t in titles], body)

@@ -26,7 +26,7 @@ class User(NamedTuple):
     username: str
 
 
-class Title(NamedTuple):
+class TitleRow(NamedTuple):
     """A row of `manga`."""
 
     id: int
@@ -118,7 +118,7 @@ def rotate_key(connection: sql.Connection, secret: str, user: User) -> str:
 # --- libraries -------------------------------------------------------------------------------
 
 
-def find_title(connection: sql.Connection, text: str) -> Title:
+def find_title(connection: sql.Connection, text: str) -> TitleRow:
     """By id, MangaDex id, exact title, or a part of exactly one title.
 
     A number may be one manga's id and another's title; `id:NUMBER` is always an id.
@@ -143,15 +143,15 @@ def find_title(connection: sql.Connection, text: str) -> Title:
     raise NotFound(f"there is no manga {text!r}")
 
 
-def _titles(connection: sql.Connection, condition: str, value: object, text: str) -> list[Title]:
+def _titles(connection: sql.Connection, condition: str, value: object, text: str) -> list[TitleRow]:
     if value is None or value == "":
         return []
     query = f"SELECT id, title FROM manga WHERE {condition} ORDER BY length(title), id LIMIT %(n)s"
     parameters = {"value": value, "text": text, "n": _MAX_CANDIDATES + 1}
-    return [Title(*row) for row in connection.execute(query.encode(), parameters).fetchall()]
+    return [TitleRow(*row) for row in connection.execute(query.encode(), parameters).fetchall()]
 
 
-def _ambiguous(text: str, found: list[Title]) -> str:
+def _ambiguous(text: str, found: list[TitleRow]) -> str:
     shown = [f"id:{t.id} {t.title!r}" for t in found[:_MAX_CANDIDATES]]
     more = ", and more" if len(found) > _MAX_CANDIDATES else ""
     return f"{text!r} is ambiguous, give one by its id: {', '.join(shown)}{more}"
@@ -168,7 +168,7 @@ def _as_uuid(text: str) -> UUID | None:
         return None
 
 
-def add_to_library(connection: sql.Connection, user: User, titles: list[Title]) -> None:
+def add_to_library(connection: sql.Connection, user: User, titles: list[TitleRow]) -> None:
     """All or none; titles that are there already stay, also where no key says so."""
     connection.execute(
         "INSERT INTO user_library (user_id, manga_id) "
@@ -181,17 +181,17 @@ def add_to_library(connection: sql.Connection, user: User, titles: list[Title]) 
     )
 
 
-def remove_from_library(connection: sql.Connection, user: User, titles: list[Title]) -> None:
+def remove_from_library(connection: sql.Connection, user: User, titles: list[TitleRow]) -> None:
     connection.execute(
         "DELETE FROM user_library WHERE user_id = %s AND manga_id = ANY(%s::bigint[])",
         (user.id, [t.id for t in titles]),
     )
 
 
-def list_library(connection: sql.Connection, user: User) -> list[Title]:
+def list_library(connection: sql.Connection, user: User) -> list[TitleRow]:
     rows = connection.execute(
         "SELECT id, title FROM manga "
         "WHERE id IN (SELECT manga_id FROM user_library WHERE user_id = %s) ORDER BY title, id",
         (user.id,),
     ).fetchall()
-    return [Title(*row) for row in rows]
+    return [TitleRow(*row) for row in rows]

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import sql
 from batch.models import Manga
-from batch.store.titles import StoreResult, store_manga
+from batch.store.titles import StoredPage, store_manga
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(hours=5)
@@ -37,7 +37,7 @@ def a_title(number: int = 1, **changes: Any) -> Manga:
     return replace(usual, **changes)
 
 
-def store(connection: sql.Connection, *mangas: Manga, now: datetime = NOW) -> StoreResult:
+def store(connection: sql.Connection, *mangas: Manga, now: datetime = NOW) -> StoredPage:
     with connection.transaction():
         return store_manga(connection, mangas, now)
 
@@ -59,7 +59,7 @@ def genres_of(connection: sql.Connection, number: int = 1) -> set[str]:
     return {row[0] for row in rows}
 
 
-def outcome(result: StoreResult) -> tuple[int, int, int, int]:
+def outcome(result: StoredPage) -> tuple[int, int, int, int]:
     """How many were inserted, updated, unchanged, rejected."""
     kinds = (result.inserted, result.updated, result.unchanged, result.rejected)
     return tuple(len(kind) for kind in kinds)  # type: ignore[return-value]

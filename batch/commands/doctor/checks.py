@@ -23,7 +23,7 @@ from batch.config import Config
 from batch.errors import BatchError, PauseRequested, Stopped
 from batch.limits.circuit import Health
 from batch.mangadex.http import Session
-from batch.mangadex.responses import Answer, http_date
+from batch.mangadex.responses import Response, http_date
 from batch.reporting import alerts
 from batch.stop import SignalStop
 from batch.workers.local import new_gate
@@ -94,7 +94,7 @@ def _ask_source(config: Config, connection: Connection | None, stop: SignalStop)
     yield from _clock(answer.headers.get("Date", ""))
 
 
-def _ask(config: Config, connection: Connection | None, stop: SignalStop) -> Answer:
+def _ask(config: Config, connection: Connection | None, stop: SignalStop) -> Response:
     """Send a request that waits for its permit like every other."""
     if connection is None:
         with closing(Session(config.api_url, config.api_key, _Unpaced())) as session:

@@ -13,7 +13,7 @@ import pytest
 import sql
 from batch.config import load
 from batch.delivery.background import BackgroundRelay
-from batch.models import Event
+from batch.models import OutboxEvent
 from batch.store.outbox import add_events, read_backlog
 from mangahub.env import Env
 from tests.support.waiting import wait_until
@@ -64,7 +64,7 @@ def start(url: str, database_url: str, folder: Path) -> BackgroundRelay:
 
 def commit(connection: sql.Connection, number: int) -> None:
     with connection.transaction():
-        add_events(connection, [Event("new-manga", 1, f"news:{number}", {"manga_id": 1})])
+        add_events(connection, [OutboxEvent("new-manga", 1, f"news:{number}", {"manga_id": 1})])
 
 
 @pytest.fixture

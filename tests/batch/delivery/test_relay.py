@@ -17,7 +17,7 @@ import pytest
 from batch.delivery import relay
 from batch.delivery.relay import DeliveryCounts, Relay
 from batch.errors import Stopped
-from batch.models import Event
+from batch.models import OutboxEvent
 from batch.stop import SignalStop
 from batch.store import outbox
 
@@ -116,7 +116,7 @@ def owe(connection: Connection) -> Callable[..., list[str]]:
         assert row
         body = {"manga_id": row[0], "title": "A Title"} | payload
         keys = [f"{prefix}-{n}" for n in range(count)]
-        outbox.add_events(connection, [Event("new-manga", row[0], key, body) for key in keys])
+        outbox.add_events(connection, [OutboxEvent("new-manga", row[0], key, body) for key in keys])
         return keys
 
     return add
@@ -240,7 +240,7 @@ def add(connection: Connection) -> Callable[[str], None]:
         ).fetchone()
         assert row
         body = {"manga_id": row[0], "title": key[0]}
-        outbox.add_events(connection, [Event("new-chapter", row[0], key, body)])
+        outbox.add_events(connection, [OutboxEvent("new-chapter", row[0], key, body)])
 
     return add
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch.errors import Banned, BatchError, RateLimited, RequestRefused, SourceDown, TransientError
-from batch.mangadex.responses import Answer, body_of, entity_of, http_date, page_of, retry_after
+from batch.mangadex.responses import Response, body_of, entity_of, http_date, page_of, retry_after
 from batch.models import Page
 from tests.support.paths import SHARED
 
@@ -23,9 +23,9 @@ HTML = "text/html; charset=utf-8"
 OVERLOAD = b"<html><p>Your browser sent an invalid request.</p></html>"
 
 
-def answer(status: int, body: bytes = b"{}", kind: str = JSON, **headers: str) -> Answer:
+def answer(status: int, body: bytes = b"{}", kind: str = JSON, **headers: str) -> Response:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer("GET /manga?limit=100", status, {"Content-Type": kind} | named, body)
+    return Response("GET /manga?limit=100", status, {"Content-Type": kind} | named, body)
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_no_answer_raises_anything_but_the_errors_that_are_named(
     status: int, given_headers: dict[str, str], body: bytes
 ) -> None:
     try:
-        read = body_of(Answer("GET /manga", status, given_headers, body))
+        read = body_of(Response("GET /manga", status, given_headers, body))
     except BatchError as exc:
         assert str(exc).isprintable()
     else:

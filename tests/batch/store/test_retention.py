@@ -12,7 +12,7 @@ import pytest
 
 import sql
 from batch.errors import LockHeld, Stopped
-from batch.models import Event
+from batch.models import OutboxEvent
 from batch.rules import events
 from batch.stop import SignalStop
 from batch.store import outbox, retention
@@ -96,7 +96,9 @@ def test_only_old_read_notifications_go(
 
 
 def add_event(connection: sql.Connection, manga_id: int, key: str, accepted: str | None) -> None:
-    event = Event(key.partition(":")[0], manga_id, key, {"manga_id": manga_id, "title": "Snow"})
+    event = OutboxEvent(
+        key.partition(":")[0], manga_id, key, {"manga_id": manga_id, "title": "Snow"}
+    )
     outbox.add_events(connection, [event])
     connection.execute(
         "UPDATE notification_events SET created_at = now() - interval '400 days',"
@@ -175,7 +177,7 @@ def test_an_update_that_comes_again_in_the_same_version_is_told_once(
     key = f"manga-update:{TITLE}:{VERSION}:digest"
     add_event(connection, manga_id, key, "90 days")
     delete(connection, 1, stop)
-    assert outbox.add_events(connection, [Event("manga-update", manga_id, key, {})]) == 0
+    assert outbox.add_events(connection, [OutboxEvent("manga-update", manga_id, key, {})]) == 0
 
 
 # --- never in the way --------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 import sql
 from batch.errors import BatchError
 from batch.store import chapters
-from batch.store.titles import StoreResult, read_stored, store_manga, take_turn
+from batch.store.titles import StoredPage, read_stored, store_manga, take_turn
 from tests.support.titles import LATER, NOW, a_title, an_id, genres_of, outcome, row, store
 from tests.support.waiting import wait_until
 
@@ -121,7 +121,7 @@ def test_two_processes_may_store_the_same_titles_at_once(
     connection: sql.Connection, database_url: str
 ) -> None:
     page = [a_title(number) for number in range(20)]
-    results: list[StoreResult] = []
+    results: list[StoredPage] = []
 
     def store_backwards() -> None:
         with sql.connect(database_url, "second") as second:
