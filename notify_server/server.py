@@ -28,7 +28,7 @@ from notify_server.udp.stats import Stats
 from notify_server.udp.subscription_check import SubscriptionCheck
 from notify_server.udp.subscriptions import Subscriptions
 from notify_server.web import waitress_server
-from notify_server.web.app import create_app
+from notify_server.web.app import allows, create_app
 from notify_server.web.metrics import Metrics
 from notify_server.web.services import Services
 from notify_server.wire.auth import Cookies
@@ -85,7 +85,9 @@ class NotifyServer:
         publisher = Publisher(database, claims, channels)
         metrics = Metrics(self._udp.figures, partial(sockets.count_drops, self._udp_socket))
         services = Services(database, publisher, metrics, self._config.api_key, self._is_udp_usable)
-        self._web = waitress_server.WebServer(create_app(services), self._http_socket)
+        self._web = waitress_server.WebServer(
+            create_app(services), self._http_socket, partial(allows, self._config.api_key)
+        )
         self._is_composed = True
 
     def _compose_udp(self, requests: DatabaseRequests) -> UdpServer:

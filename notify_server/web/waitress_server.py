@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import json
+import errno
 import logging
 import socket
 import threading
+from collections import Counter
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
 from flask import Flask
-from waitress import create_server
-from waitress.channel import HTTPChannel
-from waitress.task import ErrorTask, ThreadedTaskDispatcher
+from waitress.adjustments import Adjustments
+from waitress.server import TcpWSGIServer
+from waitress.task import ThreadedTaskDispatcher
 
 from notify_server.errors import PortTaken
+from notify_server.web.waitress_channel import Channel
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +27,9 @@ _QUICK_PATHS = ("/healthz", "/metrics")
 # More than any route takes: waitress counts the frames of a chunked body too.
 _MAX_BODY = 2 * 1024 * 1024
 _IDLE_TIMEOUT_S = 30
-_MAX_CONNECTIONS = 1_000
+_MAX_CONNECTIONS = 500  # with those to the database below the usual 1,024 descriptors
+_REST_S = 1.0
+_OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _FLUSH_S = 1.0
 
 
@@ -49,23 +54,6 @@ def open_socket(address: str, port: int) -> socket.socket:
     return sock
 
 
-class _JsonErrorTask(ErrorTask):  # type: ignore[misc]  # waitress is not typed
-    """What waitress itself refuses is answered like everything else."""
-
-    def execute(self) -> None:
-        error = self.request.error
-        body = json.dumps({"error": f"{error.reason}: {error.body}"}).encode()
-        self.status = f"{error.code} {error.reason}"
-        self.response_headers.append(("Content-Type", "application/json"))
-        self.set_close_on_finish()
-        self.content_length = len(body)
-        self.write(body)
-
-
-class _JsonChannel(HTTPChannel):  # type: ignore[misc]
-    error_task_class = _JsonErrorTask
-
-
 class _Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
     """The threads that answer: several for requests in general, one for the quick ones."""
 
@@ -75,7 +63,7 @@ class _Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
         self._quick = ThreadedTaskDispatcher()
         self._quick.set_thread_count(1)
 
-    def add_task(self, task: HTTPChannel) -> None:
+    def add_task(self, task: Channel) -> None:
         if getattr(task.requests[0], "path", None) in _QUICK_PATHS:
             self._quick.add_task(task)
         else:
@@ -86,24 +74,77 @@ class _Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
         return bool(super().shutdown(cancel_pending, timeout))
 
 
-class WebServer:
-    """Serves the application on a bound socket."""
+class _Server(TcpWSGIServer):  # type: ignore[misc]
+    """Accepts connections; where there are too many, one that waits makes room for a new one.
 
-    def __init__(self, app: Flask, sock: socket.socket) -> None:
-        self._server: Any = create_server(
-            app,
+    Attributes:
+        allows: whether a request with this path and this Authorization may send a body.
+    """
+
+    channel_class = Channel
+    allows: Callable[[str, str], bool]
+    _rests_until_s = 0.0
+
+    def readable(self) -> bool:
+        return bool(super().readable()) and monotonic() >= self._rests_until_s
+
+    def handle_accept(self) -> None:
+        if len(self.active_channels) >= _MAX_CONNECTIONS:
+            self._close_one()
+        try:
+            accepted = self.accept()
+        except OSError as exc:
+            if exc.errno in _OUT_OF_RESOURCES:
+                self._rest(exc)
+            return
+        if accepted is not None:
+            connection, address = accepted
+            self.set_socket_options(connection)
+            self.channel_class(self, connection, address, self.adj, map=self._map)
+
+    def _rest(self, exc: OSError) -> None:
+        """Accept nothing for a while: the socket would stay readable, and be asked without end."""
+        log.error("No connection can be accepted, closing one that waits reason=%r", exc.strerror)
+        self._rests_until_s = monotonic() + _REST_S
+        self._close_one()
+
+    def _close_one(self) -> None:
+        """Close a connection that waits: of the address that has most of them, the oldest."""
+        waiting = [c for c in self.active_channels.values() if c.is_waiting]
+        by_address = Counter(c.addr[0] for c in waiting)
+        if waiting:
+            max(waiting, key=lambda c: (by_address[c.addr[0]], -c.creation_time)).handle_close()
+
+
+class WebServer:
+    """Serves the application on a bound socket.
+
+    Args:
+        allows: whether a request with this path and this Authorization may send a body.
+    """
+
+    def __init__(self, app: Flask, sock: socket.socket, allows: Callable[[str, str], bool]) -> None:
+        settings = Adjustments(
             sockets=[sock],
-            _dispatcher=_Dispatcher(),
             asyncore_use_poll=True,
             channel_timeout=_IDLE_TIMEOUT_S,
             cleanup_interval=5,
-            connection_limit=_MAX_CONNECTIONS,
+            connection_limit=2 * _MAX_CONNECTIONS,  # never reached: room is made before
             max_request_body_size=_MAX_BODY,
-            inbuf_overflow=64 * 1024,
+            inbuf_overflow=2 * _MAX_BODY,  # no file for a body
             log_socket_errors=False,
             ident=None,
         )
-        self._server.channel_class = _JsonChannel
+        place = (sock.family, sock.type, sock.proto, sock.getsockname())
+        self._server: Any = _Server(
+            app,
+            dispatcher=_Dispatcher(),
+            adj=settings,
+            _sock=sock,
+            bind_socket=False,
+            sockinfo=place,
+        )
+        self._server.allows = allows
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="http")

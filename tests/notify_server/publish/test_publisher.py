@@ -122,7 +122,8 @@ def test_an_unexpected_error_is_one_events_500_and_logged(
     url = old_database(trigger(code))
     server = start_server({"DATABASE_URL": url})
     caplog.clear()
-    answer = server.post("batch", {"events": [event(ODD), event("One"), event("Two")]})
+    others = [{**event(title), "manga_id": 3} for title in ("One", "Two")]
+    answer = server.post("batch", {"events": [event(ODD), *others]})
     assert answer.status_code == 207
     results = answer.json()["results"]
     assert [r["status"] for r in results] == [500, 202, 202]
@@ -137,7 +138,6 @@ def test_a_mistake_of_our_own_in_one_event_is_its_500_too(
     server: Any, make_user: Any, make_manga: Any, monkeypatch: Any
 ) -> None:
     make_user()
-    manga = make_manga()
 
     def make_template(content: Content, received: float | None) -> DatagramTemplate:
         if content.title == ODD:
@@ -145,7 +145,7 @@ def test_a_mistake_of_our_own_in_one_event_is_its_500_too(
         return datagram.make_template(content, received)
 
     monkeypatch.setattr("notify_server.udp.server.make_template", make_template)
-    events = [{**event(title), "manga_id": manga} for title in ("One", ODD, "Two")]
+    events = [{**event(title), "manga_id": make_manga()} for title in ("One", ODD, "Two")]
     answer = server.post("batch", {"events": events})
     assert answer.status_code == 207
     assert [r["status"] for r in answer.json()["results"]] == [202, 500, 202]
