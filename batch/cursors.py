@@ -12,12 +12,12 @@ log = logging.getLogger(__name__)
 
 
 def write_cursor(moment: datetime) -> str:
-    """To the second, as the API's `…Since` parameters want it."""
+    """Return the moment in whole seconds, as the API's `…Since` parameters require."""
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def read_cursor(text: object) -> datetime | None:
-    """Also what another program left, such as RFC 3339; None where it is no time."""
+    """Return the moment of a cursor, also of another program's format; None for other text."""
     try:
         moment = datetime.fromisoformat(text.strip()) if isinstance(text, str) else None
     except ValueError:
@@ -28,7 +28,7 @@ def read_cursor(text: object) -> datetime | None:
 
 
 def believe(cursor: datetime | None, now: datetime) -> datetime | None:
-    """A cursor in the future tells only that some clock was wrong: then a day is read again."""
+    """Return the cursor, but a day ago for one in the future: it comes from a wrong clock."""
     if cursor is None or cursor <= now + TOLERANCE:
         return cursor
     log.warning("The cursor is in the future, so the last day is read again cursor=%s", cursor)

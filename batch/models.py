@@ -160,7 +160,7 @@ class Summary:
         self.seconds = round(time.monotonic() - self.began_s, 3)
 
     def as_json(self) -> dict[str, object]:
-        """The keys that programs may rely on, and those of `extra` after them."""
+        """Return the keys that programs may rely on, and after them those of `extra`."""
         names = [name for name in self.__slots__ if name not in ("extra", "began_s")]
         return {name: getattr(self, name) for name in names} | self.extra
 

@@ -53,7 +53,7 @@ class SignalStop:
         self._read_end, self._write_end = os.pipe()
 
     def fileno(self) -> int:
-        """Readable once a signal has come."""
+        """Return a descriptor that is readable once a signal has come."""
         return self._read_end
 
     def check(self) -> None:

@@ -20,7 +20,7 @@ def notify(state: str) -> None:
 
 
 def watchdog_interval_s() -> float | None:
-    """Half of what the unit's WatchdogSec allows between two signs of life."""
+    """Return half of what the unit's WatchdogSec allows between two keep-alives."""
     usec, pid = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID")
     if not usec.isdigit() or int(usec) == 0 or (pid and pid != str(os.getpid())):
         return None

@@ -17,7 +17,7 @@ LEAST_LENGTH = 16
 
 
 def load_secret(given: str | None, folder: Path) -> str:
-    """The secret that derives user keys and cookies.
+    """Return the secret that derives user keys and cookies.
 
     Raises:
         SecretUnusable: the file cannot be read or made, or others can read it.

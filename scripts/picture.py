@@ -25,7 +25,7 @@ SHOWN_DATA = "~/.local/share/mangahub"
 
 
 def record() -> str:
-    """What the tour writes to a terminal."""
+    """Return what the tour writes to a terminal."""
     # As long as what is shown in its place, so that columns stay columns.
     with tempfile.TemporaryDirectory(prefix="mangahub-t", dir="/tmp") as data:
         os.chmod(data, 0o755)
@@ -54,7 +54,7 @@ def read_all(handle: int) -> str:
 
 
 def last_state(text: str) -> str:
-    """The lines as they stand when all is over: of a bar that was drawn many times the last."""
+    """Return the lines as they stand at the end: of a bar that was drawn often, the last state."""
     kept = []
     for line in text.replace("\r\n", "\n").split("\n"):
         final = re.split(r"\x1b\[2K|\r", line)[-1]

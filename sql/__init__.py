@@ -64,7 +64,7 @@ __all__ = [
 
 
 def database_url(env: Env) -> str:
-    """`DATABASE_URL`, or the URL of the embedded server, which is started if it is not running.
+    """Return `DATABASE_URL`, or the URL of the embedded server, which is started if necessary.
 
     Raises:
         SettingError: the variable holds no libpq URL.

@@ -229,7 +229,7 @@ class Budget:
         )
 
     def allow_probe(self) -> None:
-        """Half-open the circuit: one request may be tried, and one more failure opens it again."""
+        """Half-open the circuit: allow one request; another failure opens it again."""
         self._execute(
             f"UPDATE api_budget SET failures = {MAX_FAILURES - 1}"
             f" WHERE source = %(source)s AND failures >= {MAX_FAILURES}"

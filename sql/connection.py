@@ -66,7 +66,7 @@ _REASONS = (
 
 
 def connect_arguments(url: str, application_name: str) -> dict[str, Any]:
-    """Keywords for psycopg or a psycopg pool; what the URL itself says comes first."""
+    """Return keywords for psycopg or a psycopg pool; the URL's own parameters come first."""
     wanted = {**_DEFAULTS, "application_name": application_name}
     given = conninfo_to_dict(url)
     return {**{k: v for k, v in wanted.items() if k not in given}, "autocommit": True}
@@ -129,7 +129,7 @@ def translated() -> Iterator[None]:
 
 
 def is_down(exc: psycopg.Error) -> bool:
-    """Whether the error says that the server or the connection is gone, not that it objects."""
+    """Return whether the server or the connection is gone, rather than the statement rejected."""
     if not isinstance(exc, psycopg.OperationalError | psycopg.InterfaceError):
         return False
     # Without a SQLSTATE the server had no say: libpq lost it. Class 08 is connections, 57P0x a

@@ -60,7 +60,7 @@ class Migration:
 
 @cache
 def migrations() -> tuple[Migration, ...]:
-    """All files, in their order."""
+    """Return all migrations, in their order."""
     folder = resources.files("sql") / "migrations"
     files = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
     return tuple(
@@ -90,7 +90,7 @@ def migrate(url: str, is_stopped: IsStopped | None = None) -> list[str]:
 
 
 def _examine(connection: Connection, is_stopped: IsStopped | None) -> dict[str, str]:
-    """What was applied, once it is clear that the rest can be too."""
+    """Return what was applied, once it is clear that the rest can be too."""
     try:
         with translated(), stoppable(connection, is_stopped), connection.transaction():
             _limit_waits(connection)
@@ -105,7 +105,7 @@ def _examine(connection: Connection, is_stopped: IsStopped | None) -> dict[str, 
 
 
 def _limit_waits(connection: Connection) -> None:
-    """Waiting longer for a table would make its other users queue behind us."""
+    """Limit waits for locks: a longer one would make a table's other users queue behind us."""
     timeout = f"{_TABLE_TIMEOUT_S * 1000:.0f}ms"
     connection.execute("SELECT set_config('lock_timeout', %s, true)", (timeout,))
 
@@ -118,7 +118,7 @@ def _locked(what: str) -> DatabaseDown:
 
 
 def _migrate_one(url: str, migration: Migration, is_stopped: IsStopped | None) -> bool:
-    """In a session of its own: triggers of others keep plans for a table's columns as they were."""
+    """Apply one file in a session of its own: triggers keep plans for a table's old columns."""
     with connect(url, "mangahub-migrate") as connection:
         return _apply(connection, migration, is_stopped)
 

@@ -25,13 +25,13 @@ _PASSWORD_PART = re.compile(rf"{_BEFORE_PASSWORD}.*@", re.DOTALL)
 
 
 def masked(url: str) -> str:
-    """The URL with *** for every password, on one line."""
+    """Return the URL with *** for every password, on one line."""
     text = _PASSWORD_FIELD.sub(r"\1***", _PASSWORD_PART.sub(r"\1:***@", url))
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def checked(name: str, url: str) -> str:
-    """The value of the variable `name` if libpq can read it.
+    """Return the value of the variable `name` if libpq can read it.
 
     Raises:
         SettingError: it is no URL, or one of its parts cannot be right.

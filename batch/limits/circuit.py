@@ -42,7 +42,7 @@ class Health:
 
 
 def read(connection: Connection) -> Health:
-    """What is known; well where nothing is."""
+    """Return what is known of the source; `well` if nothing is."""
     row = connection.execute(
         "SELECT value->>'state', value->>'reason', (value->>'since')::timestamptz,"
         " (value->>'until')::timestamptz, coalesce((value->>'bans')::integer, 0)"
@@ -74,7 +74,7 @@ def admit(connection: Connection, probe: Callable[[], None], now: datetime) -> N
 
 
 def note_well(connection: Connection) -> None:
-    """The source has answered as it should."""
+    """Record that the source has answered as it should."""
     connection.execute(
         "DELETE FROM mangahub_meta WHERE key = %s AND value->>'state' <> 'well'", [_KEY]
     )

@@ -86,11 +86,11 @@ class Gate:
             self._changed.notify_all()
 
     def spent(self) -> int:
-        """All calls that have left, retries included."""
+        """Return how many calls have left, retries included."""
         return self._spent
 
     def rate_limited(self) -> int:
-        """Those of them that the source answered with 429, or what it sends instead."""
+        """Return how many of them the source answered with 429, or what it sends instead."""
         return self._rate_limited
 
     def forget(self, caller: str) -> None:
@@ -101,7 +101,7 @@ class Gate:
             self._changed.notify_all()
 
     def _delay(self, caller: str) -> float:
-        """0 and a call spent, or how long to wait before it makes sense to look again."""
+        """Spend a call and return 0, or return how long to wait before the next look."""
         self._drop_the_dead(time.monotonic())
         is_next = next(iter(self._waiting), None) == caller
         if not is_next or len(self._inside) >= self._concurrency:
@@ -109,7 +109,7 @@ class Gate:
         return self._pace()
 
     def _pace(self) -> float:
-        """0 and a call spent, or how long it is until one may be."""
+        """Spend a call and return 0, or return how long it is until one may be spent."""
         try:
             self._spend()
         except RateLimitException as exc:
@@ -168,7 +168,7 @@ class GateServer:
         )
 
     def forget(self, caller: str) -> None:
-        """As Gate.forget; says nothing where the Manager is gone too."""
+        """Release as Gate.forget does; do nothing if the Manager has ended too."""
         with suppress(EOFError, ConnectionError):
             self.gate.forget(caller)
 

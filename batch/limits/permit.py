@@ -104,7 +104,7 @@ def _long_pauses() -> Iterator[None]:
 
 @contextmanager
 def _gate_errors() -> Iterator[None]:
-    """The process that serves the gate can be gone at every call."""
+    """Translate the errors of a gate whose process has ended."""
     try:
         yield
     except (EOFError, OSError) as exc:

@@ -56,7 +56,7 @@ class MangaDex:
         self._session.close()
 
     def not_ahead(self, moment: datetime) -> datetime:
-        """A moment of this host's clock, set back by as much as that is ahead of the source's.
+        """Return a moment of this host's clock, less what that is ahead of the source's.
 
         By a clock that is ahead, chapters would be announced before their time, and what appears
         after a title's first sync would pass for its history.
@@ -64,7 +64,7 @@ class MangaDex:
         return moment - self._ahead
 
     def probe(self) -> None:
-        """One small request, not repeated, to see whether the source is well again.
+        """Send one small request, without retries, to see whether the source works again.
 
         Raises:
             SourceDown, Banned, Stopped: it is not.
@@ -87,7 +87,7 @@ class MangaDex:
         ratings: Sequence[str] = CONTENT_RATINGS,
         created_since: datetime | None = None,
     ) -> Page:
-        """`GET /manga`: at most 100 titles. All four content ratings unless told otherwise.
+        """Return at most 100 titles (`GET /manga`), of all four content ratings by default.
 
         Raises:
             RequestRefused, SourceDown, Stopped.
@@ -102,7 +102,7 @@ class MangaDex:
         return self._get("/manga", parameters, lambda body: page_of(body, offset))
 
     def get_manga(self, mangadex_id: UUID) -> JsonObject | None:
-        """`GET /manga/{id}`: the title, or None where the API itself answers 404.
+        """Return a title (`GET /manga/{id}`), or None if the API itself answers 404.
 
         Raises:
             RequestRefused, SourceDown, Stopped.
@@ -126,7 +126,7 @@ class MangaDex:
         order: Order = ("readableAt", "asc"),
         include_unavailable: bool = False,
     ) -> Page:
-        """`GET /manga/{id}/feed`: at most 500 chapters of one title.
+        """Return at most 500 chapters of one title (`GET /manga/{id}/feed`).
 
         Raises:
             RequestRefused, SourceDown, Stopped.
@@ -149,7 +149,7 @@ class MangaDex:
         offset: int = 0,
         order: Order = ("readableAt", "desc"),
     ) -> Page:
-        """`GET /chapter`: at most 100 chapters of all titles, the newest first.
+        """Return at most 100 chapters of all titles (`GET /chapter`), newest first by default.
 
         Raises:
             RequestRefused, SourceDown, Stopped.
@@ -178,7 +178,7 @@ class MangaDex:
             raise SourceDown(f"after {MAX_TRIES} tries: {exc}") from exc
 
     def _attempt(self, path: str, parameters: Parameters, read: Callable[[Body], T]) -> T:
-        """One wire request; its outcome is counted while the turn is still held."""
+        """Send one request, and count its outcome before the turn ends."""
         with self._permits.turn():
             try:
                 answer = self._session.get(path, parameters)
@@ -209,7 +209,7 @@ class MangaDex:
         self._ahead = ahead if is_ahead else timedelta(0)
 
     def _wait(self, details: Mapping[str, object]) -> None:
-        """Between two tries: as long as the server asks, else full jitter below a doubling cap."""
+        """Wait between two tries: as the server asks, else full jitter below a doubling cap."""
         tries = cast(int, details["tries"])
         exc = cast(TransientError, details["exception"])
         cap_s = min(FIRST_WAIT_S * 2 ** (tries - 1), LONGEST_WAIT_S)
@@ -228,7 +228,7 @@ def _window(limit: int, offset: int, order: Order) -> list[tuple[str, str]]:
 
 
 def _since(name: str, moment: datetime | None) -> list[tuple[str, str]]:
-    """The API takes UTC without zone and without fractions, and nothing else."""
+    """Return the parameter in the API's format: UTC without zone and without fractions."""
     if moment is None:
         return []
     return [(name, f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}")]

@@ -164,7 +164,7 @@ def _alternative_title(attributes: JsonObject) -> str | None:
 
 
 def _localised(attributes: JsonObject, name: str) -> str | None:
-    """English, else the first that is not empty; PHP sends an empty map as `[]`."""
+    """Return the English text, else the first that is not empty; PHP sends an empty map as `[]`."""
     texts = attributes.get(name)
     if texts is None or texts == []:
         return None
@@ -222,13 +222,13 @@ def _genres(attributes: JsonObject) -> tuple[str, ...]:
 
 
 def _readable_at(attributes: JsonObject) -> datetime:
-    """`readableAt`; answers from before 2021 lack it, and then publishAt says the same."""
+    """Return `readableAt`; answers from before 2021 lack it and say the same in `publishAt`."""
     name = "readableAt" if attributes.get("readableAt") else "publishAt"
     return _moment(attributes, name)
 
 
 def _appeared_at(attributes: JsonObject, readable_at: datetime) -> datetime:
-    """A chapter can be given a date before it was uploaded; it was not here before that."""
+    """Return when a chapter could first be read: its date may lie before its upload."""
     if not attributes.get("createdAt"):
         return readable_at
     return max(readable_at, _moment(attributes, "createdAt"))
@@ -255,7 +255,7 @@ def _text(attributes: JsonObject, name: str, label: str | None = None) -> str | 
 
 
 def _key(attributes: JsonObject, name: str) -> str | None:
-    """A short text, which has to fit into an index."""
+    """Return a short text, which has to fit into an index."""
     text = (_text(attributes, name) or "").strip()
     if len(text) > MAX_KEY:
         raise _Fault(f"attributes.{name} has {len(text):,} characters")
@@ -287,7 +287,7 @@ def _whole(attributes: JsonObject, name: str, default: int) -> int:
 
 
 def _moment(attributes: JsonObject, name: str) -> datetime:
-    """An RFC 3339 time as an aware UTC datetime."""
+    """Return an RFC 3339 time as an aware UTC datetime."""
     text = _text(attributes, name)
     try:
         moment = datetime.fromisoformat(text or "")
@@ -312,17 +312,17 @@ def _clean(text: str) -> str:
 
 
 def _storable(text: str) -> str:
-    """Without what PostgreSQL's text cannot hold: NUL, and halves of surrogate pairs."""
+    """Remove what PostgreSQL's text cannot hold: NUL, and halves of surrogate pairs."""
     return text.replace("\0", "").encode("utf-8", "ignore").decode()
 
 
 def _shown(value: object) -> str:
-    """A text as it came, on one line and safe to print and store; of all else only the type."""
+    """Return a text on one line, safe to print and store; of other values only the type."""
     return ascii(value[:60]) if isinstance(value, str) else _kind(value)
 
 
 def _kind(value: object) -> str:
-    """How JSON calls this value's type."""
+    """Return the name that JSON has for this value's type."""
     if value is None:
         return "missing"
     names = {bool: "a boolean", int: "a number", float: "a number", str: "text", list: "a list"}

@@ -91,14 +91,14 @@ def _read(response: requests.Response, asked: str) -> bytes:
 
 
 def _asked(path: str, parameters: Parameters) -> str:
-    """The request on one line, cut where a list of ids makes it long."""
+    """Return the request on one line, cut if a list of ids makes it long."""
     query = "&".join(f"{name}={value}" for name, value in parameters)
     text = f"GET {path}?{query}" if query else f"GET {path}"
     return text if len(text) <= 300 else f"{text[:300]}…"
 
 
 def _cause(exc: BaseException) -> str:
-    """The innermost reason in one line: libraries wrap it several times."""
+    """Return the innermost reason in one line: libraries wrap it several times."""
     inner: BaseException = exc
     while (below := _below(inner)) is not None:
         inner = below
@@ -176,7 +176,7 @@ class _PacedAdapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = _paced_pools(self._departure)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        """Proxies have pools of their own; a request through one waits for its departure too."""
+        """Return a proxy's pools, whose requests wait for their departure too."""
         if proxy.lower().startswith("socks"):
             raise requests.exceptions.InvalidProxyURL("a SOCKS proxy cannot be used")
         manager = super().proxy_manager_for(proxy, **kwargs)

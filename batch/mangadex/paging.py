@@ -105,7 +105,7 @@ def read(
 def read_again(
     window: Window, ask: Callable[[int], Page], size: int, what: str = "list"
 ) -> Iterator[Page]:
-    """As `read`; yield the pages again, up to MAX_REREADS times, while entries were missed.
+    """Yield pages as `read` does, and again, up to MAX_REREADS times, while entries were missed.
 
     Reading again ends early when every entry was seen, unless the list has shrunk.
     """

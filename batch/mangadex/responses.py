@@ -40,7 +40,7 @@ class Response:
 
 
 def body_of(answer: Response) -> JsonObject | None:
-    """The JSON object that a good answer carries, None for 204 (an empty list).
+    """Return the JSON object of a good answer, None for 204 (an empty list).
 
     Raises:
         RequestRefused, RateLimited, Banned, TransientError: by status and content type.
@@ -87,7 +87,7 @@ def entity_of(body: JsonObject | None) -> JsonObject:
 
 
 def _require_ok(body: JsonObject) -> None:
-    """An error that comes with the status 200 is one all the same."""
+    """Raise for an error that comes with the status 200."""
     if body.get("result", "ok") != "ok":
         raise TransientError(f"the answer's result is {_shown(str(body['result']))}, not ok")
 
@@ -114,7 +114,7 @@ def _fault(answer: Response) -> Exception:
 
 
 def retry_after(headers: Mapping[str, str]) -> timedelta | None:
-    """How long the server asks us to wait, never negative; None where it does not say.
+    """Return how long the server asks us to wait, never negative; None if it does not say.
 
     `X-RateLimit-Retry-After` is a UNIX time in seconds and comes first (API documentation, "Rate
     limits"); it is read against the server's own `Date`, so that a wrong clock here does no harm.
@@ -137,7 +137,7 @@ def _not_negative(span: timedelta) -> timedelta:
 
 
 def http_date(text: str) -> datetime | None:
-    """The moment of a `Date` header, None for what is no date; without a zone it is UTC."""
+    """Return the moment of a `Date` header, None for other text; without a zone it is UTC."""
     try:
         moment = parsedate_to_datetime(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
@@ -153,10 +153,10 @@ def _said(answer: Response) -> str:
 
 
 def _excerpt(answer: Response) -> str:
-    """The body's first words."""
+    """Return the beginning of the body."""
     return _shown(answer.body[:1000].decode("utf-8", "replace")) or "an empty body"
 
 
 def _shown(text: str) -> str:
-    """The beginning of a text of the source, on one line and safe to print."""
+    """Return the beginning of a text of the source, on one line and safe to print."""
     return ascii(" ".join(text.split())[:_MOST_SHOWN])[1:-1]

@@ -118,7 +118,7 @@ def _tell(
 
 @contextmanager
 def _database(ending: Ending) -> Iterator[sql.Connection | None]:
-    """A short-lived connection; None where there is no database to speak of."""
+    """Open a short-lived connection; yield None if there is no database URL."""
     connection = None
     if ending.database_url is not None and not isinstance(ending.error, sql.DatabaseDown):
         try:

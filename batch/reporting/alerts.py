@@ -116,7 +116,7 @@ def decide(
 
 
 def _due_at(sync_type: str, last_success: datetime | None, since: datetime) -> datetime:
-    """When the next success was due; an initial sync is due when somebody asks for it."""
+    """Return when the next success was due; an initial sync is due on demand only."""
     if last_success is None or sync_type == "initial_sync":
         return since
     return last_success + CADENCE.get(sync_type, timedelta(0))
@@ -276,7 +276,7 @@ def _has_succeeded(child: BaseProcess) -> bool:
 
 
 def _await(senders: Sequence[BaseProcess], stop: SignalStop) -> None:
-    """Until all have ended, a signal comes, or patience is at its end."""
+    """Wait until all have ended, a signal comes, or the time is over."""
     deadline_s = time.monotonic() + PATIENCE_S
     # Asked once a turn: whoever ends after it is known by its sentinel.
     while alive := [sender.sentinel for sender in senders if sender.is_alive()]:

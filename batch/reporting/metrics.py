@@ -171,7 +171,7 @@ def _gauge(name: str, text: str, label: str, values: Mapping[str, float]) -> Met
 
 
 def _counter(name: str, text: str, totals: Mapping[Labels, float]) -> Metric:
-    """Labels are in the order of their names, and the same in all."""
+    """Return a counter; labels are in the order of their names, and the same in all."""
     names = [name for name, _ in next(iter(totals))]
     family = CounterMetricFamily(f"{PREFIX}_{name}", text, labels=names)
     for labels, total in totals.items():
@@ -180,7 +180,7 @@ def _counter(name: str, text: str, totals: Mapping[Labels, float]) -> Metric:
 
 
 def _command(sync_type: str) -> str:
-    """As it is typed, and as its unit is called."""
+    """Return the workflow's name as it is typed, and as its unit is called."""
     return sync_type.replace("_", "-")
 
 
@@ -199,7 +199,7 @@ def _render(metrics: Iterable[Metric]) -> bytes:
 
 
 def _read_totals(path: Path) -> Samples:
-    """The counters of a file; none where it is missing or damaged: they begin anew then."""
+    """Return the counters of a file; none if it is missing or damaged: they start at 0 then."""
     try:
         families = list(text_string_to_metric_families(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError):
@@ -213,7 +213,7 @@ def _read_totals(path: Path) -> Samples:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Whole or not at all; readable for all, whatever the umask. Drafts do not end in .prom."""
+    """Replace the file atomically, readable for all. Drafts do not end in .prom."""
     handle, draft = tempfile.mkstemp(prefix=f".{path.stem}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:

@@ -43,7 +43,7 @@ class Progress:
             self._bar.update(self._task, total=total)
 
     def advance(self, done: int, **facts: object) -> None:
-        """One page or event further; `facts` stand in the log line as key=value."""
+        """Count what is done; `facts` stand in the log line as key=value."""
         self._done += done
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, advance=done, refresh=True)
@@ -78,7 +78,7 @@ def _new_bar() -> Bar:
 
 
 def _lead_log_lines_to_stderr() -> None:
-    """The bar replaces sys.stderr to print lines above itself; handlers keep the one they got."""
+    """Let log handlers print above the bar, which replaces sys.stderr."""
     for handler in logging.getLogger().handlers:
         # Those to a file, or to elsewhere, are subclasses.
         if type(handler) is logging.StreamHandler:

@@ -24,7 +24,7 @@ class Coverage:
     ratings: frozenset[str]
 
     def covers(self, wanted: Coverage) -> bool:
-        """Whether an import of `wanted` would find nothing that this one had not."""
+        """Return whether an import of `wanted` would find nothing that this one did not."""
         if self.count is None:
             return wanted.ratings <= self.ratings
         # The first ones are others as soon as there are other ratings among them.
@@ -37,7 +37,7 @@ class Coverage:
 
 
 def read(stored: object, today: Coverage) -> list[Coverage]:
-    """What the metadata tell.
+    """Return the imports that the metadata list.
 
     Args:
         today: order and ratings of an entry that says nothing of them, as earlier versions did.
@@ -64,7 +64,7 @@ def is_covered(known: Iterable[Coverage], wanted: Coverage) -> bool:
 
 
 def extended(known: list[Coverage], done: Coverage) -> list[Coverage]:
-    """With what is done now, and without what that makes superfluous."""
+    """Return the list with the import that is done now, without those that it covers."""
     if is_covered(known, done):
         return known
     return [*(each for each in known if not done.covers(each)), done]

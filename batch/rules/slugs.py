@@ -11,13 +11,13 @@ MAX_LENGTH = 200  # an index entry has to fit into a third of a database page
 
 
 def base_slug(title: str) -> str:
-    """Lower case ASCII words joined by hyphens; empty for a title without any."""
+    """Return lower case ASCII words joined by hyphens; empty for a title without any."""
     plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
     return "-".join(re.findall(r"[a-z0-9]+", plain.replace("'", "")))[:MAX_LENGTH].strip("-")
 
 
 def candidates(title: str, mangadex_id: UUID) -> Iterator[str]:
-    """The slugs to try in turn; the last one is taken only by malice."""
+    """Yield the slugs to try in turn; the last one is taken only by malice."""
     base = base_slug(title)
     if base:
         yield base
@@ -26,7 +26,7 @@ def candidates(title: str, mangadex_id: UUID) -> Iterator[str]:
 
 
 def choose(titles: Iterable[tuple[UUID, str]], taken: set[str]) -> dict[UUID, str]:
-    """A free slug for each (id, title); those chosen for earlier ones count as taken.
+    """Return a free slug for each (id, title); those chosen for earlier ones count as taken.
 
     Where a title's candidates are all taken it gets its id, which the database may yet refuse.
     """

@@ -32,7 +32,7 @@ def complete(
 
 
 def load(connection: Connection, scope: str) -> dict[str, ImportedPage]:
-    """The stored pages of this scope by their key; drops those of any other."""
+    """Return the stored pages of this scope by their key; delete those of any other."""
     connection.execute(
         "DELETE FROM sync_pages WHERE sync_type = %s AND NOT starts_with(page_key, %s)",
         [INITIAL_SYNC, f"{scope} "],
@@ -46,7 +46,7 @@ def load(connection: Connection, scope: str) -> dict[str, ImportedPage]:
 
 
 def count_titles(connection: Connection) -> int:
-    """How many different titles the stored pages held, also those that were refused."""
+    """Return how many different titles the stored pages held, rejected ones included."""
     row = connection.execute(
         "SELECT count(DISTINCT id) FROM sync_pages, unnest(manga_ids) AS id WHERE sync_type = %s",
         [INITIAL_SYNC],
@@ -55,5 +55,5 @@ def count_titles(connection: Connection) -> int:
 
 
 def forget(connection: Connection) -> None:
-    """Empty the list: the sync is complete, or begins anew."""
+    """Empty the list: the sync is complete, or starts again."""
     connection.execute("DELETE FROM sync_pages WHERE sync_type = %s", [INITIAL_SYNC])

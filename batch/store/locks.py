@@ -32,7 +32,7 @@ def take_lock(connection: Connection, sync_type: str) -> None:
 
 
 def is_running(connection: Connection, sync_type: str) -> bool:
-    """Whether some session holds the workflow's lock now."""
+    """Return whether some session holds the workflow's lock now."""
     key = (zlib.crc32(sync_type.encode()) - 2**31) % 2**32
     row = connection.execute(
         "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted"

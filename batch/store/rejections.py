@@ -89,7 +89,7 @@ def record_chapters(
 
 
 def clear_chapters(connection: Connection, ids: Iterable[str]) -> None:
-    """As `clear`, for both chapter workflows: either can store what the other could not."""
+    """Clear for both chapter workflows: either can store what the other could not."""
     stored = list(ids)
     for sync_type in CHAPTER_WORKFLOWS:
         clear(connection, sync_type, stored)

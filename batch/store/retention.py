@@ -71,7 +71,7 @@ NAMES = tuple(rule.name for rule in _RULES)
 
 
 def count_old(connection: Connection, days: int) -> dict[str, int]:
-    """How many rows `delete_old` would delete now."""
+    """Return how many rows `delete_old` would delete now."""
     return {rule.name: _count(connection, rule, days) for rule in _RULES}
 
 
@@ -121,7 +121,7 @@ def _delete(
 
 
 def _end_of_portion(connection: Connection, rule: _Rule, after: int | None) -> int | None:
-    """The last key of the next portion; None where there is none."""
+    """Return the last key of the next portion; None if there is none."""
     row = connection.execute(
         f"SELECT max({rule.key}) FROM (SELECT {rule.key} FROM {rule.table}"
         f" WHERE %(after)s::bigint IS NULL OR {rule.key} > %(after)s"

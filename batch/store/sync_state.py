@@ -48,7 +48,7 @@ def read(connection: Connection, sync_type: str) -> SyncState:
 
 
 def lock(connection: Connection, sync_type: str) -> SyncState:
-    """As `read`, and lock the row: workers of one run write to the same row."""
+    """Read and lock the row: workers of one run write to the same row."""
     return _read_one(connection, sync_type, " FOR UPDATE")
 
 

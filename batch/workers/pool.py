@@ -122,7 +122,7 @@ class LocalPool(Pool):
         return [w.process.pid for w in workers if w.process.pid and w.process.is_alive()]
 
     def wait(self, futures: Iterable[Future[T]], timeout_s: float | None = None) -> set[Future[T]]:
-        """As Pool.wait; also moves the work along."""
+        """Wait as Pool.wait does, and move the work along."""
         watched = list(futures)
         deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
         while not (done := {f for f in watched if f.done()}):

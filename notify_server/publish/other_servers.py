@@ -152,7 +152,7 @@ class OtherServers:
         self.is_following.set()
 
     def _on_payload(self, payload: str) -> None:
-        """Act on a message; anybody who may connect can send one, so it may be anything."""
+        """Act on a message; anyone who may connect can send one, so it may be anything."""
         try:
             message = json.loads(payload)
             if "rotated" in message:

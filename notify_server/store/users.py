@@ -67,7 +67,7 @@ def list_users(connection: sql.Connection) -> list[User]:
 
 
 def find_user(connection: sql.Connection, name: str) -> User:
-    """By id or username.
+    """Find a user by id or username.
 
     Raises:
         NotFound: there is none.
@@ -93,7 +93,7 @@ def user_key(connection: sql.Connection, secret: str, user: User) -> str:
 
 
 def all_keys(connection: sql.Connection, secret: str) -> dict[str, str]:
-    """From user id to key."""
+    """Return every user's key by user id."""
     rows = connection.execute(
         "SELECT users.id, coalesce(generation, 0) FROM users "
         "LEFT JOIN notify_keys ON notify_keys.user_id = users.id ORDER BY username, users.id"
@@ -119,7 +119,7 @@ def rotate_key(connection: sql.Connection, secret: str, user: User) -> str:
 
 
 def find_title(connection: sql.Connection, text: str) -> TitleRow:
-    """By id, MangaDex id, exact title, or a part of exactly one title.
+    """Find a title by id, MangaDex id, exact title, or a part of exactly one title.
 
     A number may be one manga's id and another's title; `id:NUMBER` is always an id.
 
@@ -169,7 +169,7 @@ def _as_uuid(text: str) -> UUID | None:
 
 
 def add_to_library(connection: sql.Connection, user: User, titles: list[TitleRow]) -> None:
-    """All or none; titles that are there already stay, also where no key says so."""
+    """Add all titles or none; those that are there already stay, also without a unique key."""
     connection.execute(
         "INSERT INTO user_library (user_id, manga_id) "
         "SELECT DISTINCT %(user)s::uuid, wanted.id "

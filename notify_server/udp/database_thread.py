@@ -118,7 +118,7 @@ class DatabaseThread:
     def _answer(
         self, requests: list[Any], ask: Callable[[list[Any]], list[Any]], refusal: object
     ) -> None:
-        """Reply to each request; a failure of one must not end the thread for all others."""
+        """Reply to each request; the failure of one must not end the thread."""
         try:
             answers = ask(requests) if requests else []
         except Exception as exc:

@@ -34,7 +34,7 @@ _FLUSH_S = 1.0
 
 
 def open_socket(address: str, port: int) -> socket.socket:
-    """A bound stream socket.
+    """Return a bound stream socket.
 
     Raises:
         PortTaken: it cannot be bound.

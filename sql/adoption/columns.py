@@ -71,7 +71,7 @@ class Column:
         return not (self.fits or self.wanted == "text" or self.actual in harmless)
 
     def converted(self) -> str:
-        """The expression of the migrations, for a row `r`."""
+        """Return the migrations' expression for a row `r`."""
         value = f"r.{compose.Identifier(self.name).as_string(None)}"
         if (self.table, self.name) == ("notifications", "read"):
             return f"lower({value}::text) IN ('1', 't', 'true', 'y', 'yes')"
@@ -83,7 +83,7 @@ class Column:
 
 
 def _holds_numbers(actual: str) -> bool:
-    """Two digits after the point, and eight before it."""
+    """Return whether a type has two digits after the point, and eight before it."""
     if actual == "numeric":
         return True
     if not actual.startswith("numeric("):
@@ -110,13 +110,13 @@ def refuse_unfit(connection: Connection, recorded: Mapping[str, str]) -> None:
 
 
 def read_known_columns(connection: Connection) -> list[Column]:
-    """All that the migrations have given a type."""
+    """Return all columns that the migrations have given a type."""
     columns = [c for _, wanted in _SINCE for c in read_columns(connection, wanted)]
     return [c for c in columns if c.name != "release_date"]  # it may stay beside published_at
 
 
 def read_columns(connection: Connection, wanted: Mapping[str, str]) -> list[Column]:
-    """Those that there are."""
+    """Return those of the columns that exist."""
     pairs = [
         (table, *entry.split()) for table, text in wanted.items() for entry in text.split(", ")
     ]
@@ -202,7 +202,7 @@ $find$"""
 
 
 def _find_row(connection: Connection, column: Column) -> str | None:
-    """The first value that cannot be converted and its row; None where the type is to blame."""
+    """Return the first value that cannot be converted and its row; None if the type is to blame."""
     name = compose.Identifier(column.name).as_string(None)
     statement = _FIND.format(table=column.table, name=name, expression=column.converted())
     try:

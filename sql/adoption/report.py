@@ -78,7 +78,7 @@ def _elsewhere(other: str, schema: str) -> str:
 
 
 def find_narrow_columns(connection: Connection) -> list[str]:
-    """A line for each column that could not be given its type, and what holds on to it."""
+    """Return a line for each column that could not be given its type, and what depends on it."""
     return [
         _narrow(column, connection.execute(_DEPENDENTS, (column.table, column.name)).fetchall())
         for column in read_known_columns(connection)

@@ -30,7 +30,7 @@ def places(data: Path) -> Places:
 
 
 def ensure_running(data: Path, env: Env, durable: bool = True) -> str:
-    """The URL of the server that keeps its files below `data`.
+    """Return the URL of the server that keeps its files below `data`; start it if necessary.
 
     Raises:
         EmbeddedUnavailable: it cannot be started here.
@@ -45,7 +45,7 @@ def ensure_running(data: Path, env: Env, durable: bool = True) -> str:
 
 
 def is_ready(place: Places) -> bool:
-    """Whether the server takes connections and has our database; starts no process to find out."""
+    """Return whether the server takes connections and has our database; starts no process."""
     return os.path.isdir(place.sockets) and _answers(place.url())
 
 
@@ -84,7 +84,7 @@ def pid(data: Path) -> int | None:
 
 
 def _start(place: Places, user: owner.Owner, env: Env, durable: bool) -> None:
-    """Under the lock: looks again, then makes and starts what is missing."""
+    """Look again under the lock, then make and start what is missing."""
     if is_ready(place):
         return
     programs = binaries.find(env, cluster.major_version(place))
@@ -112,7 +112,7 @@ def _run(place: Places, programs: binaries.Binaries, user: owner.Owner) -> None:
 
 
 def _ensure_database(admin: str) -> None:
-    """The role and the database that the programs use; a start that was killed may lack them."""
+    """Create the role and the database; a start that was killed may lack them."""
     with connect(admin, "mangahub-start") as connection:
         if not connection.execute("SELECT FROM pg_roles WHERE rolname = 'mangahub'").fetchall():
             connection.execute("CREATE ROLE mangahub LOGIN")
@@ -123,7 +123,7 @@ def _ensure_database(admin: str) -> None:
 
 @contextmanager
 def _locked(place: Places, user: owner.Owner) -> Iterator[None]:
-    """Only one program at a time starts or stops the server; the kernel frees a dead one's lock."""
+    """Let only one program at a time start or stop the server; a dead one's lock is released."""
     try:
         handle = os.open(place.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as exc:

@@ -36,7 +36,7 @@ class Binaries:
 
 
 def find(env: Env, major: int | None) -> Binaries:
-    """The first usable programs; `major` is the version of an existing data directory.
+    """Return the first usable programs; `major` is the version of an existing data directory.
 
     Raises:
         SettingError: `MANGAHUB_PG_BIN` names no such programs.
@@ -56,7 +56,7 @@ def find(env: Env, major: int | None) -> Binaries:
 
 
 def _candidates(env: Env) -> Iterator[Binaries]:
-    """In order of preference; of the wheel's and the system's versions the newest first."""
+    """Yield programs in order of preference; of the wheel's and the system's the newest first."""
     given = env.raw("MANGAHUB_PG_BIN")
     if given is not None:
         chosen = _examine(Path(given))
@@ -91,7 +91,7 @@ def _examine(folder: Path) -> Binaries | None:
 
 
 def reachable(binaries: Binaries, owner: Owner, data: Path) -> Binaries:
-    """The same programs where `owner` can run them: below `data` if their own place is closed.
+    """Return programs that `owner` can run: copied below `data` if their own place is closed.
 
     Raises:
         EmbeddedUnavailable: they are not the wheel's, or cannot be copied.
@@ -115,7 +115,7 @@ def reachable(binaries: Binaries, owner: Owner, data: Path) -> Binaries:
 
 
 def _copy_of(install: Path, data: Path) -> Path:
-    """A copy of the wheel's installation and libraries, made whole or not at all.
+    """Copy the wheel's installation and libraries; the copy is made whole or not at all.
 
     Their relative places stay, because the programs look for their libraries that way. The name
     holds what changes with a new version of the wheel.

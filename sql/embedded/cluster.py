@@ -44,7 +44,7 @@ def exists(places: Places) -> bool:
 
 
 def major_version(places: Places) -> int | None:
-    """The version that made the data directory; None where there is none yet."""
+    """Return the version that made the data directory; None if there is none yet."""
     try:
         return int((places.cluster / "PG_VERSION").read_text(encoding="ascii"))
     except FileNotFoundError:
@@ -68,7 +68,7 @@ def create(places: Places, binaries: Binaries, owner: Owner, durable: bool = Tru
 
 
 def remove_unfinished(places: Places) -> None:
-    """What a `create` that was killed left behind; its children may be writing for a moment."""
+    """Remove what a killed `create` left; its children may still be writing for a moment."""
     pause = Event()
     for _ in range(_REMOVALS):
         left_overs = list(places.home.glob(f"{_UNFINISHED}*"))
@@ -98,7 +98,7 @@ def _initdb(target: Path, binaries: Binaries, owner: Owner, durable: bool) -> No
 
 
 def _complaint(text: str) -> str:
-    """The line of PostgreSQL's output that says what was wrong.
+    """Return the line of PostgreSQL's output that names the error.
 
     That the system is starting up, or not accepting connections, was the answer to our own probes.
     """
@@ -145,7 +145,7 @@ def _clear_the_way(places: Places) -> None:
     """
     deadline = monotonic() + 2
     pause = Event()
-    while left := processes.servants(places.cluster):
+    while left := processes.server_processes(places.cluster):
         if monotonic() > deadline:
             # Their postmaster is dead, so nothing they do can be committed any more.
             for pid in left:
@@ -185,7 +185,7 @@ def _tail(path: Path) -> str:
 
 
 def stop(places: Places) -> bool:
-    """Fast shutdown: open sessions are ended, what was committed is kept. False: it did not run.
+    """Shut down fast: end open sessions, keep what was committed. False if it did not run.
 
     Raises:
         EmbeddedUnavailable: it does not end in time.

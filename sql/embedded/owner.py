@@ -27,7 +27,7 @@ class Owner:
         return self.uid != os.geteuid()
 
     def process_arguments(self) -> dict[str, Any]:
-        """What makes `subprocess` run a program as this user, detached from ours."""
+        """Return what makes `subprocess` run a program as this user, detached from ours."""
         environ = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
         base = {"env": environ, "stdin": subprocess.DEVNULL, "start_new_session": True}
         if not self.is_other:
@@ -57,7 +57,7 @@ class Owner:
         return self._succeeds(["/bin/sh", "-c", 'cd "$1"', "sh", str(folder)])
 
     def _succeeds(self, command: list[str]) -> bool:
-        """Really tries it as that user: mode bits alone would miss ACLs and mount options."""
+        """Try it as that user: mode bits alone would miss ACLs and mount options."""
         try:
             done = subprocess.run(
                 command, capture_output=True, timeout=10, cwd="/", **self.process_arguments()
@@ -68,7 +68,7 @@ class Owner:
 
 
 def choose(home: Path) -> Owner:
-    """Whose an existing directory is, else ourselves, else the first unprivileged user there is.
+    """Return the owner of an existing directory, else ourselves, else an unprivileged user.
 
     Raises:
         EmbeddedUnavailable: the directory belongs to somebody else and we are not root.

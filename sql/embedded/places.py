@@ -80,7 +80,7 @@ def prepare(places: Places, owner: Owner) -> None:
 
 
 def _make_data(data: Path, owner: Owner) -> None:
-    """For root others must be able to pass, whatever the umask; a person's data is closed."""
+    """Make the data directory: root's open for others to pass through, a person's closed."""
     missing = [place for place in (data, *data.parents) if not place.exists()]
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     for place in missing if owner.is_other else ():
@@ -88,7 +88,7 @@ def _make_data(data: Path, owner: Owner) -> None:
 
 
 def _make_private(folder: Path, owner: Owner) -> None:
-    """A directory of `owner` alone; one that somebody else made is refused, not repaired."""
+    """Make a directory of `owner` alone; one that somebody else made is refused, not repaired."""
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)
     try:
@@ -124,7 +124,7 @@ def _unreachable(data: Path, owner: Owner) -> str:
 
 
 def explain(exc: OSError, place: Path) -> str:
-    """One line on why files cannot be written below `place`, and what helps."""
+    """Return one line on why files cannot be written below `place`, and what helps."""
     reason = {
         errno.ENOSPC: "its disk is full: make room",
         errno.EDQUOT: "its quota is used up: make room",

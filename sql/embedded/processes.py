@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def is_alive(pid: int) -> bool:
-    """Whether the process runs; one that ended and was not collected yet does not."""
+    """Return whether the process runs; one that ended and was not collected yet does not."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -17,7 +17,7 @@ def is_alive(pid: int) -> bool:
 
 
 def serves(pid: int, cluster: Path) -> bool:
-    """Whether the process is a PostgreSQL one that works in `cluster`, as all of its do."""
+    """Return whether the process is a PostgreSQL one that works in `cluster`, as all of its do."""
     try:
         name = Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
         folder = os.stat(f"/proc/{pid}/cwd")
@@ -29,7 +29,7 @@ def serves(pid: int, cluster: Path) -> bool:
 
 
 def postmaster(cluster: Path) -> int | None:
-    """The pid of the server that runs on `cluster`, or None: a stale file is none."""
+    """Return the pid of the server that runs on `cluster`, or None, also for a stale file."""
     try:
         first = (cluster / "postmaster.pid").read_text(encoding="utf-8").partition("\n")[0]
         pid = abs(int(first))
@@ -38,7 +38,7 @@ def postmaster(cluster: Path) -> int | None:
     return pid if serves(pid, cluster) else None
 
 
-def servants(cluster: Path) -> list[int]:
-    """Every process that serves `cluster`, also those whose postmaster was killed."""
+def server_processes(cluster: Path) -> list[int]:
+    """Return every process that serves `cluster`, also those whose postmaster was killed."""
     pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
     return [pid for pid in pids if serves(pid, cluster)]

@@ -107,10 +107,10 @@ class OwnDatabase:
         cluster = embedded.places(self.home).cluster
         postmaster = embedded.pid(self.home)
         assert postmaster is not None
-        for pid in [postmaster, *processes.servants(cluster)]:
+        for pid in [postmaster, *processes.server_processes(cluster)]:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not processes.servants(cluster))
+        wait_until(lambda: not processes.server_processes(cluster))
 
     def execute(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         with sql.connect(self.url) as connection:

@@ -125,7 +125,7 @@ def _clock(date: str) -> Iterator[Check]:
 
 
 def check_rate(config: Config) -> Check:
-    """A burst comes on top of what a second gives; a source on this host may be asked freely."""
+    """Return whether the budget keeps to the source's limit: a burst comes on top of the rate."""
     most = config.rate_per_second + config.rate_burst - 1
     fact = f"up to {most:g} calls in one second"
     if most <= PUBLIC_RATE or _is_here(config.api_url):
@@ -146,7 +146,7 @@ def _is_here(url: str) -> bool:
 
 
 def check_notify(config: Config) -> Check:
-    """Whether the notification server is there, takes our key and can work."""
+    """Return whether the notification server answers, accepts our key and can work."""
     name, url = "notification server", config.notify_url
     start = "start it (mangahub-notify), or correct UDP_SERVER_URL; events wait until then"
     try:
@@ -176,7 +176,7 @@ def _get(url: str, key: str | None) -> int:
 
 
 def check_room(name: str, path: Path, cure: str) -> Check:
-    """A directory that has to be writable, with room left on its disk."""
+    """Return whether a directory is writable and its disk has free space."""
     try:
         path.stat()
         free = shutil.disk_usage(path).free
@@ -193,7 +193,7 @@ def check_room(name: str, path: Path, cure: str) -> Check:
 
 
 def check_secret(path: Path) -> Iterator[Check]:
-    """The notification server's, where it has made one: it does not start with an open one."""
+    """Yield an error if others can read the notification server's secret."""
     try:
         mode = path.stat().st_mode
     except OSError:  # none, or not ours to look at
@@ -204,7 +204,7 @@ def check_secret(path: Path) -> Iterator[Check]:
 
 
 def check_extras(config: Config) -> Iterator[Check]:
-    """What an operator may have switched on."""
+    """Check what is off by default: metrics and alerts."""
     folder = config.metrics_dir
     if folder is not None:
         is_well = folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)

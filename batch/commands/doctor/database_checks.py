@@ -36,7 +36,7 @@ def check_schema(connection: sql.Connection) -> Check:
 
 
 def check_columns(connection: sql.Connection) -> Check:
-    """Whether views of an adopted database kept columns from getting their types."""
+    """Return whether views of an adopted database kept columns from getting their types."""
     narrow = sql.find_narrow_columns(connection)
     if narrow:
         return Check("columns", "warn", "; ".join(narrow), "see docs/operations.md: Adopt")
@@ -44,7 +44,7 @@ def check_columns(connection: sql.Connection) -> Check:
 
 
 def check_rights(connection: sql.Connection) -> Check:
-    """Whether this session may write what runs write."""
+    """Return whether this session may write what runs write."""
     row = connection.execute("SELECT current_setting('transaction_read_only')::boolean").fetchone()
     if row and row[0]:
         fact = "the database takes no writes: it is a standby, or set to be read only"
@@ -62,7 +62,7 @@ def check_rights(connection: sql.Connection) -> Check:
 
 
 def check_work(connection: sql.Connection, patience: timedelta) -> Iterator[Check]:
-    """Titles, workflows and outbox; the schema has to be current.
+    """Check titles, workflows and outbox; the schema has to be current.
 
     Args:
         patience: how long a success that was due may be late.
@@ -106,7 +106,7 @@ def _workflows(rows: list[SyncState], patience: timedelta, now: datetime) -> Che
 
 
 def find_delay(row: SyncState, patience: timedelta, now: datetime) -> str | None:
-    """What is wrong with a workflow that has not succeeded when it should have. Pure.
+    """Return why a workflow counts as late, or None. Pure.
 
     One that never ran is nobody's concern: not everybody wants all of them.
     """

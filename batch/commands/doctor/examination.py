@@ -106,7 +106,7 @@ def as_text(findings: Findings) -> str:
 
 
 def _written(value: object) -> str:
-    """As it would stand in the environment."""
+    """Return the value as it would stand in the environment."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
@@ -120,7 +120,7 @@ def _line(check: Check) -> str:
 
 
 def exit_code(findings: Findings) -> int:
-    """1 where something keeps a run from its work; a warning does not."""
+    """Return 1 if something keeps a run from its work; a warning does not."""
     return int(any(check.severity == "bad" for check in findings.checks))
 
 

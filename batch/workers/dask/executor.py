@@ -115,7 +115,7 @@ class ClusterPool(Pool):
             self._client.close(timeout=1)
 
     def _settle(self, inner: Future[JobResult], future: Future[Any]) -> None:
-        """Hand on what became of a job; called in Dask's thread."""
+        """Pass on a job's result; called in Dask's thread."""
         if future.cancelled():
             return
         try:
@@ -176,7 +176,7 @@ def _connect(executor: str, database_url: str) -> Client:
 
 @contextmanager
 def _cluster_errors(name: str) -> Iterator[None]:
-    """Dask's own errors of connections are OSErrors too."""
+    """Translate Dask's errors; those of its connections are OSErrors."""
     try:
         yield
     except OSError as exc:

@@ -108,8 +108,8 @@ def test_six_programs_at_once_start_one_server(home: Path, start_program: Any) -
     outputs = [process.communicate(timeout=60) for process in running]
     assert {stdout.strip() for stdout, _ in outputs} == {embedded.places(home).url()}
     # One postmaster; all others that work there are its children.
-    servants = processes.servants(embedded.places(home).cluster)
-    assert [pid for pid in servants if _parent(pid) not in servants] == [pid_of(home)]
+    server_processes = processes.servants(embedded.places(home).cluster)
+    assert [pid for pid in server_processes if _parent(pid) not in servants] == [pid_of(home)]
 
 
 def _parent(pid: int) -> int:
@@ -175,11 +175,11 @@ def test_rows_survive_a_kill_of(home: Path, victims: str) -> None:
         busy.execute("BEGIN")
         busy.execute("DELETE FROM kept")
         postmaster = pid_of(home)
-        servants = processes.servants(embedded.places(home).cluster)
+        server_processes = processes.servants(embedded.places(home).cluster)
         doomed = {
             "postmaster": [postmaster],
-            "all": servants,
-            "backends": [pid for pid in servants if pid != postmaster],
+            "all": server_processes,
+            "backends": [pid for pid in server_processes if pid != postmaster],
         }[victims]
         for pid in doomed:
             with suppress(ProcessLookupError):
@@ -193,10 +193,10 @@ def test_a_pid_file_that_names_another_process_is_no_running_server(home: Path) 
     place = embedded.places(home)
     user = owner.choose(place.home)
     lines = (place.cluster / "postmaster.pid").read_text().splitlines()
-    for pid in processes.servants(place.cluster):
+    for pid in processes.server_processes(place.cluster):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not processes.servants(place.cluster))
+    wait_until(lambda: not processes.server_processes(place.cluster))
     # Of the same user, so that PostgreSQL itself would believe it.
     arguments = {**user.process_arguments(), "cwd": place.cluster}
     with subprocess.Popen(["/bin/sleep", "60"], **arguments) as bystander:
