@@ -108,8 +108,8 @@ def test_six_programs_at_once_start_one_server(home: Path, start_program: Any) -
     outputs = [process.communicate(timeout=60) for process in running]
     assert {stdout.strip() for stdout, _ in outputs} == {embedded.places(home).url()}
     # One postmaster; all others that work there are its children.
-    server_processes = processes.servants(embedded.places(home).cluster)
-    assert [pid for pid in server_processes if _parent(pid) not in servants] == [pid_of(home)]
+    pids = processes.server_processes(embedded.places(home).cluster)
+    assert [pid for pid in pids if _parent(pid) not in pids] == [pid_of(home)]
 
 
 def _parent(pid: int) -> int:
@@ -175,11 +175,11 @@ def test_rows_survive_a_kill_of(home: Path, victims: str) -> None:
         busy.execute("BEGIN")
         busy.execute("DELETE FROM kept")
         postmaster = pid_of(home)
-        server_processes = processes.servants(embedded.places(home).cluster)
+        pids = processes.server_processes(embedded.places(home).cluster)
         doomed = {
             "postmaster": [postmaster],
-            "all": server_processes,
-            "backends": [pid for pid in server_processes if pid != postmaster],
+            "all": pids,
+            "backends": [pid for pid in pids if pid != postmaster],
         }[victims]
         for pid in doomed:
             with suppress(ProcessLookupError):
