@@ -31,5 +31,5 @@ def believe(cursor: datetime | None, now: datetime) -> datetime | None:
     """Return the cursor, but a day ago for one in the future: it comes from a wrong clock."""
     if cursor is None or cursor <= now + TOLERANCE:
         return cursor
-    log.warning("The cursor is in the future, so the last day is read again cursor=%s", cursor)
+    log.warning("The cursor is in the future; the last day is read again cursor=%s", cursor)
     return now - LOOK_BACK

@@ -1,9 +1,9 @@
-"""What the runs have learnt about the source: well, in trouble, or banning us.
+"""What runs know of the source between them: whether it works, fails, or has banned us.
 
 Kept in the database, row `source` of `mangahub_meta`, so that it outlives runs and reboots and
-holds for every host. A run that meets trouble leaves it there; the next one first probes with a
-single request. A ban stops every run until its time is over, and each one in a row lasts twice as
-long: requests during a ban renew it.
+holds for every host. A run that ends because the source fails records it; the next one first
+probes with a single request. A ban stops every run until its time is over, and each further one in
+a row lasts twice as long: requests during a ban renew it.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The row: `state` is well, trouble or banned.
+    """The row; `state` is well, trouble (it fails) or banned.
 
     Attributes:
         until: the end of a ban.
-        bans: how many there were in a row.
+        bans: how many bans there were in a row.
     """
 
     state: str = "well"
@@ -53,10 +53,10 @@ def read(connection: Connection) -> Health:
 
 
 def admit(connection: Connection, probe: Callable[[], None], now: datetime) -> None:
-    """Let a run begin, after a probe where the last one met trouble.
+    """Let a run begin, after a probe if the source failed in the last one.
 
     Args:
-        probe: asks the source one thing.
+        probe: sends the source one request.
 
     Raises:
         Banned: the ban is not over.
@@ -65,10 +65,10 @@ def admit(connection: Connection, probe: Callable[[], None], now: datetime) -> N
     health = read(connection)
     if health.state == "well":
         return
-    # A clock that was set back must not make a ban longer than any can be.
+    # After a clock was set back, a ban must not last longer than the longest one.
     if health.until and now < health.until <= now + LONGEST_BAN:
         raise Banned(f"no request before {health.until:%Y-%m-%d %H:%M} UTC: {health.reason}")
-    log.info("Probing the source with one request; the last run met trouble: %s", health.reason)
+    log.info("Probing the source with one request; it failed in the last run: %s", health.reason)
     probe()
     note_well(connection)
 
@@ -81,16 +81,16 @@ def note_well(connection: Connection) -> None:
 
 
 def note_failure(connection: Connection, error: SourceDown, now: datetime) -> Health:
-    """Remember why a run had to end; a ban that goes on gets longer each time it is met.
+    """Record why a run had to end; each further ban in a row lasts longer.
 
     Returns:
-        what is known now; until its end of a ban nobody may ask.
+        what is known now; no request may be sent before its `until`.
     """
     before = read(connection)
     if isinstance(error, Banned):
         health = _banned(before, str(error), now)
         log.error(
-            "THE SOURCE HAS BANNED THIS ADDRESS: nothing is asked until=%s ban_in_a_row=%d",
+            "THE SOURCE HAS BANNED THIS ADDRESS: no request is sent until=%s bans_in_a_row=%d",
             health.until,
             health.bans,
         )
@@ -107,7 +107,7 @@ def note_failure(connection: Connection, error: SourceDown, now: datetime) -> He
 
 def _banned(before: Health, reason: str, now: datetime) -> Health:
     if before.until and now < before.until:
-        return before  # met by a run that was under way when it began
+        return before  # this run was under way when the ban began
     span = min(FIRST_BAN * 2**before.bans, LONGEST_BAN)
     return Health("banned", reason[:500], now, now + span, min(before.bans + 1, 20))
 

@@ -1,8 +1,8 @@
 """The gate of a run: how many requests are in flight, and whose turn it is.
 
-One Gate lives in a Manager process and serves all workers; a job without workers has one of its
-own. Turns are given first in, first out: else all that wait wake together and chance decides. When
-a request leaves is decided by the budget that all programs share (sql/budget.py).
+One Gate lives in a Manager process and serves all workers; a job without workers has its own.
+Turns are given first in, first out: otherwise all waiting callers would wake together and chance
+would decide. The budget that all programs share decides when a request leaves (sql/budget.py).
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from ratelimit import RateLimitException, limits
 from batch.process import become_child
 from sql.budget import EVENNESS, MAX_PATIENCE_S
 
-# Longer than any turn, which may have to sit out a pause, connect and wait for an answer; then a
-# turn that a dead caller took comes back.
+# Longer than any turn, which may include a pause, connecting and waiting for an answer; after it
+# the turn of a dead caller is free again.
 LEASE_S = MAX_PATIENCE_S + 60.0
-ABSENCE_S = 1.0  # who waits asks again at once: who has not for so long is dead
+ABSENCE_S = 1.0  # a waiting caller asks again at once: after so long without, it is dead
 
 
 class Turns(Protocol):
-    """What a caller sees of a gate, be it here, behind the Manager, or a cluster's."""
+    """What a caller needs of a gate: one in this process, behind the Manager, or a cluster's."""
 
     def enter(self, caller: str, timeout_s: float) -> bool: ...
     def leave(self, caller: str, calls: int, rate_limited: int = 0) -> None: ...
@@ -42,26 +42,26 @@ class Gate:
     Args:
         concurrency: API calls in flight at once.
         per_second: API calls a second.
-        burst: how many may go at once after a rest.
+        burst: how many may go at once after an idle time.
     """
 
     def __init__(self, concurrency: int, per_second: float, burst: int) -> None:
         self._concurrency = concurrency
         self._changed = threading.Condition()
-        # Who waits, in order, and until when that place is kept (None: waiting in a call now).
+        # Waiting callers in order, and until when each place is kept (None: waiting right now).
         self._waiting: OrderedDict[str, float | None] = OrderedDict()
-        self._inside: dict[str, float] = {}  # who has a turn, and when the lease ends
+        self._inside: dict[str, float] = {}  # callers with a turn, and when their lease ends
         self._spent = 0
         self._rate_limited = 0
         self._lease_s = LEASE_S
-        # Not `sleep_and_retry`: its sleeper could not be told to stop.
+        # Not `sleep_and_retry`: no signal could end its sleep.
         self._spend = limits(calls=burst, period=EVENNESS * burst / per_second)(lambda: None)
 
     def enter(self, caller: str, timeout_s: float) -> bool:
         """Wait for a turn; a caller that gives up after `timeout_s` keeps its place in the queue.
 
         Returns:
-            whether the caller may make one call now; it must `leave` after it.
+            whether the caller may make one call now; it must `leave` afterwards.
         """
         deadline_s = time.monotonic() + timeout_s
         with self._changed:
@@ -78,7 +78,7 @@ class Gate:
             return True
 
     def leave(self, caller: str, calls: int, rate_limited: int = 0) -> None:
-        """Give the turn back, and report how many calls left during it, and were answered 429."""
+        """Return the turn, and count the calls that left during it and those answered with 429."""
         with self._changed:
             self._spent += calls
             self._rate_limited += rate_limited
@@ -94,7 +94,7 @@ class Gate:
         return self._rate_limited
 
     def forget(self, caller: str) -> None:
-        """Take back what a caller holds that died."""
+        """Release the turn and the place of a caller that has died."""
         with self._changed:
             self._inside.pop(caller, None)
             self._waiting.pop(caller, None)
@@ -154,7 +154,7 @@ class GateServer:
         self._key = secrets.token_bytes(32)
         _GateManager.register("gate", callable=lambda: gate)
         fork = multiprocessing.get_context("fork")
-        # A name without a file: of a run that is killed none would be left behind.
+        # An abstract socket: a run that is killed leaves no file behind.
         address = f"\0mangahub-gate-{secrets.token_hex(16)}"
         self._manager = _GateManager(address=address, authkey=self._key, ctx=fork)
         self._manager.start(become_child, (os.getpid(),))
@@ -173,10 +173,10 @@ class GateServer:
             self.gate.forget(caller)
 
     def close(self) -> tuple[int, int]:
-        """End the Manager; return how many calls have left in all, and were answered 429."""
+        """End the Manager; return how many calls have left, and how many were answered with 429."""
         spent = rate_limited = 0
         with suppress(EOFError, ConnectionError):
             spent, rate_limited = self.gate.spent(), self.gate.rate_limited()
-        del self.gate  # and with it its connection, whoever still holds this server
+        del self.gate  # closes its connection, even if this object is still referenced
         self._manager.shutdown()
         return spent, rate_limited

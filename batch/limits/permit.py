@@ -1,4 +1,4 @@
-"""What one process needs before it asks the source: a turn of the run's gate, and a departure."""
+"""What a process needs to send the source a request: a turn of the run's gate, and a departure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from batch.stop import Stop
 from sql.budget import MAX_FAILURES, Budget
 from sql.errors import PausedForLong
 
-LONGEST_PAUSE = timedelta(hours=1)  # whatever a source with a wrong clock says
+LONGEST_PAUSE = timedelta(hours=1)  # a source with a wrong clock may ask for more
 
 
 class Permits:
@@ -20,7 +20,7 @@ class Permits:
 
     Args:
         turns: the run's gate.
-        budget: of all that ask this source.
+        budget: shared by all programs that use this source.
         caller: this process's name at the gate.
         stop: ends every wait.
     """
@@ -35,11 +35,11 @@ class Permits:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Hold one of the run's few turns; a pause that somebody asked for is over by then.
+        """Hold one of the run's turns in the block; wait for the end of a pause before it.
 
         Raises:
-            SourceDown: the source failed so often in a row that the run should end.
-            PauseRequested: the source asked for a pause that is longer than a run should wait.
+            SourceDown: the source failed too often in a row.
+            PauseRequested: the source asked for a longer pause than a run waits.
             Stopped: the run has been asked to stop.
         """
         with _gate_errors():
@@ -57,7 +57,7 @@ class Permits:
 
     @contextmanager
     def departure(self) -> Iterator[None]:
-        """Wait for the moment at which a request may leave; the block has to send it at once.
+        """Wait until a request may leave; the block has to send it at once.
 
         Raises:
             PauseRequested, Stopped: as `turn`.
@@ -67,11 +67,11 @@ class Permits:
             yield
 
     def allow_probe(self) -> None:
-        """Let one request try a source that failed too often."""
+        """Allow one request to a source that failed too often."""
         self._budget.allow_probe()
 
     def succeeded(self) -> None:
-        """Note that the source answered as it should."""
+        """Record that the source answered as it should."""
         self._budget.count_success()
 
     def failed(self) -> None:
@@ -79,12 +79,12 @@ class Permits:
         self._budget.count_failure()
 
     def limited(self, span: timedelta) -> None:
-        """Note that the source has had too many requests, and wants a pause of so long."""
+        """Record that the source answered 429, and pause for as long as it asks."""
         self.rate_limited += 1
         self.pause(span)
 
     def pause(self, span: timedelta, longest: timedelta = LONGEST_PAUSE) -> None:
-        """Let nobody ask the source for so long."""
+        """Let no program send the source a request for so long."""
         self._budget.pause(min(span, longest).total_seconds())
 
     def _require_source(self) -> None:

@@ -27,9 +27,9 @@ MAX_TRIES = 5
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 32.0
 BAN_PAUSE = timedelta(minutes=10)
-CLOCK_TOLERANCE = timedelta(seconds=5)  # the source tells its time in whole seconds
-MOST_AHEAD = timedelta(days=1)  # further apart it is not this clock that is wrong
-UNSAID_PAUSE = timedelta(seconds=2)  # after a 429 that names no time; the limit is one of seconds
+CLOCK_TOLERANCE = timedelta(seconds=5)  # the source's `Date` has whole seconds
+MOST_AHEAD = timedelta(days=1)  # with a larger difference the source's clock is wrong
+DEFAULT_PAUSE = timedelta(seconds=2)  # after a 429 without a time; the limit is per second
 
 _REFERENCES = [("includes[]", "author"), ("includes[]", "cover_art")]
 
@@ -43,14 +43,14 @@ class MangaDex:
     """A client for one process.
 
     Args:
-        session: how requests leave.
-        permits: whether and when they may.
+        session: sends the requests.
+        permits: decide whether and when a request may leave.
     """
 
     def __init__(self, session: Session, permits: Permits) -> None:
         self._session = session
         self._permits = permits
-        self._ahead = timedelta(0)  # this host's clock, of the source's
+        self._ahead = timedelta(0)  # how far this host's clock is ahead of the source's
 
     def close(self) -> None:
         self._session.close()
@@ -58,8 +58,8 @@ class MangaDex:
     def not_ahead(self, moment: datetime) -> datetime:
         """Return a moment of this host's clock, less what that is ahead of the source's.
 
-        By a clock that is ahead, chapters would be announced before their time, and what appears
-        after a title's first sync would pass for its history.
+        With a clock that is ahead, chapters would be announced too early, and what appears after
+        a title's first sync would count as its history.
         """
         return moment - self._ahead
 
@@ -67,15 +67,15 @@ class MangaDex:
         """Send one small request, without retries, to see whether the source works again.
 
         Raises:
-            SourceDown, Banned, Stopped: it is not.
+            SourceDown, Banned, Stopped: it does not.
         """
         self._permits.allow_probe()
         try:
             self._attempt("/manga", _window(1, 0, ("createdAt", "asc")), lambda body: None)
         except RequestRefused:
-            return  # a clear refusal is a sign of health
+            return  # a source that answers with an API error works
         except TransientError as exc:
-            raise SourceDown(f"the source is still in trouble: {exc}") from exc
+            raise SourceDown(f"the source still fails: {exc}") from exc
 
     def list_manga(
         self,
@@ -110,7 +110,7 @@ class MangaDex:
         try:
             return self._get(f"/manga/{mangadex_id}", _REFERENCES, entity_of)
         except RequestRefused as exc:
-            # A wrong address or an edge in trouble answers 404 too, and would empty the catalogue.
+            # A wrong address or a failing proxy answers 404 too, and would empty the catalogue.
             if exc.status == 404 and exc.by_api:
                 return None
             raise
@@ -162,8 +162,8 @@ class MangaDex:
         return self._get("/chapter", parameters, lambda body: page_of(body, offset))
 
     def _get(self, path: str, parameters: Parameters, read: Callable[[Body], T]) -> T:
-        # `backoff` counts the tries. Its own sleep could not be ended by a signal, so it is told
-        # to wait 0 s, and the waiting is done by the handler.
+        # `backoff` counts the tries. No signal could end its own sleep, so it waits 0 s and the
+        # handler does the waiting.
         attempt = backoff.on_exception(
             lambda: backoff.constant(0),
             TransientError,
@@ -185,7 +185,7 @@ class MangaDex:
                 self._compare_clocks(answer)
                 result = read(body_of(answer))
             except RateLimited as exc:
-                self._permits.limited(exc.retry_after or UNSAID_PAUSE)
+                self._permits.limited(exc.retry_after or DEFAULT_PAUSE)
                 raise
             except Banned:
                 self._permits.pause(BAN_PAUSE)
@@ -196,15 +196,15 @@ class MangaDex:
                 self._permits.failed()
                 raise
             except RequestRefused:
-                self._permits.succeeded()  # a clear refusal comes from a source in good health
+                self._permits.succeeded()  # a source that answers with an API error works
                 raise
             self._permits.succeeded()
             return result
 
     def _compare_clocks(self, answer: Response) -> None:
-        told = http_date(answer.headers.get("Date", ""))
-        # A second is begun when it is told, and not over.
-        ahead = datetime.now(UTC) - told - timedelta(seconds=1) if told else timedelta(0)
+        date = http_date(answer.headers.get("Date", ""))
+        # `Date` is cut to whole seconds: the source's clock may be almost a second later.
+        ahead = datetime.now(UTC) - date - timedelta(seconds=1) if date else timedelta(0)
         is_ahead = CLOCK_TOLERANCE < ahead <= MOST_AHEAD
         self._ahead = ahead if is_ahead else timedelta(0)
 
@@ -215,7 +215,8 @@ class MangaDex:
         cap_s = min(FIRST_WAIT_S * 2 ** (tries - 1), LONGEST_WAIT_S)
         wait_s = random.uniform(0, cap_s)
         if exc.retry_after is not None:
-            # Everybody's pause, which a long one leaves to the next turn: that may end the run.
+            # The pause is in the budget, too. A long one is left to the next turn, which may end
+            # the run.
             asked_s = exc.retry_after.total_seconds()
             wait_s = (asked_s if asked_s <= LONGEST_WAIT_S else 0) + random.uniform(0, 0.2)
         log.warning("A request will be repeated try=%d wait_s=%.1f: %s", tries, wait_s, exc)

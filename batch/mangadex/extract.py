@@ -1,8 +1,8 @@
 """From the API's JSON to `Manga` and `Chapter`: pure, and strict about what is used.
 
 A value of the wrong type is an ExtractionError that names the field; what the API is known to
-leave out, to null, or to send as `[]` for an empty map is accepted. See "Meaning of fields" in the
-API's documentation (https://api.mangadex.org/docs/) and its OpenAPI description, version 5.13.
+omit, to set to null, or to send as `[]` for an empty map is accepted. See "Meaning of fields" in
+the API's documentation (https://api.mangadex.org/docs/) and its OpenAPI description, version 5.13.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from batch.models import Chapter, JsonObject, Manga, Rejected, plain_decimal
 
 COVERS_URL = "https://uploads.mangadex.org/covers"
 MAX_TITLE = 2_000  # characters; the longest real ones have some 300
-# Characters of what stands in an index, whose entries have to fit into a third of a database page.
+# Characters of an indexed text: index entries have to fit into a third of a database page.
 MAX_KEY = 200
 STATUSES = frozenset({"ongoing", "completed", "hiatus", "cancelled"})
-# The group that old imports carry where there was none.
+# The group of old imports that had none.
 NO_GROUP = UUID("00e03853-1b96-4f41-9542-c71b8692033b")
 
 Entity = TypeVar("Entity", Manga, Chapter)

@@ -19,11 +19,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Feed:
-    """What was read of a title's feed; chapters that were taken down are part of it.
+    """What was read of a title's feed, chapters that were taken down included.
 
     Attributes:
         rejected: entries that could not be read.
-        is_whole: False where the feed goes on beyond the ceiling.
+        is_whole: False if the feed continues beyond the ceiling.
     """
 
     chapters: list[Chapter] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Recent:
         uploads: what became readable from `since` on, by title.
         rejected: entries that could not be read.
         newest: readableAt of the newest chapter whose time has come.
-        is_whole: False where the ceiling came before `since`.
+        is_whole: False if the ceiling came before `since`.
     """
 
     uploads: dict[UUID, list[Chapter]] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class Recent:
     is_whole: bool = True
 
     def add(self, found: Iterable[Chapter], since: datetime, now: datetime) -> None:
-        """Take in a page: the last one goes back further, and some dates are in the future."""
+        """Record a page: the last one reaches back beyond `since`; dates may be in the future."""
         for chapter in found:
             if chapter.readable_at > now:
                 continue
@@ -61,7 +61,7 @@ class Recent:
 def read_feed(
     api: MangaDex, mangadex_id: UUID, languages: Sequence[str], ratings: Sequence[str]
 ) -> Feed:
-    """Return the whole feed, read from its newest end, so that new uploads hide nothing.
+    """Return the whole feed, read from its newest end, where new uploads hide no others.
 
     Args:
         ratings: the feed of a title with another content rating is empty.
@@ -89,7 +89,7 @@ def read_history(
     for found in _read_pages(feed, api, mangadex_id, languages, CONTENT_RATINGS, "asc"):
         if any(chapter.readable_at >= until for chapter in found):
             return feed
-    if not feed.is_whole:  # the rest is read from the other end
+    if not feed.is_whole:  # read the rest from the other end
         end = read_feed(api, mangadex_id, languages, CONTENT_RATINGS)
         feed.chapters += end.chapters
         feed.rejected += end.rejected
@@ -135,8 +135,8 @@ def read_recent(
     Args:
         ask: returns the page of PAGE chapters at an offset.
         now: returns the time to judge by; answers correct it by the source's clock.
-        before: newest and total of the last reading. Where both are the same again, nothing has
-            come and nothing is listed late, so that one page is enough.
+        before: newest and total of the last reading. If both are the same again, nothing was
+            added, also not late, and one page is enough.
 
     Raises:
         RequestRefused, SourceDown, Stopped.

@@ -1,4 +1,4 @@
-"""The HTTP session of one process: requests wait for their departure, bounded in time and size."""
+"""The HTTP session of one process: paced requests, and limits on an answer's time and size."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from batch.errors import TransientError
 from batch.mangadex.responses import Response
 from mangahub import __version__
 
-USER_AGENT = f"mangahub-sync/{__version__}"  # must be true, and must not look like a browser
+USER_AGENT = f"mangahub-sync/{__version__}"  # the API forbids posing as a browser
 CONNECT_TIMEOUT_S = 10.0
-TIMEOUT_S = 30.0  # until all of an answer has come
+TIMEOUT_S = 30.0  # until the answer is complete
 MAX_BODY = 32 * 1024 * 1024  # a page of 100 titles with all its references has 0.8 MB
 _CHUNK = 64 * 1024
 
@@ -39,9 +39,9 @@ class Session:
     """A pooled `requests` session to one source.
 
     Args:
-        api_url: where the paths begin.
+        api_url: the base of all paths.
         api_key: sent as a bearer token when given.
-        departure: entered when a connection stands, around the sending of a request's bytes.
+        departure: entered when the connection is open, around the sending of a request's bytes.
     """
 
     def __init__(self, api_url: str, api_key: str | None, departure: Departure) -> None:
@@ -49,7 +49,7 @@ class Session:
         self._session = requests.Session()
         self._session.headers["User-Agent"] = USER_AGENT
         self._session.headers["Accept"] = "application/json"
-        # Set also without a key: else `requests` sends what ~/.netrc has for the host.
+        # Set also without a key: otherwise `requests` sends what ~/.netrc has for the host.
         self._session.auth = _Bearer(api_key)
         adapter = _PacedAdapter(departure)
         self._session.mount("https://", adapter)
@@ -70,7 +70,7 @@ class Session:
                 self._api_url + path,
                 params=list(parameters),
                 timeout=(CONNECT_TIMEOUT_S, TIMEOUT_S),
-                allow_redirects=False,  # a redirect would be a second request that nobody counts
+                allow_redirects=False,  # a redirect would be a second request, and not counted
                 stream=True,
             ) as response:
                 body = _read(response, asked)
@@ -103,7 +103,7 @@ def _cause(exc: BaseException) -> str:
     while (below := _below(inner)) is not None:
         inner = below
     text = str(inner).split(": ", 1)[-1] if ">: " in str(inner) else str(inner)
-    # A server that speaks something else is quoted byte by byte.
+    # Bytes of a server that does not speak HTTP are printed as escapes.
     return f"{type(inner).__name__}: {ascii(' '.join(text.split())[:200])[1:-1]}"
 
 
@@ -127,8 +127,8 @@ class _Bearer(requests.auth.AuthBase):
 class _TimelyStream(io.RawIOBase):
     """Reads an answer's bytes until a deadline.
 
-    A socket's own timeout begins anew with each byte, so that a server which sends one now and
-    then could hold a caller for hours.
+    A socket's own timeout restarts with each byte, so a server that sends one now and then could
+    hold a caller for hours.
     """
 
     def __init__(self, stream: io.RawIOBase, sock: socket.socket, deadline_s: float) -> None:
@@ -142,7 +142,7 @@ class _TimelyStream(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:
         left_s = self._deadline_s - time.monotonic()
         if left_s <= 0:
-            raise TimeoutError("the answer did not come in full in time")
+            raise TimeoutError("the answer was not complete in time")
         self._sock.settimeout(left_s)
         return self._stream.readinto(buffer)
 
@@ -152,7 +152,7 @@ class _TimelyStream(io.RawIOBase):
 
 
 class _TimelyResponse(http.client.HTTPResponse):
-    """An answer whose head and body have to come within TIMEOUT_S, all together."""
+    """An answer whose head and body have to arrive within TIMEOUT_S altogether."""
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
@@ -163,13 +163,13 @@ class _TimelyResponse(http.client.HTTPResponse):
 class _PacedAdapter(HTTPAdapter):
     """Connections that connect first, then wait for their departure, and send at once.
 
-    Connecting takes one to three round trips, of changing length: reserved before it, two requests
-    could leave closer together than their departures were.
+    Connecting takes one to three round trips of varying length: with departures reserved before
+    it, two requests could leave closer together than their departures.
     """
 
     def __init__(self, departure: Departure) -> None:
         self._departure = departure
-        super().__init__(max_retries=0)  # retries in here would go past the gate
+        super().__init__(max_retries=0)  # retries of the library would bypass the gate
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)

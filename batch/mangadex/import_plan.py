@@ -1,7 +1,7 @@
-"""Which pages an initial sync asks for, and when it has seen everything. Pure.
+"""Which pages an initial sync requests, and when it has seen everything. Pure.
 
-A plan hands out requests and takes in what each page held. Pages come back in any order; some are
-known from an earlier run that was killed.
+A plan returns requests and records what each page held. Pages arrive in any order; some are known
+from an earlier run that was killed.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from batch.models import ImportedPage, ImportRequest
 
 
 class Plan(Protocol):
-    """What the job needs of either plan."""
+    """What the job needs of a plan."""
 
     def next(self) -> ImportRequest | None:
-        """Return the next page to ask for; None while that depends on pages under way."""
+        """Return the next page to request; None while that depends on pages in flight."""
 
     def done(self, request: ImportRequest, outcome: ImportedPage) -> None:
-        """Take in what a page held."""
+        """Record what a page held."""
 
     def expected(self) -> int:
-        """Return how many titles there will be, as far as is known."""
+        """Return how many titles are expected, as far as is known."""
 
 
 class CountPlan:
     """The first `count` titles in an order; later pages make up for titles that came twice.
 
-    A page that comes empty although the list goes on is asked for once more. Where titles came
-    twice and the list ends too early, others were missed, and the list is read again.
+    A page that is empty although the list continues is requested once more. If titles came twice
+    and the list ends too early, others were missed, and the list is read again.
     """
 
     def __init__(self, count: int, order_key: str) -> None:
@@ -59,12 +59,12 @@ class CountPlan:
             self._window.rereads += 1
             self._offset = 0
         rereads = self._window.rereads
-        # Titles that no page asked for so far is going to bring.
+        # Titles that no page requested so far will bring.
         missing = self._count - len(self.seen) - self._under_way
         limit = min(paging.PAGE, missing, paging.MAX_WINDOW - self._offset)
         if limit <= 0 or self._is_read_out() or (rereads and not self._is_short()):
             return None
-        # Reread 1 is that of empty pages.
+        # Reread 1 is for empty pages.
         reread = rereads + 1 if rereads else 0
         request = ImportRequest(self._order, None, self._offset, limit, reread)
         self._offset += limit
@@ -73,7 +73,7 @@ class CountPlan:
 
     def done(self, request: ImportRequest, outcome: ImportedPage) -> None:
         self._under_way -= request.limit
-        # The highest total: an answer without one must not end the plan.
+        # The highest total: an answer with a lower one must not end the plan.
         self._window.add(outcome.ids, max(self._window.total or 0, outcome.total))
         if not outcome.ids and not request.reread:
             self._empty.append(request)
@@ -105,10 +105,10 @@ class _DatedWindow(Window):
         self.latest: datetime | None = None  # creation date seen
 
     def learn(self, outcome: ImportedPage) -> None:
-        """Take in a page; the first one tells how many others there are."""
+        """Record a page; the first one says how many others there are."""
         if self.total is None:
             offsets = range(paging.PAGE, min(outcome.total, paging.MAX_WINDOW), paging.PAGE)
-            # The last page first where there is more: the next window begins at its end.
+            # Of a longer list the last page first: the next window begins at its end.
             goes_on = outcome.total > paging.MAX_WINDOW
             self.queue.extend([*offsets[-1:], *offsets[:-1]] if goes_on else offsets)
         self.add(outcome.ids, outcome.total)
@@ -166,7 +166,7 @@ class AllPlan:
             return
         most = f"{paging.MAX_WINDOW:,} titles"
         if last_created_at is None:
-            raise SourceDown(f"of {most} none has a creation date that can be read")
+            raise SourceDown(f"none of {most} has a readable creation date")
         since = last_created_at - timedelta(seconds=1)
         if window.since is not None and since <= window.since:
             raise SourceDown(f"more than {most} share the second {last_created_at}")
@@ -174,7 +174,7 @@ class AllPlan:
         self._windows.append(_DatedWindow(since))
 
     def _close(self, window: _DatedWindow) -> None:
-        # Its last page held nothing that could be read: the latest title before it has to do.
+        # Used where nothing on the last page could be read: the latest title before it.
         self._open_next(window, window.latest)
         if window.has_missed and window.rereads < paging.MAX_REREADS:
             window.begin_again()

@@ -1,7 +1,7 @@
 """Reading lists that move: entries come, go and change places between two requests.
 
 The API pages by offset, up to a ceiling. An entry that appears or vanishes moves those behind it
-over a page's edge, past the reader; of entries with equal sort keys that change places, one comes
+across a page boundary, past the reader; if entries with equal sort keys change places, one comes
 twice and another never.
 """
 
@@ -47,7 +47,7 @@ class Window:
     rereads: int = 0
 
     def add(self, ids: Sequence[str], total: int) -> None:
-        """Take in a page."""
+        """Record a page."""
         if self.total is not None:
             self.has_shrunk |= total < self.total
             self.has_grown |= total > self.total
@@ -63,7 +63,7 @@ class Window:
 
     @property
     def is_short(self) -> bool:
-        """Whether fewer entries were seen than there are below the ceiling."""
+        """Whether fewer entries were seen than exist below the ceiling."""
         return self.start + len(self.ids) < min(self.total or 0, MAX_WINDOW)
 
     @property
@@ -83,18 +83,18 @@ def read(
     """Yield the pages of a list in turn, up to the ceiling.
 
     Args:
-        window: filled while the pages are read; the caller may leave at any page.
+        window: filled while the pages are read; the caller may stop at any page.
         ask: returns the page of `size` entries at an offset.
         what: names the list in errors.
 
     Raises:
-        SourceDown: the list breaks off: a page came empty before the end.
+        SourceDown: a page is empty before the end of the list.
     """
     for offset in range(window.start, MAX_WINDOW - size + 1, size):
         page = ask(offset)
         expected = max(page.total, window.total or 0)
         if not page.entities and offset < expected:
-            raise SourceDown(f"the {what} broke off at {offset:,} of {expected:,}")
+            raise SourceDown(f"the {what} ends at {offset:,} of {expected:,}")
         window.end = max(window.end, offset + size)
         window.add(extract.ids(page.entities), page.total)
         yield page
@@ -118,4 +118,4 @@ def read_again(
             if not has_shrunk and not window.is_short:
                 return
     if window.has_missed:
-        log.warning("The %s moves whenever it is read; the next run reads it again", what)
+        log.warning("The %s changed during every reading; the next run reads it again", what)

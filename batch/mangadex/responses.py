@@ -1,6 +1,6 @@
 """What an HTTP answer of the source means: pure, decided by status and content type.
 
-Bodies of errors are never parsed: under load and at the edge they are HTML or plain text.
+Bodies of errors are never parsed: under load, and from proxies, they are HTML or plain text.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Response:
     """An HTTP answer, its body read.
 
     Attributes:
-        asked: what was asked, for messages: `GET /manga?limit=100`.
+        asked: the request, for messages: `GET /manga?limit=100`.
     """
 
     asked: str
@@ -54,7 +54,7 @@ def body_of(answer: Response) -> JsonObject | None:
     except (ValueError, RecursionError):
         raise TransientError(f"{_said(answer)}, which is not JSON: {_excerpt(answer)}") from None
     if not isinstance(body, dict):
-        raise TransientError(f"{_said(answer)}, which is no JSON object: {_excerpt(answer)}")
+        raise TransientError(f"{_said(answer)}, which is not a JSON object: {_excerpt(answer)}")
     return body
 
 
@@ -69,7 +69,7 @@ def page_of(body: JsonObject | None, offset: int) -> Page:
     _require_ok(body)
     data, total = body.get("data"), body.get("total")
     if not (isinstance(data, list) and _is_total(total)):
-        raise TransientError(f"the answer is no list with a total; it has {_keys(body)}")
+        raise TransientError(f"the answer is not a list with a total; it has {_keys(body)}")
     return Page([e if isinstance(e, dict) else {} for e in data], cast(int, total), offset)
 
 
@@ -82,7 +82,7 @@ def entity_of(body: JsonObject | None) -> JsonObject:
     _require_ok(body or {})
     data = (body or {}).get("data")
     if not isinstance(data, dict):
-        raise TransientError(f"the answer holds no entity; it has {_keys(body or {})}")
+        raise TransientError(f"the answer has no entity; it has {_keys(body or {})}")
     return data
 
 
@@ -117,7 +117,7 @@ def retry_after(headers: Mapping[str, str]) -> timedelta | None:
     """Return how long the server asks us to wait, never negative; None if it does not say.
 
     `X-RateLimit-Retry-After` is a UNIX time in seconds and comes first (API documentation, "Rate
-    limits"); it is read against the server's own `Date`, so that a wrong clock here does no harm.
+    limits"); it is compared with the server's own `Date`, so a wrong clock here does no harm.
     `Retry-After` is seconds or a date (RFC 9110, section 10.2.3).
     """
     now = http_date(headers.get("Date", "")) or datetime.now(UTC)

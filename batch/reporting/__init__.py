@@ -1,1 +1,1 @@
-"""What operators see of a run: progress, metrics, alerts."""
+"""What operators see of a run: progress, metrics and alerts."""

@@ -1,10 +1,10 @@
-"""Figures of the batch for Prometheus: text files for node_exporter's textfile collector.
+"""Metrics of the batch for Prometheus: text files for node_exporter's textfile collector.
 
-    mangahub_<workflow>.prom   the last run, and counters that go on from what the file said before
-    mangahub_state.prom        what the database tells of all workflows, the outbox and the source
+    mangahub_<workflow>.prom   the last run, and counters that continue from the file's old values
+    mangahub_state.prom        the state of all workflows, the outbox and the source
 
-What all workflows share stands in a file of its own: node_exporter refuses everything where one
-series is in two files. Moments are given as such, so that Prometheus computes their age.
+What all workflows share has a file of its own: node_exporter rejects all files if one series is in
+two of them. Moments are exported as timestamps, and Prometheus computes their age.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class RunFigures:
 
 @dataclass(frozen=True, slots=True)
 class StateFigures:
-    """What the database tells."""
+    """The state of the workflows, the source and the outbox."""
 
     workflows: list[SyncState]
     source: Health
@@ -86,14 +86,14 @@ def write_run(folder: Path, run: RunFigures) -> None:
     """Replace the workflow's file.
 
     Raises:
-        OSError: the directory is not there, or cannot be written to.
+        OSError: the directory does not exist, or cannot be written to.
     """
     path = folder / f"mangahub_{run.summary.sync_type}.prom"
     _replace(path, _render(_run_metrics(run, _read_totals(path))))
 
 
 def write_state(folder: Path, figures: StateFigures) -> None:
-    """Replace the file that all workflows share; the last one to end has the last word.
+    """Replace the file that all workflows share; the last run to end overwrites it.
 
     Raises:
         OSError: as write_run.

@@ -1,4 +1,4 @@
-"""What a person sees while a job runs: a bar on a terminal, one log line a page elsewhere."""
+"""Progress of a job: a bar on a terminal, otherwise a log line for each page."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ log = logging.getLogger("batch.reporting.progress")
 
 
 class Progress:
-    """Follows one job at a time.
+    """Shows the progress of one job at a time.
 
     Args:
-        on_terminal: draw a bar; by default where stderr is a terminal.
+        on_terminal: draw a bar; by default if stderr is a terminal.
     """
 
     def __init__(self, on_terminal: bool | None = None) -> None:
@@ -29,7 +29,7 @@ class Progress:
         self._total: int | None = None
 
     def start(self, what: str, total: int | None) -> None:
-        """Begin a phase; `what` names what is counted, `total` may be unknown."""
+        """Begin a phase; `what` names what is counted, `total` is None if unknown."""
         self._what, self._done, self._total = what, 0, total
         if self._on_terminal:
             self._bar = self._bar or _new_bar()
@@ -37,7 +37,7 @@ class Progress:
             self._bar.refresh()
 
     def expect(self, total: int) -> None:
-        """Correct the total when more is known."""
+        """Set the total once it is known."""
         self._total = total
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, total=total)
@@ -53,7 +53,7 @@ class Progress:
         log.info("Progress: %s done=%d of=%s%s", self._what, self._done, total, pairs)
 
     def close(self) -> None:
-        """Take the bar down; log lines go straight to stderr again."""
+        """Remove the bar; log lines go straight to stderr again."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
@@ -80,6 +80,6 @@ def _new_bar() -> Bar:
 def _lead_log_lines_to_stderr() -> None:
     """Let log handlers print above the bar, which replaces sys.stderr."""
     for handler in logging.getLogger().handlers:
-        # Those to a file, or to elsewhere, are subclasses.
+        # Handlers to a file or elsewhere are subclasses.
         if type(handler) is logging.StreamHandler:
             handler.setStream(sys.stderr)

@@ -1,6 +1,6 @@
-"""What completed initial syncs have covered, so that the next one knows whether it is needed. Pure.
+"""What completed initial syncs have covered, which decides whether another is needed. Pure.
 
-Kept as a list in the workflow's metadata: of two imports neither need have covered the other.
+Kept as a list in the workflow's metadata: of two imports, neither has to cover the other.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ class Coverage:
     """The titles of one import.
 
     Attributes:
-        count: how many, the first ones in the order; None for all.
-        order: of no account where it was all.
-        ratings: content ratings; only titles with one of these.
+        count: how many of the first titles in the order; None for all.
+        order: irrelevant if it was all.
+        ratings: the content ratings of the titles.
     """
 
     count: int | None
@@ -27,7 +27,7 @@ class Coverage:
         """Return whether an import of `wanted` would find nothing that this one did not."""
         if self.count is None:
             return wanted.ratings <= self.ratings
-        # The first ones are others as soon as there are other ratings among them.
+        # With other ratings, the first titles are other ones.
         same = (self.order, self.ratings) == (wanted.order, wanted.ratings)
         return same and wanted.count is not None and wanted.count <= self.count
 
@@ -40,7 +40,7 @@ def read(stored: object, today: Coverage) -> list[Coverage]:
     """Return the imports that the metadata list.
 
     Args:
-        today: order and ratings of an entry that says nothing of them, as earlier versions did.
+        today: order and ratings for entries of earlier versions, which lack them.
     """
     entries = stored if isinstance(stored, list) else [stored]
     found = (_read_entry(entry, today) for entry in entries if isinstance(entry, Mapping))

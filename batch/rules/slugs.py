@@ -1,4 +1,4 @@
-"""Slugs: what a title looks like in an address. Pure."""
+"""Slugs: titles as they appear in addresses. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def candidates(title: str, mangadex_id: UUID) -> Iterator[str]:
 def choose(titles: Iterable[tuple[UUID, str]], taken: set[str]) -> dict[UUID, str]:
     """Return a free slug for each (id, title); those chosen for earlier ones count as taken.
 
-    Where a title's candidates are all taken it gets its id, which the database may yet refuse.
+    A title whose candidates are all taken gets its id, which may be taken in the database.
     """
     used = set(taken)
     chosen: dict[UUID, str] = {}

@@ -1,1 +1,1 @@
-"""SQL and its row mapping: what is kept in the database."""
+"""SQL of the batch, and its row mapping."""

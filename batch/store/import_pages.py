@@ -14,7 +14,7 @@ INITIAL_SYNC = "initial_sync"
 def complete(
     connection: Connection, scope: str, request: ImportRequest, page: ImportedPage
 ) -> None:
-    """Record a page in the transaction that stores its titles; it is the workflow's cursor."""
+    """Record a page, in the transaction that stores its titles, as the workflow's cursor."""
     connection.execute(
         "INSERT INTO sync_pages (sync_type, page_key, manga_ids, next_since, total)"
         " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (sync_type, page_key) DO UPDATE SET"

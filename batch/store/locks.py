@@ -1,4 +1,4 @@
-"""One run at a time of each workflow over all machines that share the database."""
+"""Locks: one run of each workflow at a time, on all hosts that share the database."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from batch.errors import LockHeld
 from sql import Connection
 
 _NAMESPACE = 0x6D68  # the first of the two numbers that make an advisory lock's key
-PATIENCE_S = 2
+LOCK_TIMEOUT_S = 2
 
 
 def take_lock(connection: Connection, sync_type: str) -> None:
     """Take the workflow's lock for as long as the connection lives.
 
-    PostgreSQL gives it back when the session ends, also by kill -9 or a lost host.
+    PostgreSQL releases it when the session ends, also by kill -9 or a lost host.
 
     Raises:
-        LockHeld: another run has it, also after PATIENCE_S.
+        LockHeld: another run still holds it after LOCK_TIMEOUT_S.
     """
     key = zlib.crc32(sync_type.encode()) - 2**31
     try:
         with connection.transaction():
-            connection.execute(f"SET LOCAL lock_timeout = '{PATIENCE_S}s'")
+            connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s'")
             connection.execute("SELECT pg_advisory_lock(%s, %s)", [_NAMESPACE, key])
     except psycopg.errors.LockNotAvailable:
         name = sync_type.replace("_", "-")

@@ -1,26 +1,26 @@
-"""Deletes what nobody needs any more: `retention`, off unless a number of days is given.
+"""Retention: deletes old rows that are no longer needed, if a number of days is given.
 
-Deleted are, in this order,
+Deleted, in this order:
 - notifications that were read and are older than so many days, by the later of their creation and
   their delivery;
-- events of the outbox accepted more than so many days ago, and at least LEAST_EVENT_DAYS;
+- events of the outbox that were accepted more than so many days ago, and at least LEAST_EVENT_DAYS;
 - receipts of the notification server of the same age.
 
-Never deleted is
-- what is unread, however old, and what other programs left without any date;
-- an event that is still owed, and its receipt: the relay may have sent it without hearing that it
-  was accepted, and sends it again after weeks of trouble;
+Never deleted:
+- unread notifications, however old, and rows of other programs without any date;
+- an event that is still owed, and its receipt: the relay may have sent it without learning that it
+  was accepted, and sends it again, even weeks later;
 - a receipt whose event stays in the outbox. Only other programs that repeat a POST later than
-  that would notify anew;
-- an update of a title's current version. A value that is changed back by hand, or by an answer of
-  the source that flaps, makes the same update of the same version again, and its key must still
-  be there. Versions only rise: of older ones nothing comes again;
-- announcements and baselines of chapters: they decide that a chapter was never told before, and the
-  key of a deleted event is not needed for that. Titles are new once: when they are inserted.
+  that would notify again;
+- an update of a title's current version. If a value is changed back, by hand or by the source, the
+  same update of the same version is made again, and its key must still be there. Versions only
+  rise, so updates of older ones are not made again;
+- announcements and baselines of chapters: they decide that a chapter was never announced, which
+  needs no key of an event. A title is new only once, when it is inserted.
 
-Each portion is a short transaction over PORTION neighbouring rows, with a pause after those that
-deleted something. Rows that are locked are left for the next time, and where a table is locked as
-a whole the command gives up: nobody ever waits for it longer than for one portion.
+Each portion is a short transaction over PORTION neighbouring rows, followed by a pause if it
+deleted something. Locked rows are left for the next run. If a whole table is locked the command
+gives up, so no other program waits longer than for one portion.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ from sql import Connection
 LEAST_EVENT_DAYS = 30
 PORTION = 2_000  # rows looked at in one transaction
 PAUSE_S = 0.05
-_PATIENCE = "1s"  # for a table that is locked as a whole
+_LOCK_TIMEOUT = "1s"  # for a table that is locked as a whole
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """What of a table may go; `key` orders its rows, `condition` speaks of it and of %(days)s."""
+    """Which rows of a table are deleted: `condition` uses %(days)s; `key` orders the rows."""
 
     name: str
     table: str
@@ -54,7 +54,7 @@ class _Rule:
 
 
 _MOMENT = "now() - make_interval(days => %(days)s)"
-# `greatest` passes over NULL; of two of them nothing is known.
+# `greatest` ignores NULL; with both NULL the age is unknown, and the row stays.
 _OLD_NOTIFICATION = f"read IS TRUE AND greatest(created_at, delivered_at) < {_MOMENT}"
 _OLD_EVENT = f"""accepted_at < {_MOMENT} AND (notification_events.type <> 'manga-update' OR EXISTS (
     SELECT FROM manga WHERE manga.id = notification_events.manga_id AND manga.mangadex_version
@@ -76,23 +76,23 @@ def count_old(connection: Connection, days: int) -> dict[str, int]:
 
 
 def delete_old(connection: Connection, days: int, stop: Stop, done: dict[str, int]) -> None:
-    """Delete what is older than `days` and needed by nobody.
+    """Delete what is older than `days` and no longer needed.
 
     Args:
         connection: autocommit.
-        done: filled with how many rows of each kind are gone, also where it ends early.
+        done: filled with the number of deleted rows by kind, also if it ends early.
 
     Raises:
-        LockHeld: somebody else has locked a table as a whole.
-        Stopped: what is deleted until then stays deleted.
+        LockHeld: another session has locked a whole table.
+        Stopped: what was deleted stays deleted.
     """
-    connection.execute(f"SET lock_timeout = '{_PATIENCE}'".encode())
+    connection.execute(f"SET lock_timeout = '{_LOCK_TIMEOUT}'".encode())
     for rule in _RULES:
         try:
             _delete(connection, rule, days, stop, done)
         except psycopg.errors.LockNotAvailable:
-            raise LockHeld(f"the table {rule.table} is locked by somebody else") from None
-        log.info("Deleted what is old kind=%s rows=%d", rule.name, done[rule.name])
+            raise LockHeld(f"the table {rule.table} is locked by another session") from None
+        log.info("Deleted old rows kind=%s rows=%d", rule.name, done[rule.name])
 
 
 def _delete(

@@ -13,7 +13,7 @@ from batch.mangadex import client, http
 
 client.FIRST_WAIT_S = 0.02
 client.LONGEST_WAIT_S = 0.1
-client.UNSAID_PAUSE = timedelta(seconds=0.1)
+client.DEFAULT_PAUSE = timedelta(seconds=0.1)
 http.CONNECT_TIMEOUT_S = 0.5
 http.TIMEOUT_S = 0.5
 

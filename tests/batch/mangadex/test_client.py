@@ -63,7 +63,7 @@ def open_client(
 ) -> Iterator[Open]:
     """`open_client(url)`: a client that loses no time; all share the budget."""
     monkeypatch.setattr(module, "FIRST_WAIT_S", 0.01)
-    monkeypatch.setattr(module, "UNSAID_PAUSE", timedelta(seconds=0.2))
+    monkeypatch.setattr(module, "DEFAULT_PAUSE", timedelta(seconds=0.2))
     with ExitStack() as stack:
 
         def start(url: str) -> MangaDex:

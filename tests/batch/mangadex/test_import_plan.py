@@ -386,7 +386,7 @@ def test_a_window_without_any_date_ends_the_run_instead_of_the_plan() -> None:
         page = source.read(request)
         return ImportedPage(page.ids, page.total, None)
 
-    with pytest.raises(SourceDown, match="none has a creation date"):
+    with pytest.raises(SourceDown, match="has a readable creation date"):
         follow(AllPlan(), read, Random(6))
 
 

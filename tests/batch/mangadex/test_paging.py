@@ -61,7 +61,7 @@ def test_the_known_beginning_of_a_list_is_not_read() -> None:
 @pytest.mark.parametrize("total", [9, 2], ids=["the same total", "a smaller total"])
 def test_a_page_that_comes_empty_before_the_end_breaks_the_list_off(total: int) -> None:
     pages = iter([Page([entry(n) for n in range(3)], 9, 0), Page([], total, 3)])
-    with pytest.raises(SourceDown, match="the list of titles broke off at 3 of 9"):
+    with pytest.raises(SourceDown, match="the list of titles ends at 3 of 9"):
         list(paging.read(Window(), lambda offset: next(pages), 3, "list of titles"))
 
 
@@ -90,4 +90,4 @@ def test_a_list_that_always_moves_is_read_four_times(caplog: pytest.LogCaptureFi
     source, window = List(**changes), Window()
     list(paging.read_again(window, source.ask, 3))
     assert source.offsets.count(0) == 1 + paging.MAX_REREADS
-    assert "The list moves whenever it is read" in caplog.text
+    assert "The list changed during every reading" in caplog.text
