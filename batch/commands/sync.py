@@ -161,7 +161,7 @@ def _admit(job: JobContext) -> None:
 
 @contextmanager
 def _delivering(job: JobContext) -> Iterator[None]:
-    """Deliver events while the job is under way; an initial sync makes none."""
+    """Deliver events while the job is under way; an initial sync makes few, if any."""
     relay = None
     if job.summary.sync_type != "initial_sync":
         relay = BackgroundRelay(job.config, job.database_url)

@@ -62,7 +62,7 @@ def run(context: JobContext) -> None:
     """
     limit = None if context.full else context.limit or context.config.chapter_batch
     before = context.started_at - context.config.chapter_interval
-    due = chapters.read_due(context.connection, before, limit)
+    due = chapters.read_due(context.connection, before, context.started_at, limit)
     context.progress.start("Titles checked", len(due))
     if not due:
         return
@@ -109,11 +109,11 @@ def check_title(settings: WorkerSettings, due: DueTitle) -> Checked:
         feed = read_feed(worker.api, due.mangadex_id, config.languages, config.content_ratings)
     except RequestRefused as exc:
         feed, refusal = Feed(rejected=[Rejected(str(due.mangadex_id), str(exc))]), exc
-    now = worker.api.not_ahead(due.now)
+    now = worker.api.source_time(due.now)
     with worker.transaction() as connection:
         stored = _store(connection, config, due, feed, now)
         stored.rejected += feed.rejected
-        _record(connection, due, feed, stored)
+        _record(connection, due, feed, stored, worker.api.not_ahead(due.now))
     return Checked(
         due.mangadex_id,
         len(feed.chapters),
@@ -136,14 +136,16 @@ def _store(
     return stored
 
 
-def _record(connection: Connection, due: DueTitle, feed: Feed, stored: News) -> None:
+def _record(
+    connection: Connection, due: DueTitle, feed: Feed, stored: News, checked_at: datetime
+) -> None:
     """Mark the title as checked, also where it was rejected: others are due too.
 
     Not yet where entries of its feed could not be read for the first time.
     """
     entries = [item for item in feed.rejected if item.mangadex_id != str(due.mangadex_id)]
     if rejections.are_known(connection, entries):
-        chapters.mark_checked(connection, due.mangadex_id, due.now)
+        chapters.mark_checked(connection, due.mangadex_id, checked_at)
     readable = [str(chapter.mangadex_chapter_id) for chapter in feed.chapters]
     usable = [] if stored.rejected else [str(due.mangadex_id)]
     rejections.clear_chapters(connection, [*readable, *usable])

@@ -67,7 +67,7 @@ def run(context: JobContext) -> None:
 
 def _now(context: JobContext) -> datetime:
     """Return the run's beginning, by which all titles are judged."""
-    return context.api.not_ahead(context.started_at)
+    return context.api.source_time(context.started_at)
 
 
 def _read_recent(

@@ -16,16 +16,18 @@ from datetime import UTC, datetime
 from functools import partial
 from uuid import UUID
 
+from batch.cursors import read_cursor
 from batch.jobs.context import JobContext, Workers
 from batch.mangadex import extract
 from batch.mangadex.import_plan import AllPlan, CountPlan, Plan
 from batch.mangadex.paging import PAGE
-from batch.models import ImportedPage, ImportRequest, Page
-from batch.rules import coverage
+from batch.models import ImportedPage, ImportRequest, Manga, OutboxEvent, Page
+from batch.rules import coverage, events
 from batch.rules.coverage import Coverage
-from batch.store import import_pages, rejections, sync_state
+from batch.store import import_pages, outbox, rejections, sync_state
 from batch.store.import_pages import INITIAL_SYNC
-from batch.store.titles import StoredPage, store_manga
+from batch.store.sync_state import SyncState
+from batch.store.titles import StoredPage, read_first_sync, store_manga
 from batch.workers.worker import Worker, WorkerSettings, this_worker
 from sql import Connection
 
@@ -42,6 +44,23 @@ class PageReport:
     inserted: int
     updated: int
     rejected: int
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """What the workers know of the import that their pages are part of.
+
+    Attributes:
+        scope: its name in `sync_pages`, which tells its pages from another's.
+        started_at: by this host's clock.
+        told_since: unknown titles created from then on are news, and so are changes of known
+            ones; None in the first import, which makes no events.
+    """
+
+    scope: str
+    started_at: datetime
+    told_since: datetime | None
 
 
 def run(context: JobContext) -> None:
@@ -58,17 +77,27 @@ def run(context: JobContext) -> None:
     before = sync_state.read(context.connection, INITIAL_SYNC)
     covered = coverage.read(before.metadata.get("covered"), wanted)
     rejected = rejections.read_due(context.connection, INITIAL_SYNC, context.started_at)
+    work = Import(scope_of(wanted), context.started_at, _told_since(context, before))
     if context.force or not coverage.is_covered(covered, wanted):
-        _import(context, wanted, covered, rejected)
+        _import(context, work, wanted, covered, rejected)
         return
     _record_covered(context, covered)
     if rejected:
         context.progress.start("Rejected titles", len(rejected))
         with context.workers(1) as workers:
-            _retry(context, workers, rejected)
+            _retry(context, workers, work, rejected)
     else:
         context.summary.status = "skipped"
         log.info("Skipped: a completed run has covered as much; --force repeats it")
+
+
+def _told_since(context: JobContext, before: SyncState) -> datetime | None:
+    """Return when the first import began, to the second, once one has ended and found titles."""
+    first_at = read_cursor(before.metadata.get("started_at"))
+    has_ended = "covered" in before.metadata and read_first_sync(context.connection) is not None
+    if first_at is None or not has_ended:
+        return None
+    return first_at.replace(microsecond=0)
 
 
 def _wanted(context: JobContext) -> Coverage:
@@ -83,21 +112,24 @@ def _record_covered(context: JobContext, covered: Sequence[Coverage]) -> None:
 
 
 def _import(
-    context: JobContext, wanted: Coverage, covered: list[Coverage], rejected: Sequence[UUID]
+    context: JobContext,
+    work: Import,
+    wanted: Coverage,
+    covered: list[Coverage],
+    rejected: Sequence[UUID],
 ) -> None:
     count = wanted.count
     plan = AllPlan() if count is None else CountPlan(count, wanted.order)
-    scope = scope_of(wanted)
     if context.force:
         import_pages.forget(context.connection)
-    known = import_pages.load(context.connection, scope)
+    known = import_pages.load(context.connection, work.scope)
     if known:
         log.info("Continuing an earlier run pages=%d", len(known))
     else:
         _begin_anew(context)
     with context.workers(MANY_TASKS if count is None else -(-count // PAGE)) as workers:
-        _follow_plan(context, workers, plan, known, scope)
-        _retry(context, workers, rejected)
+        _follow_plan(context, workers, plan, known, work)
+        _retry(context, workers, work, rejected)
     if missing := _count_missing(context, plan):
         log.warning(
             "The source lists more titles than it showed; the import is not complete missing=%d",
@@ -118,14 +150,12 @@ def scope_of(wanted: Coverage) -> str:
 
 
 def _begin_anew(context: JobContext) -> None:
-    """Record the moment from which `new-manga-poll` looks for new titles: that of the first run.
+    """Forget the cursor, and rejected items that have no id to be asked for again by.
 
-    Items without an id cannot be asked for again; this import meets those that are still there.
+    This import meets those that are still there.
     """
     connection = context.connection
-    before = sync_state.read(connection, INITIAL_SYNC)
-    started_at = before.metadata.get("started_at") or context.started_at.isoformat()
-    sync_state.move_cursor(connection, INITIAL_SYNC, None, started_at=started_at)
+    sync_state.move_cursor(connection, INITIAL_SYNC, None)
     nameless = rejections.read_nameless(connection, INITIAL_SYNC)
     rejections.clear(connection, INITIAL_SYNC, nameless)
 
@@ -143,7 +173,7 @@ def _count_missing(context: JobContext, plan: Plan) -> int:
 
 
 def _follow_plan(
-    context: JobContext, workers: Workers, plan: Plan, known: dict[str, ImportedPage], scope: str
+    context: JobContext, workers: Workers, plan: Plan, known: dict[str, ImportedPage], work: Import
 ) -> None:
     def next_request() -> ImportRequest | None:
         while (request := plan.next()) is not None and request.key in known:
@@ -154,7 +184,7 @@ def _follow_plan(
         return request
 
     context.progress.start("Titles", plan.expected() or None)
-    for request, report in workers.do(partial(store_page, scope=scope), next_request):
+    for request, report in workers.do(partial(store_page, work=work), next_request):
         _take_in(context, plan, request, report.page)
         _account(context, report)
         context.progress.advance(
@@ -171,9 +201,9 @@ def _take_in(context: JobContext, plan: Plan, request: ImportRequest, page: Impo
     context.progress.expect(plan.expected())
 
 
-def _retry(context: JobContext, workers: Workers, rejected: Sequence[UUID]) -> None:
+def _retry(context: JobContext, workers: Workers, work: Import, rejected: Sequence[UUID]) -> None:
     parts = [rejected[start : start + PAGE] for start in range(0, len(rejected), PAGE)]
-    for report in workers.do_all(store_again, parts):
+    for report in workers.do_all(partial(store_again, work=work), parts):
         _account(context, report)
 
 
@@ -182,10 +212,15 @@ def _account(context: JobContext, report: PageReport) -> None:
     context.summary.manga_new += report.inserted
     context.summary.manga_updated += report.updated
     context.summary.failed += report.rejected
+    context.summary.events += report.events
 
 
-def store_page(settings: WorkerSettings, request: ImportRequest, scope: str) -> PageReport:
-    """In a worker: request a page, and store it together with the record that it is stored."""
+def store_page(settings: WorkerSettings, request: ImportRequest, work: Import) -> PageReport:
+    """In a worker: request a page, and store it together with the record that it is stored.
+
+    The first page also records when the first import began, by the source's clock: from then on
+    `new-manga-poll` looks for new titles.
+    """
     worker = this_worker(settings)
     page = worker.api.list_manga(
         order=request.order,
@@ -195,28 +230,45 @@ def store_page(settings: WorkerSettings, request: ImportRequest, scope: str) -> 
         created_since=request.since,
     )
     with worker.transaction() as connection:
-        report, _ = _store(connection, worker, page)
-        import_pages.complete(connection, scope, request, report.page)
+        report, _ = _store(connection, worker, work, page)
+        import_pages.complete(connection, work.scope, request, report.page)
+        started_at = worker.api.source_time(work.started_at).isoformat()
+        sync_state.note_once(connection, INITIAL_SYNC, "started_at", started_at)
     return report
 
 
-def store_again(settings: WorkerSettings, ids: Sequence[UUID]) -> PageReport:
+def store_again(settings: WorkerSettings, ids: Sequence[UUID], work: Import) -> PageReport:
     """In a worker: request titles once more that could not be stored."""
     worker = this_worker(settings)
     page = worker.api.list_manga(ids=ids, limit=len(ids))
     with worker.transaction() as connection:
-        report, result = _store(connection, worker, page)
+        report, result = _store(connection, worker, work, page)
         rejections.clear(connection, INITIAL_SYNC, map(str, result.ids))
     return report
 
 
-def _store(connection: Connection, worker: Worker, page: Page) -> tuple[PageReport, StoredPage]:
+def _store(
+    connection: Connection, worker: Worker, work: Import, page: Page
+) -> tuple[PageReport, StoredPage]:
     mangas, unreadable = extract.each(extract.manga, page.entities)
-    now = worker.api.not_ahead(datetime.now(UTC))
-    result = store_manga(connection, mangas, now)
+    now = datetime.now(UTC)
+    result = store_manga(connection, mangas, worker.api.not_ahead(now), worker.api.source_time(now))
+    added = outbox.add_events(connection, _news(work, mangas, result))
     rejected = [*result.rejected, *unreadable]
     rejections.record(connection, INITIAL_SYNC, rejected, now)
     last = max((manga.created_at for manga in mangas), default=None)
     imported = ImportedPage(extract.ids(page.entities), page.total, last)
-    report = PageReport(imported, len(result.inserted), len(result.updated), len(rejected))
+    report = PageReport(imported, len(result.inserted), len(result.updated), len(rejected), added)
     return report, result
+
+
+def _news(work: Import, mangas: Sequence[Manga], result: StoredPage) -> list[OutboxEvent]:
+    """Return what this import must not swallow: neither poll nor refresh would find it later."""
+    if work.told_since is None:
+        return []
+    created = [
+        events.manga_event(result.inserted[manga.mangadex_id], manga.mangadex_id, manga.title)
+        for manga in mangas
+        if manga.mangadex_id in result.inserted and manga.created_at >= work.told_since
+    ]
+    return [*created, *events.update_events(result.before, mangas, result.updated)]

@@ -11,9 +11,11 @@ for all that is known, a new cover: each title would still have to be asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from uuid import UUID
 
 from batch.errors import RequestRefused
@@ -21,14 +23,17 @@ from batch.jobs.context import JobContext
 from batch.mangadex import extract
 from batch.mangadex.client import MangaDex
 from batch.mangadex.paging import PAGE
-from batch.models import Manga, OutboxEvent, Rejected
+from batch.models import Manga, Rejected
 from batch.rules import events
-from batch.rules.titles import StoredTitle, find_changes, keep_covers
+from batch.rules.titles import find_differences
 from batch.store import outbox, rejections, titles
 from batch.store.titles import StoredPage
 from batch.workers.worker import WorkerSettings, this_worker
 
 METADATA_REFRESH = "metadata_refresh"
+MAX_LISTED = 100  # adopted titles that a summary names
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,11 @@ class FoundTitles:
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """What a worker reports of a group."""
+    """What a worker reports of a group.
+
+    Attributes:
+        adopted: titles of another program that differed from the source: id and fields.
+    """
 
     seen: int
     updated: int
@@ -59,6 +68,7 @@ class Refreshed:
     failed: int
     missing: int
     newly_unavailable: int
+    adopted: dict[str, list[str]] = field(default_factory=dict)
 
 
 def run(context: JobContext) -> None:
@@ -68,7 +78,7 @@ def run(context: JobContext) -> None:
         SourceDown, BatchError, SqlError, Stopped: groups that were stored are done.
     """
     before = context.started_at - context.config.refresh_after
-    due = titles.read_due(context.connection, before)
+    due = titles.read_due(context.connection, before, context.started_at)
     context.progress.start("Titles refreshed", len(due))
     if not due:
         return
@@ -96,6 +106,10 @@ def _account(context: JobContext, refreshed: Refreshed) -> None:
         ("unavailable", refreshed.newly_unavailable),
     ):
         summary.extra[name] = int(str(summary.extra[name])) + count
+    if refreshed.adopted:
+        listed = summary.extra.setdefault("adopted_changed", {})
+        assert isinstance(listed, dict)
+        listed |= islice(refreshed.adopted.items(), MAX_LISTED - len(listed))
     context.progress.advance(
         refreshed.seen + refreshed.missing,
         updated=refreshed.updated,
@@ -110,23 +124,37 @@ def refresh_group(settings: WorkerSettings, group: Group) -> Refreshed:
     found = ask(worker.api, group)
     with worker.transaction() as connection:
         now = datetime.now(UTC)
-        titles.take_turn(connection)
-        before = titles.read_stored(connection, [manga.mangadex_id for manga in found.mangas])
-        mangas = keep_covers(found.mangas, before)
-        result = titles.store_manga(connection, mangas, worker.api.not_ahead(now))
-        added = outbox.add_events(connection, _update_events(before, mangas, result))
+        result = titles.store_manga(
+            connection, found.mangas, worker.api.not_ahead(now), worker.api.source_time(now)
+        )
+        news = events.update_events(result.before, found.mangas, result.updated)
+        added = outbox.add_events(connection, news)
         unavailable = titles.mark_missing(connection, found.missing, group.started_at, now)
         rejected = [*found.rejected, *result.rejected]
         rejections.clear(connection, METADATA_REFRESH, map(str, result.ids))
         rejections.record(connection, METADATA_REFRESH, rejected, now)
     return Refreshed(
-        seen=len(mangas),
+        seen=len(found.mangas),
         updated=len(result.updated),
         events=added,
         failed=len(rejected),
         missing=len(found.missing),
         newly_unavailable=unavailable,
+        adopted=_adopted_differences(found.mangas, result),
     )
+
+
+def _adopted_differences(mangas: Sequence[Manga], result: StoredPage) -> dict[str, list[str]]:
+    """Return what the first refresh changed of adopted titles, which readers do not hear of."""
+    found = {}
+    for manga in mangas:
+        before = result.before.get(manga.mangadex_id)
+        if before and before.is_adopted and manga.mangadex_id in result.updated:
+            fields = [change.field for change in find_differences(before, manga)]
+            if fields:
+                log.info("Adopted title updated manga=%s fields=%s", before.id, ",".join(fields))
+                found[str(manga.mangadex_id)] = fields
+    return found
 
 
 def ask(api: MangaDex, group: Group) -> FoundTitles:
@@ -171,16 +199,3 @@ def _ask_singly(api: MangaDex, mangadex_id: UUID, found: FoundTitles) -> None:
         else:
             reason = f"the source answers with the title {manga.mangadex_id} instead"
             found.rejected.append(Rejected(str(mangadex_id), reason))
-
-
-def _update_events(
-    before: Mapping[UUID, StoredTitle], mangas: Sequence[Manga], result: StoredPage
-) -> list[OutboxEvent]:
-    found = []
-    for manga in mangas:
-        stored = before.get(manga.mangadex_id)
-        if stored is None or manga.mangadex_id not in result.updated:
-            continue
-        if changes := find_changes(stored, manga):
-            found.append(events.update_event(stored.id, manga, changes))
-    return found

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from batch.cursors import believe, read_cursor, write_cursor
 from batch.jobs.context import JobContext
 from batch.mangadex import extract, paging
-from batch.mangadex.client import MOST_AHEAD
 from batch.mangadex.paging import Window
 from batch.models import Manga, Page, Rejected
 from batch.rules import events
@@ -27,6 +26,7 @@ from batch.store.import_pages import INITIAL_SYNC
 from batch.store.titles import read_first_sync, read_stored, store_manga, take_turn
 
 NEW_MANGA_POLL = "new_manga_poll"
+MOST_AHEAD = timedelta(days=1)  # of a moment that this host's clock alone told
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +155,8 @@ def _store_unknown(
     take_turn(connection)
     known = set(read_stored(connection, [manga.mangadex_id for manga in mangas]))
     new = {m.mangadex_id: m for m in mangas if m.mangadex_id not in known}
-    result = store_manga(connection, list(new.values()), context.api.not_ahead(now))
+    api = context.api
+    result = store_manga(connection, list(new.values()), api.not_ahead(now), api.source_time(now))
     added = outbox.add_events(
         connection,
         [events.manga_event(i, key, new[key].title) for key, i in result.inserted.items()],

@@ -28,7 +28,7 @@ FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 32.0
 BAN_PAUSE = timedelta(minutes=10)
 CLOCK_TOLERANCE = timedelta(seconds=5)  # the source's `Date` has whole seconds
-MOST_AHEAD = timedelta(days=1)  # with a larger difference the source's clock is wrong
+FOUNDED = datetime(2018, 1, 1, tzinfo=UTC)  # an earlier `Date` cannot be the source's
 DEFAULT_PAUSE = timedelta(seconds=2)  # after a 429 without a time; the limit is per second
 
 _REFERENCES = [("includes[]", "author"), ("includes[]", "cover_art")]
@@ -55,13 +55,18 @@ class MangaDex:
     def close(self) -> None:
         self._session.close()
 
-    def not_ahead(self, moment: datetime) -> datetime:
-        """Return a moment of this host's clock, less what that is ahead of the source's.
+    def source_time(self, moment: datetime) -> datetime:
+        """Return a moment of this host's clock by the clock of the source, which decides.
 
         With a clock that is ahead, chapters would be announced too early, and what appears after
-        a title's first sync would count as its history.
+        a title's first sync would count as its history; with one that is behind, its history
+        would count as news.
         """
         return moment - self._ahead
+
+    def not_ahead(self, moment: datetime) -> datetime:
+        """Return the earlier of both clocks' times, to be compared with this host's later."""
+        return min(moment, self.source_time(moment))
 
     def probe(self) -> None:
         """Send one small request, without retries, to see whether the source works again.
@@ -205,8 +210,8 @@ class MangaDex:
         date = http_date(answer.headers.get("Date", ""))
         # `Date` is cut to whole seconds: the source's clock may be almost a second later.
         ahead = datetime.now(UTC) - date - timedelta(seconds=1) if date else timedelta(0)
-        is_ahead = CLOCK_TOLERANCE < ahead <= MOST_AHEAD
-        self._ahead = ahead if is_ahead else timedelta(0)
+        is_wrong = date is not None and date >= FOUNDED and abs(ahead) > CLOCK_TOLERANCE
+        self._ahead = ahead if is_wrong else timedelta(0)
 
     def _wait(self, details: Mapping[str, object]) -> None:
         """Wait between two tries: as the server asks, else full jitter below a doubling cap."""

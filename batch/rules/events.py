@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from decimal import Decimal
 from hashlib import sha256
 from uuid import UUID
 
 from batch.models import Manga, OutboxEvent
 from batch.rules.chapters import ZERO, Announcement, Position, Title, baseline_of
-from batch.rules.titles import Change
+from batch.rules.titles import Change, StoredTitle, find_changes
 
 MAX_SINGLE = 5  # more new chapters of a title than this in one run make one event
 
@@ -19,6 +19,25 @@ def manga_event(manga_id: int, mangadex_id: UUID, title: str) -> OutboxEvent:
     """Return the event of a title that is new in the catalogue."""
     payload = {"manga_id": manga_id, "title": title}
     return OutboxEvent("new-manga", manga_id, f"new-manga:{mangadex_id}", payload)
+
+
+def update_events(
+    before: Mapping[UUID, StoredTitle], mangas: Sequence[Manga], updated: Container[UUID]
+) -> list[OutboxEvent]:
+    """Return one event for each title that changed in what readers hear of.
+
+    Args:
+        before: the titles as they were stored.
+        updated: those of which anything was written.
+    """
+    found = []
+    for manga in mangas:
+        stored = before.get(manga.mangadex_id)
+        if stored is None or manga.mangadex_id not in updated:
+            continue
+        if changes := find_changes(stored, manga):
+            found.append(update_event(stored.id, manga, changes))
+    return found
 
 
 def update_event(manga_id: int, manga: Manga, changes: Sequence[Change]) -> OutboxEvent:

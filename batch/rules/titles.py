@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from uuid import UUID
 
 from batch.models import Manga
@@ -17,7 +16,7 @@ class StoredTitle:
     """A title as the database has it.
 
     Attributes:
-        last_synced_at: None for a title that another program stored.
+        version: the source's, as it was stored last; None for a title that another program stored.
     """
 
     id: int
@@ -25,7 +24,12 @@ class StoredTitle:
     title: str
     status: str | None
     cover_url: str | None
-    last_synced_at: datetime | None
+    version: int | None
+
+    @property
+    def is_adopted(self) -> bool:
+        """Whether this program has never stored it: how old its values are is unknown."""
+        return self.version is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +42,19 @@ class Change:
 
 
 def find_changes(before: StoredTitle, after: Manga) -> list[Change]:
-    """Return the changes that are announced; what was unknown before did not change."""
+    """Return the changes that are announced; how an adopted title differs is its baseline."""
+    return [] if before.is_adopted else find_differences(before, after)
+
+
+def find_differences(before: StoredTitle, after: Manga) -> list[Change]:
+    """Return what differs of the fields that are announced; a cover that is left out stays."""
     pairs = [(name, getattr(before, name), getattr(after, name)) for name in ANNOUNCED]
-    is_adopted = before.last_synced_at is None
     return [
         Change(name, old, new)
         for name, old, new in pairs
-        if old != new and not (is_adopted and old is None)
+        if old != new
+        and not (name == "cover_url" and new is None)
+        and not (before.is_adopted and old is None)
     ]
 
 

@@ -15,7 +15,7 @@ from batch.rules.chapters import (
     Title,
     TitleChanges,
 )
-from batch.store.titles import take_turn
+from batch.store.titles import FUTURE, take_turn
 from sql import Connection
 
 _NO_CHAPTER = UUID(int=0)
@@ -275,24 +275,29 @@ def mark_checked(connection: Connection, mangadex_id: UUID, now: datetime) -> No
     )
 
 
-def read_due(connection: Connection, before: datetime, limit: int | None) -> list[UUID]:
-    """Return tracked titles not checked since `before`: never checked ones, then the oldest."""
-    never = _read_tracked(connection, "last_chapter_check IS NULL ORDER BY id", [], limit)
-    if limit is not None and len(never) == limit:
-        return never
-    checked = _read_tracked(
-        connection,
-        "last_chapter_check <= %s ORDER BY last_chapter_check, id",
-        [before],
-        None if limit is None else limit - len(never),
-    )
-    return never + checked
+def read_due(
+    connection: Connection, before: datetime, now: datetime, limit: int | None
+) -> list[UUID]:
+    """Return tracked titles not checked since `before`, at most `limit`.
+
+    Never checked ones come first, then those that were checked at a time to come (some clock was
+    wrong), then the oldest. One query for all could not use the index to find the first.
+    """
+    kinds: list[tuple[str, list[datetime]]] = [
+        ("last_chapter_check IS NULL ORDER BY id", []),
+        ("last_chapter_check > %s ORDER BY id", [now + FUTURE]),
+        ("last_chapter_check <= %s ORDER BY last_chapter_check, id", [before]),
+    ]
+    due: list[UUID] = []
+    for which, values in kinds:
+        left = None if limit is None else limit - len(due)
+        due += _read_tracked(connection, which, values, left) if left != 0 else []
+    return due
 
 
 def _read_tracked(
-    connection: Connection, which: str, values: list[object], limit: int | None
+    connection: Connection, which: str, values: list[datetime], limit: int | None
 ) -> list[UUID]:
-    """Return one kind of them; one query for both could not use the index to find the first."""
     rows = connection.execute(
         "SELECT mangadex_id FROM manga WHERE mangadex_id IS NOT NULL"
         f" AND first_synced_at IS NOT NULL AND unavailable_at IS NULL AND {which} LIMIT %s",

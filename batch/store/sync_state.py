@@ -112,6 +112,16 @@ def note(connection: Connection, sync_type: str, **metadata: object) -> None:
     )
 
 
+def note_once(connection: Connection, sync_type: str, name: str, value: str) -> None:
+    """Add a fact to the metadata, unless it is there."""
+    connection.execute(
+        f"UPDATE sync_state SET metadata = {_METADATA} || jsonb_build_object(%(name)s::text,"
+        " %(value)s::text) WHERE sync_type = %(sync_type)s"
+        f" AND NOT {_METADATA} ? %(name)s",
+        {"sync_type": sync_type, "name": name, "value": value},
+    )
+
+
 def read_adopted_at(connection: Connection) -> datetime | None:
     """Return when another program's tables were adopted; None where there were none."""
     row = connection.execute(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import psycopg
@@ -17,8 +17,10 @@ import sql
 from batch.errors import BatchError
 from batch.models import Manga, Rejected
 from batch.rules import slugs
-from batch.rules.titles import StoredTitle
+from batch.rules.titles import StoredTitle, keep_covers
 from sql import Connection
+
+FUTURE = timedelta(hours=1)  # later than any run that is under way set its dates
 
 # Writers of titles take turns: a page takes some 20 ms, and two that choose slugs or upsert the
 # same titles in another order would collide or deadlock.
@@ -27,18 +29,24 @@ _STORE_LOCK = 0x6D68_7374
 
 @dataclass(frozen=True, slots=True)
 class StoredPage:
-    """What became of a page of titles: `manga.id` by MangaDex id, or the reason why not."""
+    """What became of a page of titles: `manga.id` by MangaDex id, or the reason why not.
+
+    Attributes:
+        before: those that were known, as they were stored until then.
+    """
 
     inserted: dict[UUID, int] = field(default_factory=dict)
     updated: dict[UUID, int] = field(default_factory=dict)
     unchanged: dict[UUID, int] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
+    before: dict[UUID, StoredTitle] = field(default_factory=dict)
 
     def add(self, other: StoredPage) -> None:
         self.inserted.update(other.inserted)
         self.updated.update(other.updated)
         self.unchanged.update(other.unchanged)
         self.rejected.extend(other.rejected)
+        self.before.update(other.before)
 
     @property
     def ids(self) -> list[UUID]:
@@ -49,23 +57,24 @@ class StoredPage:
 def read_stored(connection: Connection, mangadex_ids: Iterable[UUID]) -> dict[UUID, StoredTitle]:
     """Return those of the titles that are stored, by MangaDex id."""
     rows = connection.execute(
-        "SELECT id, mangadex_id, title, status, cover_url, last_synced_at FROM manga"
+        "SELECT id, mangadex_id, title, status, cover_url, mangadex_version FROM manga"
         " WHERE mangadex_id = ANY(%s)",
         [list(mangadex_ids)],
     ).fetchall()
     return {row[1]: StoredTitle(*row) for row in rows}
 
 
-def read_due(connection: Connection, before: datetime) -> list[tuple[UUID, bool]]:
+def read_due(connection: Connection, before: datetime, now: datetime) -> list[tuple[UUID, bool]]:
     """Return the titles not synced since `before`, and whether each is unavailable.
 
-    The longest unsynced come first, unavailable ones last.
+    The longest unsynced come first, unavailable ones last. A date to come tells nothing: some
+    clock was wrong, or another program wrote `infinity`.
     """
     return connection.execute(
         "SELECT mangadex_id, unavailable_at IS NOT NULL FROM manga WHERE mangadex_id IS NOT NULL"
-        " AND (last_synced_at IS NULL OR last_synced_at <= %s)"
+        " AND (last_synced_at IS NULL OR last_synced_at <= %s OR last_synced_at > %s)"
         " ORDER BY unavailable_at IS NOT NULL, last_synced_at NULLS FIRST, id",
-        [before],
+        [before, now + FUTURE],
     ).fetchall()
 
 
@@ -106,11 +115,20 @@ def take_turn(connection: Connection) -> None:
     connection.execute("SELECT pg_advisory_xact_lock(%s)", [_STORE_LOCK])
 
 
-def store_manga(connection: Connection, mangas: Sequence[Manga], now: datetime) -> StoredPage:
+def store_manga(
+    connection: Connection,
+    mangas: Sequence[Manga],
+    now: datetime,
+    first_synced_at: datetime | None = None,
+) -> StoredPage:
     """Insert or update titles and their genre links, in the caller's transaction.
 
-    A title keeps its slug. `total_chapters` never falls. `last_synced_at` is set for all,
-    `first_synced_at` once. Where a title comes twice, the last one counts.
+    A title keeps its slug, and its cover where the answer has none. `total_chapters` never falls.
+    Where a title comes twice, the last one counts.
+
+    Args:
+        now: `last_synced_at` of all.
+        first_synced_at: of those that have none, by the source's clock; `now` if it is left out.
 
     Raises:
         BatchError: no title can be stored, for want of a right or of a column.
@@ -121,45 +139,43 @@ def store_manga(connection: Connection, mangas: Sequence[Manga], now: datetime) 
     take_turn(connection)
     try:
         with connection.transaction():
-            return _store_set(connection, unique, now)
+            return _store_set(connection, unique, now, first_synced_at or now)
     except sql.REJECTIONS:
-        return _store_singly(connection, unique, now)
+        return _store_singly(connection, unique, now, first_synced_at or now)
     except psycopg.ProgrammingError as exc:
         raise BatchError(f"titles cannot be stored: {sql.one_line(exc)}") from exc
 
 
-def _store_singly(connection: Connection, mangas: Sequence[Manga], now: datetime) -> StoredPage:
+def _store_singly(
+    connection: Connection, mangas: Sequence[Manga], now: datetime, first_synced_at: datetime
+) -> StoredPage:
     result = StoredPage()
     for manga in mangas:
         try:
             with connection.transaction():
-                result.add(_store_set(connection, [manga], now))
+                result.add(_store_set(connection, [manga], now, first_synced_at))
         except sql.REJECTIONS as exc:
             reason = f"the database rejects it: {sql.one_line(exc)}"
             result.rejected.append(Rejected(str(manga.mangadex_id), reason))
     return result
 
 
-def _store_set(connection: Connection, mangas: Sequence[Manga], now: datetime) -> StoredPage:
-    known = _known_ids(connection, mangas)
+def _store_set(
+    connection: Connection, mangas: Sequence[Manga], now: datetime, first_synced_at: datetime
+) -> StoredPage:
+    before = read_stored(connection, [manga.mangadex_id for manga in mangas])
+    known = {key: stored.id for key, stored in before.items()}
+    mangas = keep_covers(mangas, before)
     new = [manga for manga in mangas if manga.mangadex_id not in known]
     chosen = _free_slugs(connection, new)
-    changed = _upsert(connection, mangas, chosen, now)
+    changed = _upsert(connection, mangas, chosen, now, first_synced_at)
     ids = known | changed
     changed |= {key: ids[key] for key in _link_genres(connection, mangas, ids)}
     _mark_seen(connection, mangas, now)
     fresh = {key: value for key, value in ids.items() if key not in known}
     updated = {key: value for key, value in changed.items() if key in known}
     unchanged = {key: value for key, value in known.items() if key not in updated}
-    return StoredPage(fresh, updated, unchanged)
-
-
-def _known_ids(connection: Connection, mangas: Sequence[Manga]) -> dict[UUID, int]:
-    rows = connection.execute(
-        "SELECT mangadex_id, id FROM manga WHERE mangadex_id = ANY(%s)",
-        [[manga.mangadex_id for manga in mangas]],
-    ).fetchall()
-    return dict(rows)
+    return StoredPage(fresh, updated, unchanged, before=before)
 
 
 def _free_slugs(connection: Connection, mangas: Sequence[Manga]) -> dict[UUID, str]:
@@ -174,7 +190,7 @@ INSERT INTO manga AS m (
     mangadex_id, slug, title, description, author, status, total_chapters, cover_url,
     content_rating, numbering_restarts, mangadex_version, last_synced_at, first_synced_at
 )
-SELECT *, %(now)s, %(now)s FROM unnest(
+SELECT *, %(now)s, %(first_synced_at)s FROM unnest(
     %(mangadex_id)s::uuid[], %(slug)s::text[], %(title)s::text[], %(description)s::text[],
     %(author)s::text[], %(status)s::text[], %(total_chapters)s::integer[], %(cover_url)s::text[],
     %(content_rating)s::text[], %(numbering_restarts)s::boolean[], %(version)s::integer[]
@@ -200,7 +216,11 @@ RETURNING mangadex_id, id
 
 
 def _upsert(
-    connection: Connection, mangas: Sequence[Manga], chosen: dict[UUID, str], now: datetime
+    connection: Connection,
+    mangas: Sequence[Manga],
+    chosen: dict[UUID, str],
+    now: datetime,
+    first_synced_at: datetime,
 ) -> dict[UUID, int]:
     """Write what is new or differs; return those rows."""
     parameters: dict[str, object] = {
@@ -220,7 +240,7 @@ def _upsert(
     }
     # A known title takes its conflict branch, which leaves the slug alone.
     parameters["slug"] = [chosen.get(m.mangadex_id, m.mangadex_id.hex) for m in mangas]
-    parameters["now"] = now
+    parameters |= {"now": now, "first_synced_at": first_synced_at}
     return dict(connection.execute(_UPSERT, parameters).fetchall())
 
 

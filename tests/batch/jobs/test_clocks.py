@@ -1,4 +1,4 @@
-"""Clocks that are wrong by an hour, here or at the source: nothing is lost, early or twice."""
+"""Clocks that are wrong, here or at the source, whose date decides: nothing is lost or twice."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def told_one_by_one(payloads: Payloads) -> list[object]:
     ]
 
 
-def test_what_a_source_with_a_clock_ahead_dates_in_the_future_comes_when_it_is_time(
+def test_what_a_source_with_a_clock_ahead_has_is_told_once_also_when_its_clock_is_put_right(
     sim: Simulator,
     import_titles: Import,
     run_job: RunJob,
@@ -152,12 +152,51 @@ def test_what_a_source_with_a_clock_ahead_dates_in_the_future_comes_when_it_is_t
     sim.shift_clock(0)
     sim.publish(title, number="3", language="en")
     run_job("chapter_feed")
-    assert told(payloads) == [3]
-    assert is_now(cursor_of(connection, "chapter_feed"))
     sim.shift_clock(2 * HOUR_S)
     set_clock(2)
     run_job("chapter_feed")
-    assert told(payloads) == [3, 2]
+    assert told(payloads) == [2, 3]
+
+
+@pytest.mark.parametrize("days", [-14, 14], ids=["slow", "fast"])
+@pytest.mark.parametrize("name", CHAPTER_JOBS)
+def test_a_first_import_by_a_clock_two_weeks_wrong_tells_no_history_and_swallows_no_news(
+    sim: Simulator,
+    run_job: RunJob,
+    set_clock: SetClock,
+    payloads: Payloads,
+    long_ago: Callable[..., str],
+    days: int,
+    name: str,
+) -> None:
+    title, _, _ = sim.add_titles(3, contentRating="safe", createdAt=long_ago(days=7))
+    for number in ("7", None):
+        sim.publish(title, number=number, readableAt=long_ago(days=3))
+    set_clock(24 * days)
+    run_job("initial_sync", limit=1, INITIAL_ORDER="createdAt")
+    set_clock(0)
+    sim.shift_clock(60)
+    new = sim.add_title(contentRating="safe")
+    for number in ("8", None):
+        sim.publish(title, number=number)
+    run_job(name)
+    assert sorted(map(str, told(payloads))) == ["8", "None"]
+    assert run_job("new_manga_poll").events == 1
+    assert payloads()[-1][0] == "new-manga" and new
+
+
+@pytest.mark.parametrize("days", [14, 365_000], ids=["two weeks", "a thousand years"])
+def test_a_date_to_come_puts_no_title_off(
+    import_titles: Import, run_job: RunJob, connection: Connection, days: int
+) -> None:
+    import_titles()
+    connection.execute(
+        "UPDATE manga SET last_synced_at = now() + %(days)s * interval '1 day',"
+        " last_chapter_check = now() + %(days)s * interval '1 day'",
+        {"days": days},
+    )
+    for job in ("chapter_check", "metadata_refresh"):
+        assert [run_job(job).manga_seen for _ in range(2)] == [1, 0]
 
 
 @pytest.mark.parametrize("name", ["chapter_feed", "new_manga_poll"])

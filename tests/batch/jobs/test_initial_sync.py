@@ -172,6 +172,31 @@ def test_new_titles_count_from_the_first_import_on(
     assert rows(connection, query) == first
 
 
+def test_a_later_larger_import_swallows_neither_changes_nor_new_titles(
+    simulator: Simulators, batch: Batch, connection: sql.Connection
+) -> None:
+    sim = simulator(titles=60, rate=0)
+    top = [
+        sim.add_title(contentRating="safe", followedCount=10**6 - place, cover=True)
+        for place in range(3)
+    ]
+    assert batch(sim, "initial-sync", "--count", "20", "--json").json["events"] == 0
+    sim.edit_title(top[0], status="hiatus")
+    sim.edit_title(top[1], description="of no account to readers")
+    new = sim.add_title(contentRating="safe", followedCount=10**7)
+    assert batch(sim, "initial-sync", "--count", "50", "--json").json["events"] == 2
+    for job in ("metadata-refresh", "new-manga-poll"):
+        assert batch(sim, job, "--json", REFRESH_HOURS="0").json["events"] == 0
+    told = "SELECT m.mangadex_id::text, e.type, e.payload->'changes' FROM notification_events e"
+    told += " JOIN manga m ON m.id = e.manga_id ORDER BY e.type"
+    assert rows(connection, told) == [
+        (top[0], "manga-update", ["status"]),
+        (new, "new-manga", None),
+    ]
+    sim.edit_title(top[2], status="hiatus")
+    assert batch(sim, "initial-sync", "--count", "5", "--force", "--json").json["events"] == 1
+
+
 def test_it_can_be_switched_off(
     simulator: Simulators, batch: Batch, connection: sql.Connection
 ) -> None:

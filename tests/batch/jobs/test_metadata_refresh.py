@@ -84,19 +84,26 @@ def test_a_change_of_title_status_or_cover_is_one_event_with_old_and_new_values(
     assert refresh().events == 0
 
 
-@pytest.mark.parametrize(("synced", "told"), [("NULL", []), ("now() - interval '9 days'", [1])])
-def test_what_was_not_known_of_an_adopted_title_is_no_change(
+@pytest.mark.parametrize("synced", ["NULL", "now() - interval '9 days'"])
+def test_the_first_refresh_of_adopted_titles_is_a_baseline_that_the_summary_lists(
     sim: Simulator,
     track: Track,
     refresh: Callable[..., Summary],
     connection: Connection,
     synced: str,
-    told: list[int],
 ) -> None:
-    track(1)
-    connection.execute(f"UPDATE manga SET cover_url = NULL, last_synced_at = {synced}".encode())
+    ids = track(3)
+    connection.execute(
+        "UPDATE manga SET mangadex_version = NULL, status = 'hiatus', cover_url = NULL,"
+        f" last_synced_at = {synced}".encode()
+    )
+    connection.execute("UPDATE manga SET status = 'ongoing' WHERE mangadex_id = %s", [ids[0]])
     summary = refresh()
-    assert (summary.manga_updated, summary.events) == (1, sum(told))
+    assert (summary.manga_updated, summary.events) == (3, 0)
+    assert summary.as_json()["adopted_changed"] == {ids[1]: ["status"], ids[2]: ["status"]}
+    for title in ids:
+        sim.edit_title(title, status="completed")
+    assert refresh(REFRESH_HOURS="0").events == 3
 
 
 def test_a_title_that_nobody_asked_for_does_not_come_in_by_the_back_door(

@@ -208,7 +208,7 @@ def test_the_largest_number_is_written_exactly() -> None:
 # --- titles --------------------------------------------------------------------------------------
 
 
-BEFORE = StoredTitle(7, MANGA, "A Title", "ongoing", "https://covers.example/1.jpg", SYNCED)
+BEFORE = StoredTitle(7, MANGA, "A Title", "ongoing", "https://covers.example/1.jpg", 3)
 
 
 def entity(**changes: object) -> Manga:

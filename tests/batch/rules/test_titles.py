@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 
-from batch.rules.titles import StoredTitle, find_changes, keep_covers
+from batch.rules.titles import StoredTitle, find_changes, find_differences, keep_covers
 from tests.support.titles import a_title
 
 USUAL = a_title()
@@ -17,7 +16,7 @@ BEFORE = StoredTitle(
     USUAL.title,
     USUAL.status,
     USUAL.cover_url,
-    datetime(2026, 3, 1, tzinfo=UTC),
+    USUAL.version,
 )
 
 
@@ -31,12 +30,13 @@ def test_other_fields_change_without_an_event() -> None:
     assert find_changes(BEFORE, a_title(description="New", author="New", genres=())) == []
 
 
-@pytest.mark.parametrize(("before", "is_change"), [(None, False), ("hiatus", True)])
-def test_what_was_unknown_of_an_adopted_title_did_not_change(
-    before: str | None, is_change: bool
+@pytest.mark.parametrize(("before", "differs"), [(None, False), ("hiatus", True)])
+def test_how_an_adopted_title_differs_is_its_baseline_and_no_news(
+    before: str | None, differs: bool
 ) -> None:
-    adopted = replace(BEFORE, status=before, last_synced_at=None)
-    assert bool(find_changes(adopted, USUAL)) is is_change
+    adopted = replace(BEFORE, status=before, version=None)
+    assert find_changes(adopted, USUAL) == []
+    assert bool(find_differences(adopted, USUAL)) is differs
     assert find_changes(replace(BEFORE, status=None), USUAL)
 
 
@@ -44,3 +44,4 @@ def test_an_answer_without_a_cover_keeps_the_stored_one() -> None:
     new = a_title(2, cover_url=None)
     before = {BEFORE.mangadex_id: BEFORE}
     assert keep_covers([a_title(cover_url=None), new], before) == [USUAL, new]
+    assert find_changes(BEFORE, a_title(cover_url=None)) == []

@@ -141,7 +141,7 @@ def test_a_title_that_is_as_it_was_is_unchanged_but_seen(connection: sql.Connect
         ({"author": "Rolf Quay"}, "author", "Rolf Quay"),
         ({"status": "cancelled"}, "status", "cancelled"),
         ({"total_chapters": 11}, "total_chapters", 11),
-        ({"cover_url": None}, "cover_url", None),
+        ({"cover_url": "https://x/z.jpg"}, "cover_url", "https://x/z.jpg"),
         ({"content_rating": "erotica"}, "content_rating", "erotica"),
         ({"numbering_restarts": True}, "numbering_restarts", True),
         ({"version": 4}, "mangadex_version", 4),
@@ -156,6 +156,12 @@ def test_a_change_in_one_column_is_a_change(
     assert (set(result.updated), set(result.unchanged)) == ({an_id(1)}, {an_id(2)})
     assert row(connection)[column] == value
     assert {row(connection, n)["last_synced_at"] for n in (1, 2)} == {LATER.isoformat()}
+
+
+def test_an_answer_without_a_cover_takes_none_away(connection: sql.Connection) -> None:
+    store(connection, a_title())
+    assert outcome(store(connection, a_title(cover_url=None))) == (0, 0, 1, 0)
+    assert row(connection)["cover_url"] == a_title().cover_url
 
 
 @pytest.mark.parametrize("told", [9, 0, None])

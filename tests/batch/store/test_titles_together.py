@@ -172,7 +172,7 @@ def test_a_stored_title_reads_back_as_it_is(connection: sql.Connection) -> None:
     assert (stored.id, stored.mangadex_id) == (result.inserted[an_id(1)], an_id(1))
     for name in ("title", "status", "cover_url"):
         assert getattr(stored, name) == getattr(a_title(), name)
-    assert stored.last_synced_at == NOW
+    assert (stored.version, stored.is_adopted) == (a_title().version, False)
 
 
 class CountingCursor(psycopg.Cursor[Any]):
