@@ -20,6 +20,7 @@ from notify_server.udp.database_requests import DatabaseRequests
 from notify_server.udp.database_thread import DatabaseThread
 from notify_server.udp.delivery import Delivery
 from notify_server.udp.mailbox import Mailbox
+from notify_server.udp.proofs import Proofs
 from notify_server.udp.receiver import Receiver
 from notify_server.udp.replay import Replays
 from notify_server.udp.sendmmsg import MessageVector
@@ -96,7 +97,9 @@ class NotifyServer:
         replays = Replays(clients, requests, stats)
         delivery = Delivery(clients, replays, requests, MessageVector(sock), stats)
         cookies, legacy = Cookies(self._secret), self._config.legacy
-        subscriptions = Subscriptions(clients, replays, requests, cookies, send, stats, legacy)
+        subscriptions = Subscriptions(
+            clients, replays, requests, cookies, Proofs(self._secret), send, stats, legacy
+        )
         receiver = Receiver(sock, clients, delivery, subscriptions, send, stats)
         return UdpServer(self._mailbox, receiver, subscriptions, delivery, requests, self._fail)
 

@@ -18,6 +18,7 @@ from time import monotonic
 
 from notify_server.udp.clients import MAX_CLIENTS, Client, Clients, Replay
 from notify_server.udp.database_requests import DatabaseRequests, Refusal, Unread, UnreadRequest
+from notify_server.udp.proofs import Proofs
 from notify_server.udp.replay import Replays
 from notify_server.udp.stats import Stats
 from notify_server.wire import protocol
@@ -46,6 +47,7 @@ class Subscriptions:
     replays: Replays
     requests: DatabaseRequests
     cookies: Cookies
+    proofs: Proofs
     send: Send
     stats: Stats
     legacy: str
@@ -65,11 +67,13 @@ class Subscriptions:
                 self._ask(message.user, message, address, now)
             else:
                 self.challenge(address, length)
+        elif self.proofs.is_paused(address, now):
+            self.stats.refused += 1
         elif not self.cookies.is_valid(message.cookie, address, time.time()):
             self.challenge(address, length)
         elif message.user is None:
             self._refuse(address, BAD_USER)
-        else:
+        elif self.proofs.may_ask(message.user, message, address, now):
             self._ask(message.user, message, address, now)
 
     def _may_be_legacy(self, address: Address) -> bool:
@@ -145,6 +149,8 @@ class Subscriptions:
             count = len(self.clients)
             log.info("Client subscribed address=%s clients=%d", client.address[0], count)
         client.generation = generation
+        self.proofs.learn(client.user, generation)
+        self.proofs.forgive(client.address)
         client.last_seen = monotonic()
         confirmation = protocol.confirmation("SUBSCRIBE", datetime.now(UTC), client.session)
         self.send(confirmation, client.address)
@@ -154,6 +160,7 @@ class Subscriptions:
     def revoke_keys(self, generations: dict[bytes, int]) -> None:
         """Drop clients from before a rotation of their user's key, with or without a proof."""
         for user, generation in generations.items():
+            self.proofs.learn(user, generation)
             for client in self.clients.of(user):
                 if client.generation < generation:
                     self.clients.remove(client)
