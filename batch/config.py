@@ -56,7 +56,7 @@ def _executor(text: str) -> str:
     if not _is_scheduler(text):
         raise NotAllowed("local or dask://host:port")
     if find_spec("distributed") is None:
-        raise NotAllowed("local as long as Dask is missing: pip install '.[dask]' in the checkout")
+        raise NotAllowed("local, unless Dask is installed: pip install '.[dask]' in the checkout")
     return text
 
 

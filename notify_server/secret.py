@@ -40,7 +40,7 @@ def load_secret(given: str | None, folder: Path) -> str:
 def _warn_if_short(secret: str) -> None:
     if len(secret) < LEAST_LENGTH:
         log.warning(
-            "NOTIFY_SECRET is short: who sees one cookie can guess it, and with it every "
+            "NOTIFY_SECRET is short: anyone who sees a cookie can guess it, and with it every "
             "user's key; %d characters or more are safe",
             LEAST_LENGTH,
         )
@@ -74,7 +74,7 @@ def _read(path: Path) -> str:
         raise SecretUnusable(f"others can read the secret {path}: run `chmod 600 {path}`")
     if len(content) < LEAST_LENGTH or not content.isascii():
         raise SecretUnusable(
-            f"the secret {path} is damaged (less than {LEAST_LENGTH} ASCII characters): restore "
+            f"the secret {path} is damaged (fewer than {LEAST_LENGTH} ASCII characters): restore "
             "it from a backup, or remove it to make a new one, which changes all user keys"
         )
     return content.decode("ascii")

@@ -137,7 +137,7 @@ class Budget:
         source: the base URL; another address has another budget.
         pace: the same for all callers of the source.
 
-    All methods raise DatabaseDown where the database is away: without it nothing may be asked.
+    All methods raise DatabaseDown if the database is unavailable: without it no request may leave.
     """
 
     def __init__(self, connect: Callable[[], Connection], source: str, pace: Pace) -> None:

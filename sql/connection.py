@@ -121,11 +121,11 @@ def translated() -> Iterator[None]:
     except (errors.DiskFull, errors.ReadOnlySqlTransaction) as exc:
         raise DatabaseUnwritable(f"the database cannot store: {_first_line(exc)}") from exc
     except (errors.DeadlockDetected, errors.SerializationFailure) as exc:
-        raise DatabaseDown(f"another program was in the way: {_first_line(exc)}") from exc
+        raise DatabaseDown(f"a conflict with another program: {_first_line(exc)}") from exc
     except psycopg.Error as exc:
         if not is_down(exc):
             raise
-        raise DatabaseDown(f"the database went away: {_first_line(exc)}") from exc
+        raise DatabaseDown(f"the connection to the database was lost: {_first_line(exc)}") from exc
 
 
 def is_down(exc: psycopg.Error) -> bool:

@@ -99,7 +99,7 @@ def _examine(connection: Connection, is_stopped: IsStopped | None) -> dict[str, 
             refuse_unfit(connection, recorded)
             return recorded
     except psycopg.errors.LockNotAvailable as exc:
-        raise _locked("the look at the old tables") from exc
+        raise _locked("the check of the old tables") from exc
     except psycopg.Error as exc:
         raise MigrationFailed(f"cannot read the old tables: {_one_line(exc)}") from exc
 

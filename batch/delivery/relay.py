@@ -184,7 +184,7 @@ class Relay:
             results.append((sent[0], _EventResult(exc.status, str(exc))))
         except _ServerUnavailable as exc:
             # As text: a log record that is kept must not keep the frames of the error.
-            log.warning("The notification server takes no events: %s", str(exc))
+            log.warning("The notification server accepts no events: %s", str(exc))
             results += [(event, _EventResult(None, str(exc))) for event in sent]
         waiting |= {e.manga_id for e, r in results if not (r.is_accepted or r.is_final)} - {None}
         return results

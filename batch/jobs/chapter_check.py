@@ -83,7 +83,7 @@ def require_few(refused: Sequence[Checked]) -> None:
     """
     others = [checked for checked in refused if not checked.is_unknown]
     if len(others) >= MAX_REFUSED or len(refused) >= MAX_UNKNOWN:
-        raise BatchError(f"the source refuses one feed after the other: {refused[-1].refusal}")
+        raise BatchError(f"the source refuses one feed after another: {refused[-1].refusal}")
 
 
 def _account(context: JobContext, checked: Checked) -> None:

@@ -131,7 +131,7 @@ def _find_baselines(context: JobContext, title: Title, leftover: Leftover) -> bo
         return False
     languages = context.config.languages
     if not history.chapters:  # at least the chapter that is new must be in it
-        reason = "its feed came empty"
+        reason = "its feed is empty"
     elif not news.fix_baselines(
         context.connection, title, history.chapters, history.rejected, languages
     ):

@@ -165,7 +165,7 @@ class Workers:
 
 
 def _require_few(failures: list[SourceDown]) -> None:
-    log.error("The source failed a task; the next run repeats it: %s", failures[-1])
+    log.error("A task failed at the source; the next run repeats it: %s", failures[-1])
     if len(failures) >= MAX_FAILED or isinstance(failures[-1], Banned):
         raise failures[-1]
 

@@ -132,7 +132,7 @@ def _import(
         _retry(context, workers, work, rejected)
     if missing := _count_missing(context, plan):
         log.warning(
-            "The source lists more titles than it showed; the import is not complete missing=%d",
+            "The source returned fewer titles than it counts; the import is incomplete missing=%d",
             missing,
         )
     else:

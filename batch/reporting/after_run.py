@@ -100,9 +100,9 @@ def _figures_are_optional(folder: Path) -> Iterator[None]:
         yield
     except OSError as exc:
         reason = exc.strerror or str(exc)
-        log.warning("The figures for Prometheus cannot be written to %s: %s", folder, reason)
+        log.warning("The metrics for Prometheus cannot be written to %s: %s", folder, reason)
     except (sql.SqlError, psycopg.Error) as exc:
-        log.warning("The figures for Prometheus cannot be read: %s", sql.one_line(exc))
+        log.warning("The metrics for Prometheus cannot be read: %s", sql.one_line(exc))
 
 
 def _tell(
@@ -113,7 +113,7 @@ def _tell(
     try:
         alerts.follow_up(end, config, stop, connection)
     except OSError as exc:
-        log.warning("No alert is sent: it could not be remembered: %s", sql.one_line(exc))
+        log.warning("No alert is sent: it could not be recorded: %s", sql.one_line(exc))
 
 
 @contextmanager
@@ -125,7 +125,7 @@ def _database(ending: Ending) -> Iterator[sql.Connection | None]:
             connection = sql.connect(ending.database_url, "mangahub-batch after-run")
             connection.execute(f"SET statement_timeout = '{_TIMEOUT}'".encode())
         except (sql.SqlError, psycopg.Error) as exc:
-            log.warning("The database cannot be asked after the run: %s", sql.one_line(exc))
+            log.warning("The database cannot be read after the run: %s", sql.one_line(exc))
     try:
         yield connection
     finally:

@@ -2,8 +2,8 @@
 
     how the run ended + what is remembered → decide (pure) → send → remember
 
-What is remembered is in `sync_state.metadata`; while the database is away, which may be the reason
-of the failure, in `alerts.json` in the data directory. Sending comes first: a message that could
+What is remembered is in `sync_state.metadata`, or in `alerts.json` in the data directory while the
+database is down, which may be the reason of the failure. Sending comes first: a message that could
 not be sent, or whose program was killed in between, is sent again rather than never.
 """
 

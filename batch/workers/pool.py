@@ -256,7 +256,7 @@ class LocalPool(Pool):
         _close(worker)
         if self._is_stopping and worker.task is None:
             return
-        log.warning("A worker died by itself name=%s exit_code=%s", worker.name, code)
+        log.warning("A worker died name=%s exit_code=%s", worker.name, code)
         self._on_death(worker.name)
         if worker.task is not None:
             self._requeue(worker.task, worker.name)
@@ -281,7 +281,7 @@ def _tell_to_end(connection: Connection) -> None:
     try:
         connection.send(None)
     except OSError:
-        log.debug("A worker ended before it was told to")
+        log.debug("A worker ended early")
 
 
 def _close(worker: _Worker) -> None:

@@ -69,7 +69,7 @@ class Worker:
         """Return the worker's connection; a lost one is replaced.
 
         Raises:
-            sql.DatabaseDown: the database is away.
+            sql.DatabaseDown: the database is unavailable.
         """
         if self._connection is None or self._connection.closed:
             self._connection = sql.connect(self._url, SESSION_NAME)
@@ -80,7 +80,7 @@ class Worker:
         """Open one transaction.
 
         Raises:
-            sql.SqlError: the database is away, or cannot store.
+            sql.SqlError: the database is unavailable, or cannot store.
         """
         connection = self.connect()
         with sql.translated(), connection.transaction():
@@ -141,7 +141,7 @@ def this_worker(settings: WorkerSettings) -> Worker:
     """Return the resources of this worker; in the local pool the first task makes them."""
     if _here.worker is None:
         if child.current_stop is None:
-            raise BatchError("this process is no worker")
+            raise BatchError("this process is not a worker")
         name = multiprocessing.current_process().name
         set_worker(Worker(settings, settings.gate.connect(), name, child.current_stop))
     assert _here.worker is not None

@@ -15,7 +15,9 @@ def add_commands(commands: Subparsers[argparse.ArgumentParser]) -> None:
     who = key.add_mutually_exclusive_group(required=True)
     who.add_argument("user", nargs="?", type=plain_text, metavar="USER", help="username or id")
     who.add_argument("--all", action="store_true", help="the keys of all users")
-    key.add_argument("--rotate", action="store_true", help="make a new key; the old one ends")
+    key.add_argument(
+        "--rotate", action="store_true", help="make a new key, which invalidates the old one"
+    )
 
 
 def _key(call: Call) -> None:

@@ -18,7 +18,7 @@ def add_commands(commands: Subparsers[argparse.ArgumentParser]) -> None:
     show = add_command(group, "list", "list a user's titles", _list)
     for command in (add, remove, show):
         command.add_argument("user", type=plain_text, metavar="USER", help="username or id")
-    help_text = "title, id or MangaDex id; id:NUMBER where that is a title too"
+    help_text = "title, id or MangaDex id; id:NUMBER if a title has that name too"
     for command in (add, remove):
         command.add_argument("manga", nargs="+", type=plain_text, metavar="MANGA", help=help_text)
 

@@ -64,7 +64,7 @@ def _run(server: NotifyServer, call: Call) -> None:
         return
     if call.config.legacy == "any":
         log.warning(
-            "NOTIFY_LEGACY_CLIENTS=any lets anybody make this server send datagrams to "
+            "NOTIFY_LEGACY_CLIENTS=any lets anyone make this server send datagrams to "
             "addresses that did not ask for them"
         )
     log.info("Listening http=%s udp=%s", server.http_address, server.udp_address)

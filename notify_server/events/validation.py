@@ -28,18 +28,18 @@ def parse_json(body: bytes) -> object:
     except json.JSONDecodeError as exc:
         raise Invalid(f"the body is not JSON: {exc.msg} at character {exc.pos}") from None
     except ValueError:
-        raise Invalid("the body holds a number that is too long") from None
+        raise Invalid("the body contains a number that is too long") from None
 
 
 def _decimal(text: str) -> Decimal:
     try:
         return Decimal(text)
     except InvalidOperation:
-        raise Invalid(f"the body holds a number out of any range: {text:.40}") from None
+        raise Invalid(f"the body contains a number that is out of range: {text:.40}") from None
 
 
 def _reject_constant(name: str) -> NoReturn:
-    raise Invalid(f"the body is not JSON: {name} is no number")
+    raise Invalid(f"the body is not JSON: {name} is not a number")
 
 
 def parse_events(value: object) -> list[object]:

@@ -99,9 +99,9 @@ class OtherServers:
             self._stop.wait(_RETRY_S)
 
     def _log_outage(self, exc: sql.SqlError) -> None:
-        """Log at once that the database is away, and then once a minute that it still is."""
+        """Log at once that the database is unavailable, and then once a minute that it still is."""
         if monotonic() >= self._log_again_at:
-            log.warning("The database is away, trying again reason=%s", exc)
+            log.warning("The database is unavailable, trying again reason=%s", exc)
             self._log_again_at = monotonic() + _LOG_AGAIN_S
 
     def _follow(self) -> None:
@@ -113,7 +113,7 @@ class OtherServers:
                 self._look()
                 self.has_tried.set()
                 self._log_again_at = 0.0
-                log.info("Following the database")
+                log.info("Listening for other servers' events")
                 self._listen(connection)
         finally:
             connection.close()

@@ -44,7 +44,7 @@ class Publisher:
             Unstorable: the database rejects this event.
         """
         if max(channel.backlog for channel in self.channels) >= _MAX_BACKLOG:
-            raise TooBusy("too many notifications wait to be sent: try again in a second")
+            raise TooBusy("too many notifications are waiting to be sent: try again in a second")
         started = monotonic() if received is None else received
         xid, is_certain = None, False
         self.claims.begin(event.event_id)

@@ -1,4 +1,4 @@
-"""A few shared connections, which fail at once while the database is away and recover alone."""
+"""A few shared connections, which fail at once during an outage and recover on their own."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MOST_LENT_S = 25
 class Database:
     """Lends connections, at most `size` at a time.
 
-    While the database is away one caller at a time tries to reach it, and all others fail at
+    While the database is unavailable one caller at a time tries to reach it, and all others fail at
     once. An idle connection that the server has closed is replaced before it is used.
     """
 
@@ -93,11 +93,11 @@ class Database:
             connection = open_connection(self._url)
         except sql.SqlError as exc:
             if self._reason_away is None:
-                log.warning("The database is away reason=%s", exc)
+                log.warning("The database is unavailable reason=%s", exc)
             self._reason_away = str(exc)
             raise
         if self._reason_away is not None:
-            log.info("The database is back")
+            log.info("The database is available again")
         self._reason_away = None
         return connection
 
@@ -125,7 +125,7 @@ def open_connection(url: str) -> sql.Connection:
     """Open a connection to a database whose schema is this program's.
 
     Raises:
-        SqlError: the database is away, or the schema is another one.
+        SqlError: the database is unavailable, or the schema is another one.
     """
     connection = sql.connect(url, "mangahub-notify")
     try:

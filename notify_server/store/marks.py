@@ -40,7 +40,7 @@ def mark_read(connection: sql.Connection, ids: list[int]) -> int:
 def mark_all(database: Database, mark: Mark, ids: list[int]) -> list[int]:
     """Mark the notifications and return the ids that are left for later.
 
-    Some are left where the database is away, or another program keeps their rows locked.
+    Some are left where the database is unavailable, or another program keeps their rows locked.
     """
     # Sorted, so that two servers that mark the same rows wait for each other in one order.
     ids = sorted(set(ids)) if len(ids) > 1 else ids

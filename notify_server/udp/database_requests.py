@@ -30,7 +30,7 @@ class Refusal(Enum):
     """Why nothing is listed."""
 
     REJECTED = "unknown user or wrong proof"
-    AWAY = "the database is away"
+    AWAY = "the database is unavailable"
 
 
 class UnreadRequest(NamedTuple):
@@ -42,7 +42,7 @@ class UnreadRequest(NamedTuple):
 
 
 class PageRequest(NamedTuple):
-    """Load these rows; the reply has those that can be read, None where the database is away."""
+    """Load these rows; the reply has those that can be read, None during an outage."""
 
     ids: list[int]
     reply: Callable[[list[tuple[int, DatagramTemplate]] | None], None]

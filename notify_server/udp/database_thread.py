@@ -123,9 +123,9 @@ class DatabaseThread:
             answers = ask(requests) if requests else []
         except Exception as exc:
             if isinstance(exc, sql.SqlError):
-                log.debug("The database cannot be asked reason=%s", exc)
+                log.debug("The database query failed reason=%s", exc)
             else:
-                log.exception("Unexpected error while asking the database")
+                log.exception("Unexpected error in a database query")
             answers = [refusal] * len(requests)
         for request, answer in zip(requests, answers, strict=True):
             self._mailbox.put(partial(request.reply, answer))

@@ -28,7 +28,7 @@ class SubscriptionCheck:
         """Return the answer to each request.
 
         Raises:
-            SqlError: the database is away.
+            SqlError: the database is unavailable.
         """
         if not self.is_following.is_set():
             return [Refusal.AWAY for _ in requests]

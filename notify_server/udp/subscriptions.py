@@ -30,9 +30,9 @@ log = logging.getLogger(__name__)
 Send = Callable[[bytes, Address], object]
 
 MAX_CANDIDATES = 20_000
-BAD_PROOF = ("bad_proof", "unknown user, or the proof does not fit")
-BAD_USER = ("bad_user_id", "user_id is no UUID")
-FULL = ("server_full", "no more clients can be taken")
+BAD_PROOF = ("bad_proof", "unknown user or wrong proof")
+BAD_USER = ("bad_user_id", "user_idis not a UUID")
+FULL = ("server_full", "no more clients can be accepted")
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ def _publish(
     except Invalid as exc:
         return {"status": 400, "error": str(exc)}
     if ended_by is not None:
-        return _rejected(event, ended_by, "not tried, send again")
+        return _rejected(event, ended_by, "not tried: send it again")
     if event.manga_id in failed:
         return _rejected(event, 424, "not tried: an earlier event of its title was not stored")
     try:

@@ -15,7 +15,7 @@ from notify_server.events.fields import Invalid
 log = logging.getLogger(__name__)
 
 INTERNAL = "internal error, see the server's log"
-_HTTP_MESSAGES = {404: "unknown route", 405: "this route does not take this method"}
+_HTTP_MESSAGES = {404: "unknown route", 405: "this route does not allow this method"}
 # The first class that fits decides; other errors are faults of this program.
 _STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (Invalid, 400),
@@ -49,7 +49,7 @@ def answer_error(exc: Exception) -> Response:
         return failure(500, INTERNAL)
     if status == 503:
         log.warning("Request rejected path=%s reason=%s", request.path, exc)
-        state = "takes no writes" if isinstance(exc, sql.DatabaseUnwritable) else "is away"
+        state = "accepts no writes" if isinstance(exc, sql.DatabaseUnwritable) else "is unavailable"
         return failure(503, f"the database {state}: nothing was accepted, send again")
     return failure(status, str(exc))
 

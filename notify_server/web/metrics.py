@@ -18,7 +18,7 @@ from notify_server.udp.stats import Figures
 
 _COUNTERS = {
     "received": "Datagrams that arrived.",
-    "malformed": "Datagrams that were no message.",
+    "malformed": "Datagrams that were not a message.",
     "sent": "Notifications sent, with those sent again.",
     "acknowledged": "Notifications acknowledged by a client.",
     "retransmitted": "Notifications sent again because no ACK came.",

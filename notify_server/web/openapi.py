@@ -78,8 +78,8 @@ _FAILURES = {
     404: "Unknown route, manga_id or notification; nothing was stored",
     413: "The body is too large",
     415: "The body is not application/json",
-    429: "Too much waits to be sent: try again",
-    503: "The database is away or takes no writes: nothing was accepted, send again",
+    429: "Too many notifications are waiting: try again",
+    503: "The database is unavailable or accepts no writes: nothing was accepted, send again",
 }
 
 

@@ -92,4 +92,4 @@ def _narrow(column: Column, rows: Sequence[tuple[str]]) -> str:
     statement = f"ALTER TABLE {column.table} ALTER COLUMN {column.name} TYPE {column.wanted}"
     if not names:
         return f"{fact}: run {statement}"
-    return f"{fact}, because of {names}: drop that, run {statement}, and make it again"
+    return f"{fact}, because of {names}: drop that, run {statement}, and create it again"

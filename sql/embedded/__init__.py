@@ -145,5 +145,7 @@ def _wait_for(handle: int) -> None:
             return
         except BlockingIOError:
             if monotonic() > deadline:
-                raise EmbeddedUnavailable("another program has been starting it for long") from None
+                raise EmbeddedUnavailable(
+                    "another program has been starting it for too long"
+                ) from None
             pause.wait(0.02)

@@ -138,7 +138,7 @@ def _copy_of(install: Path, data: Path) -> Path:
     except OSError as exc:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise EmbeddedUnavailable(
-            f"cannot copy PostgreSQL's programs to {data}: {_reason(exc)}: mend it, set"
+            f"cannot copy PostgreSQL's programs to {data}: {_reason(exc)}: fix it, set"
             " MANGAHUB_DATA to another place, or set DATABASE_URL"
         ) from exc
     return target

@@ -50,7 +50,7 @@ def major_version(places: Places) -> int | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as exc:
-        raise EmbeddedUnavailable(f"{places.cluster} is no PostgreSQL data directory") from exc
+        raise EmbeddedUnavailable(f"{places.cluster} is not a PostgreSQL data directory") from exc
 
 
 def create(places: Places, binaries: Binaries, owner: Owner, durable: bool = True) -> None:
@@ -93,7 +93,7 @@ def _initdb(target: Path, binaries: Binaries, owner: Owner, durable: bool) -> No
         return
     raise EmbeddedUnavailable(
         f"cannot make a database in {target.parent}: {_complaint(done.stderr)}: "
-        "mend it, set MANGAHUB_DATA to another place, or set DATABASE_URL"
+        "fix it, set MANGAHUB_DATA to another place, or set DATABASE_URL"
     )
 
 
@@ -110,7 +110,7 @@ def _complaint(text: str) -> str:
         for line in lines:
             if mark in line:
                 return line.rpartition(mark)[2].strip() if mark.endswith(":") else line
-    return lines[-1] if lines else "it ended without a word"
+    return lines[-1] if lines else "it ended without a message"
 
 
 def start(places: Places, binaries: Binaries, owner: Owner, is_ready: Callable[[], bool]) -> None:
@@ -131,10 +131,12 @@ def await_ready(places: Places, pid: int, is_ready: Callable[[], bool]) -> None:
         if not processes.is_alive(pid):
             raise EmbeddedUnavailable(
                 f"the embedded server ended at once: {_complaint(_tail(places.log))} "
-                f"(see {places.log}): mend it, or set DATABASE_URL"
+                f"(see {places.log}): fix it, or set DATABASE_URL"
             )
         if monotonic() > deadline:
-            raise EmbeddedUnavailable(f"the embedded server does not get ready: see {places.log}")
+            raise EmbeddedUnavailable(
+                f"the embedded server does not become ready: see {places.log}"
+            )
         pause.wait(_POLL_S)
 
 
@@ -196,7 +198,7 @@ def stop(places: Places) -> bool:
     try:
         os.kill(pid, signal.SIGINT)
     except PermissionError as exc:
-        raise EmbeddedUnavailable(f"may not stop the server, process {pid}") from exc
+        raise EmbeddedUnavailable(f"not permitted to stop the server, process {pid}") from exc
     except ProcessLookupError:
         return True
     deadline = monotonic() + _STOP_TIMEOUT_S

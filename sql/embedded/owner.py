@@ -92,7 +92,7 @@ def choose(home: Path) -> Owner:
         return Owner(entry.pw_uid, entry.pw_gid, name)
     raise EmbeddedUnavailable(
         "PostgreSQL never runs as root, and none of the users "
-        f"{', '.join(_UNPRIVILEGED)} exists: make one, or set DATABASE_URL"
+        f"{', '.join(_UNPRIVILEGED)} exists: create one, or set DATABASE_URL"
     )
 
 

@@ -126,14 +126,14 @@ def _unreachable(data: Path, owner: Owner) -> str:
 def explain(exc: OSError, place: Path) -> str:
     """Return one line on why files cannot be written below `place`, and what helps."""
     reason = {
-        errno.ENOSPC: "its disk is full: make room",
-        errno.EDQUOT: "its quota is used up: make room",
+        errno.ENOSPC: "its disk is full: free some space",
+        errno.EDQUOT: "its quota is used up: free some space",
         errno.EROFS: "it is read-only: mount it writable",
-        errno.EACCES: "it may not be written: give access",
-        errno.EPERM: "it may not be written: give access",
-        errno.ENOTDIR: "a part of its path is no directory: choose another",
-        errno.EEXIST: "a part of its path is no directory: choose another",
-    }.get(exc.errno or 0, f"{exc.strerror or exc}: mend it")
+        errno.EACCES: "it is not writable: grant access",
+        errno.EPERM: "it is not writable: grant access",
+        errno.ENOTDIR: "a part of its path is not a directory: choose another",
+        errno.EEXIST: "a part of its path is not a directory: choose another",
+    }.get(exc.errno or 0, f"{exc.strerror or exc}: fix it")
     where = exc.filename if isinstance(exc.filename, str) else str(place)
     return (
         f"cannot keep the embedded database below {place} ({where}): {reason}, "

@@ -116,10 +116,10 @@ def test_a_database_that_is_read_only_is_not_ready_and_accepts_nothing(
     own_database.execute("ALTER DATABASE mangahub SET default_transaction_read_only = on")
     own_database.execute(CUT_OFF)
     wait_until(lambda: server.get("/readyz").status_code == 503)
-    assert "takes no writes" in server.get("/readyz").json()["error"]
+    assert "accepts no writes" in server.get("/readyz").json()["error"]
     answer = server.post("new-manga", event)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
-    assert "takes no writes" in answer.json()["error"]
+    assert "accepts no writes" in answer.json()["error"]
     assert server.get("/healthz").status_code == 200
     own_database.execute(
         "BEGIN READ WRITE; ALTER DATABASE mangahub RESET default_transaction_read_only; COMMIT"

@@ -130,7 +130,7 @@ def test_a_restarted_server_is_found_again(
 def test_a_wrong_key_is_told_to_the_reader(listen: Listen, serve: Callable[..., Server]) -> None:
     server = serve()
     listener = listen("--server", server.udp, "--user", server.user)
-    assert "the proof does not fit (bad_proof)" in listener.errors.line("refused")
+    assert "unknown user or wrong proof (bad_proof)" in listener.errors.line("refused")
 
 
 def test_without_ack_it_is_pushed_to_all_the_same(

@@ -131,7 +131,7 @@ def check_rate(config: Config) -> Check:
     if most <= PUBLIC_RATE or _is_here(config.api_url):
         return Check("rate", "ok", fact)
     cure = (
-        f"MangaDex bans who exceeds {PUBLIC_RATE}: unset MANGA_SYNC_RATE_PER_SECOND and"
+        f"MangaDex bans addresses that exceed {PUBLIC_RATE}: unset MANGA_SYNC_RATE_PER_SECOND and"
         " MANGA_SYNC_RATE_BURST"
     )
     return Check("rate", "warn", fact, cure)
@@ -181,14 +181,14 @@ def check_room(name: str, path: Path, cure: str) -> Check:
         path.stat()
         free = shutil.disk_usage(path).free
     except FileNotFoundError:
-        return Check(name, "ok", f"{path} is not there yet; it is made when needed")
+        return Check(name, "ok", f"{path} does not exist yet; it is created when needed")
     except OSError as exc:
         return Check(name, "bad", f"{path}: {exc.strerror}", cure)
     if not path.is_dir() or not os.access(path, os.W_OK | os.X_OK):
         return Check(name, "bad", f"{path} cannot be written to", cure)
     fact = f"{path} has {free >> 20:,} MiB free"
     if free < MIN_FREE_BYTES:
-        return Check(name, "bad", fact, "make room on this disk")
+        return Check(name, "bad", fact, "free some space on this disk")
     return Check(name, "ok", fact)
 
 
@@ -199,7 +199,7 @@ def check_secret(path: Path) -> Iterator[Check]:
     except OSError:  # none, or not ours to look at
         return
     if mode & 0o077:
-        fact = f"others may read {path}: who does can make every user's key"
+        fact = f"other users can read {path}, and derive every user's key from it"
         yield Check("secret", "bad", fact, f"run: chmod 600 {path}; then rotate the keys")
 
 
@@ -208,7 +208,7 @@ def check_extras(config: Config) -> Iterator[Check]:
     folder = config.metrics_dir
     if folder is not None:
         is_well = folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
-        cure = "make it, and let the user that runs the batch write there, or unset it"
+        cure = "create it, writable for the user that runs the batch, or unset it"
         fact = f"MANGAHUB_METRICS_DIR={folder}"
         if is_well:
             yield Check("metrics", "ok", fact)
@@ -226,6 +226,6 @@ def _check_alerts(urls: Sequence[str]) -> Check:
     # Their beginnings only: the rest holds secrets.
     strange = [f"{url.partition('://')[0]}://…" for url in urls if not alerts.is_address(url)]
     if strange:
-        cure = "write them as Apprise wants them: https://appriseit.com/services/"
+        cure = "use Apprise's format: https://appriseit.com/services/"
         return Check("alerts", "warn", f"{fact}; no service for {', '.join(strange)}", cure)
     return Check("alerts", "ok", fact)

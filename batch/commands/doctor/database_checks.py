@@ -40,15 +40,17 @@ def check_columns(connection: sql.Connection) -> Check:
     narrow = sql.find_narrow_columns(connection)
     if narrow:
         return Check("columns", "warn", "; ".join(narrow), "see docs/operations.md: Adopt")
-    return Check("columns", "ok", "of the types that are expected")
+    return Check("columns", "ok", "they have the expected types")
 
 
 def check_rights(connection: sql.Connection) -> Check:
     """Return whether this session may write what runs write."""
     row = connection.execute("SELECT current_setting('transaction_read_only')::boolean").fetchone()
     if row and row[0]:
-        fact = "the database takes no writes: it is a standby, or set to be read only"
-        return Check("rights", "bad", fact, "name the primary in DATABASE_URL, or end that setting")
+        fact = "the database accepts no writes: it is a standby, or set to read-only"
+        return Check(
+            "rights", "bad", fact, "set DATABASE_URL to the primary, or make the database writable"
+        )
     missing = connection.execute(
         "SELECT string_agg(wanted || ' on ' || name, ', ' ORDER BY name, wanted)"
         " FROM unnest(%s::text[]) AS name, unnest('{SELECT,INSERT,UPDATE}'::text[]) AS wanted"
@@ -81,8 +83,8 @@ def _titles(connection: sql.Connection) -> Check:
         "SELECT count(*) FROM (SELECT FROM manga WHERE mangadex_id IS NOT NULL LIMIT 1) AS one"
     ).fetchone()
     if row and row[0]:
-        return Check("titles", "ok", "the catalogue has some")
-    return Check("titles", "warn", "the catalogue has none", "run: mangahub-batch initial-sync")
+        return Check("titles", "ok", "the catalogue has titles")
+    return Check("titles", "warn", "the catalogue is empty", "run: mangahub-batch initial-sync")
 
 
 def _refused(rows: list[SyncState]) -> Iterator[Check]:
@@ -99,7 +101,7 @@ def _workflows(rows: list[SyncState], patience: timedelta, now: datetime) -> Che
     if not late:
         return Check("workflows", "ok", "none is late")
     cure = (
-        "look at `mangahub-batch status`, and at whether the timers run:"
+        "run `mangahub-batch status`, and check that the timers run:"
         " systemctl list-timers 'mangahub-*'"
     )
     return Check("workflows", "warn", "; ".join(late), cure)
@@ -131,5 +133,5 @@ def _events(backlog: outbox.Backlog, now: datetime) -> Check:
         return Check("events", "ok", fact)
     reason = f": {backlog.last_error}" if backlog.last_error else ""
     fact = f"{fact}, the oldest since {backlog.oldest_at:%Y-%m-%d %H:%M} UTC{reason}"
-    cure = "see to the notification server; then run: mangahub-batch relay"
+    cure = "check the notification server, then run: mangahub-batch relay"
     return Check("events", "warn", fact, cure)

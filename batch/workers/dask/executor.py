@@ -79,7 +79,7 @@ class ClusterPool(Pool):
             raise
         self._executor = self._client.get_executor(pure=False)  # else equal calls are done once
         self.size = max(min(sum(self._threads.values()), tasks), 1)
-        log.info("Workers are on a cluster executor=%s threads=%d", self._name, self.size)
+        log.info("Workers run on a cluster executor=%s threads=%d", self._name, self.size)
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Have a worker make the call; function and arguments are pickled."""
@@ -121,7 +121,7 @@ class ClusterPool(Pool):
         try:
             done = inner.result()
         except CancelledError:
-            future.set_exception(ClusterDown(f"the scheduler {self._name} has gone"))
+            future.set_exception(ClusterDown(f"the scheduler {self._name}is gone"))
         except Exception as exc:
             reason = f"{type(exc).__name__}: {exc}"
             future.set_exception(BatchError(f"a task could not be run on the cluster: {reason}"))
@@ -135,13 +135,13 @@ class ClusterPool(Pool):
     def _look(self) -> None:
         """Note which workers have come and gone; raise where the cluster cannot go on."""
         if self._client.status == "closed":  # as it is when it could not connect again for a while
-            raise ClusterDown(f"the scheduler {self._name} has gone")
+            raise ClusterDown(f"the scheduler {self._name}is gone")
         with _cluster_errors(self._name):
             threads = dict(self._client.nthreads(callback_timeout=CONNECT_S))
             if threads.keys() - self._threads.keys():
                 self._check_versions()
         for name in self._threads.keys() - threads.keys():
-            log.warning("A worker has gone; its task is done again name=%s", name)
+            log.warning("A worker was lost; its task is run again name=%s", name)
         self._threads = threads
         if threads:
             self._no_workers_after_s = time.monotonic() + NO_WORKERS_S
@@ -169,7 +169,7 @@ def _connect(executor: str, database_url: str) -> Client:
         with socket.create_connection((address.hostname, address.port), CONNECT_S) as probe:
             is_here = probe.getsockname()[0] == probe.getpeername()[0]
         if not is_here and sql.is_local(database_url):
-            allowed = "a database that the cluster's hosts can reach, and not of this host alone"
+            allowed = "a database that the cluster's hosts can reach, not one of this host only"
             raise SettingError("DATABASE_URL", sql.masked(database_url), allowed)
         return Client(f"{scheme}://{address.netloc}", timeout=CONNECT_S, set_as_default=False)
 

@@ -323,7 +323,7 @@ def test_a_source_that_refuses_every_feed_ends_the_run(
 ) -> None:
     track(40)
     sim.fail(kind, count=None)
-    with pytest.raises(BatchError, match="the source refuses one feed after the other: GET /manga"):
+    with pytest.raises(BatchError, match="the source refuses one feed after another: GET /manga"):
         run_job("chapter_check")
     assert sim.stats()["total"] <= most
 

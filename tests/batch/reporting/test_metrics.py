@@ -225,7 +225,7 @@ def test_a_directory_that_cannot_be_written_to_is_one_warning_and_no_failure(
     assert done.code == 0, done.stderr
     warnings = [line for line in done.stderr.splitlines() if "WARNING" in line]
     assert len(warnings) == 1
-    assert f"figures for Prometheus cannot be written to {path}: " in warnings[0]
+    assert f"metrics for Prometheus cannot be written to {path}: " in warnings[0]
 
 
 def test_a_delivery_by_hand_tells_that_nothing_is_owed_any_more(

@@ -111,7 +111,7 @@ def test_a_run_on_a_cluster_stores_what_a_local_one_does_and_keeps_to_its_rate(
     env = {"EXECUTOR": cluster.executor, "RATE_PER_SECOND": "5"}
     done = batch(sim, "initial-sync", "--count", "2500", "--json", **env)
     assert done.code == 0, done.stderr
-    assert f"Workers are on a cluster executor={cluster.executor} threads=3" in done.stderr
+    assert f"Workers run on a cluster executor={cluster.executor} threads=3" in done.stderr
     assert done.json["manga_new"] == 2500
     assert 25 <= done.json["requests"] <= 27  # Dask may have a task done again
     assert count(connection) == 2500

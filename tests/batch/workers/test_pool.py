@@ -185,7 +185,7 @@ def test_a_worker_that_is_killed_is_named_and_its_task_done_again_by_another(
         all_results(pool, list(futures))
         assert [future.result() for future in futures] == ["done"] * 6
     assert len(dead) == 1
-    assert f"A worker died by itself name={dead[0]} exit_code=-9" in caplog.text
+    assert f"A worker died name={dead[0]} exit_code=-9" in caplog.text
 
 
 def test_an_idle_worker_that_is_killed_is_replaced_too() -> None:

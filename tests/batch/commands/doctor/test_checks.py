@@ -126,7 +126,7 @@ def test_a_database_that_takes_no_writes_is_bad(connection: sql.Connection) -> N
     assert database_checks.check_rights(connection).is_well
     connection.execute("SET default_transaction_read_only = on")
     found = database_checks.check_rights(connection)
-    assert (found.severity, "read only" in found.fact) == ("bad", True)
+    assert (found.severity, "read-only" in found.fact) == ("bad", True)
 
 
 def test_rights_that_are_missing_are_named(connection: sql.Connection) -> None:
@@ -282,7 +282,7 @@ def test_a_secret_that_others_may_read_is_bad(
 def test_a_disk_that_is_nearly_full_is_bad(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "MIN_FREE_BYTES", 1 << 62)
     found = checks.check_room("data directory", home, "")
-    assert (found.severity, found.cure) == ("bad", "make room on this disk")
+    assert (found.severity, found.cure) == ("bad", "free some space on this disk")
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ def test_a_data_directory_that_is_not_there_yet_is_well(
 ) -> None:
     found = check(examine(sim.url, MANGAHUB_DATA=str(home / "later")), "data directory")
     assert found["ok"]
-    assert "not there yet" in found["fact"]
+    assert "does not exist yet" in found["fact"]
 
 
 def test_a_data_directory_that_is_a_file_is_not_well(
