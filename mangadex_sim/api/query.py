@@ -98,7 +98,7 @@ class Uuid(Text):
         return super().read(name, raw).lower()
 
     def check(self, name: str, text: str) -> None:
-        """Refuse whatis not a UUID."""
+        """Refuse what is not a UUID."""
         if not UUID_PATTERN.fullmatch(text):
             raise invalid_query(f"[{name}] Invalid uuid: {text!r}")
 

@@ -48,4 +48,4 @@ def _uuid(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}is not a UUID") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a UUID") from None

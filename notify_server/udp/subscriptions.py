@@ -31,7 +31,7 @@ Send = Callable[[bytes, Address], object]
 
 MAX_CANDIDATES = 20_000
 BAD_PROOF = ("bad_proof", "unknown user or wrong proof")
-BAD_USER = ("bad_user_id", "user_idis not a UUID")
+BAD_USER = ("bad_user_id", "user_id is not a UUID")
 FULL = ("server_full", "no more clients can be accepted")
 
 

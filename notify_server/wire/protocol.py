@@ -23,7 +23,7 @@ class Subscribe(NamedTuple):
     """SUBSCRIBE.
 
     Attributes:
-        user: the user's id as 16 bytes, None where the textis not a UUID.
+        user: the user's id as 16 bytes, None where the text is not a UUID.
         user_text: the id as it was sent; it is part of the proof.
         cookie: None where the field is absent, as in the original protocol.
     """

@@ -64,7 +64,7 @@ def test_help_explains_options_environment_and_exit_codes() -> None:
 
 BAD_USAGE: dict[str, tuple[list[str], dict[str, str], str]] = {
     "no user": ([], {"MANGAHUB_USER": ""}, "--user or MANGAHUB_USER"),
-    "a user thatis not a UUID": (["--user", "alice"], {}, "'alice'"),
+    "a user that is not a UUID": (["--user", "alice"], {}, "'alice'"),
     "no key": ([], {"MANGAHUB_KEY": ""}, "--key-file, MANGAHUB_KEY or"),
     "a blank key": ([], {"MANGAHUB_KEY": " \t "}, "--key-file, MANGAHUB_KEY or"),
     "a key with other characters": ([], {"MANGAHUB_KEY": "schlüssel"}, "no usable key"),

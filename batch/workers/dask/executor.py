@@ -121,7 +121,7 @@ class ClusterPool(Pool):
         try:
             done = inner.result()
         except CancelledError:
-            future.set_exception(ClusterDown(f"the scheduler {self._name}is gone"))
+            future.set_exception(ClusterDown(f"the scheduler {self._name} is gone"))
         except Exception as exc:
             reason = f"{type(exc).__name__}: {exc}"
             future.set_exception(BatchError(f"a task could not be run on the cluster: {reason}"))
@@ -135,7 +135,7 @@ class ClusterPool(Pool):
     def _look(self) -> None:
         """Note which workers have come and gone; raise where the cluster cannot go on."""
         if self._client.status == "closed":  # as it is when it could not connect again for a while
-            raise ClusterDown(f"the scheduler {self._name}is gone")
+            raise ClusterDown(f"the scheduler {self._name} is gone")
         with _cluster_errors(self._name):
             threads = dict(self._client.nthreads(callback_timeout=CONNECT_S))
             if threads.keys() - self._threads.keys():
