@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from pytest_mock import MockerFixture
 
 from mangahub.config import data_dir
 from mangahub.env import Env, SettingError
@@ -27,19 +28,19 @@ def test_a_place_that_depends_on_where_one_stands_is_refused(value: str) -> None
 
 
 def test_the_default_is_below_the_home_directory_and_for_root_the_systems(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture
 ) -> None:
     monkeypatch.setenv("HOME", "/home/ine")
-    monkeypatch.setattr(os, "geteuid", lambda: 1_234_567)
+    geteuid = mocker.patch.object(os, "geteuid", return_value=1_234_567)
     assert data_dir(Env({})) == Path("/home/ine/.local/share/mangahub")
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    geteuid.return_value = 0
     assert data_dir(Env({})) == Path("/var/lib/mangahub")
 
 
 def test_a_user_without_a_home_directory_is_told_to_set_the_variable(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, mocker: MockerFixture
 ) -> None:
     monkeypatch.delenv("HOME")
-    monkeypatch.setattr(os, "geteuid", lambda: 1_234_567)
+    mocker.patch.object(os, "geteuid", return_value=1_234_567)
     with pytest.raises(SettingError, match=r"MANGAHUB_DATA.*no home directory"):
         data_dir(Env({}))

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from pytest_mock import MockerFixture
 
 from mangahub.env import Env
 from sql import EmbeddedUnavailable, embedded
@@ -149,9 +150,9 @@ def test_programs_in_a_closed_place_are_copied_to_an_open_one(closed: Path) -> N
 
 @only_root
 def test_programs_are_not_copied_where_they_would_not_run(
-    closed: Path, monkeypatch: pytest.MonkeyPatch
+    closed: Path, mocker: MockerFixture
 ) -> None:
-    monkeypatch.setattr(binaries, "_wheel", lambda: closed)
+    mocker.patch.object(binaries, "_wheel", return_value=closed)
     programs = binaries.Binaries(closed / "bin", 18)
     with pytest.raises(EmbeddedUnavailable, match=r"do not run below .* set MANGAHUB_DATA"):
         binaries.reachable(programs, owner.choose(Path("/tmp")), Path('/srv/"manga"'))

@@ -11,12 +11,14 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from pytest_mock import MockerFixture
 
 from batch.errors import SourceDown
 from batch.mangadex import client, feed, paging
 from batch.models import Chapter, Page, Summary
 from batch.store import chapters, news, outbox, sync_state
 from mangadex_sim import Simulator
+from tests.support.kills import killed_at
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 RunJob = Callable[..., Summary]
@@ -88,7 +90,7 @@ def test_a_chapter_that_changes_places_with_another_between_two_pages_is_found_b
     run_job: RunJob,
     numbers: Numbers,
     long_ago: Ago,
-    monkeypatch: pytest.MonkeyPatch,
+    mocker: MockerFixture,
 ) -> None:
     (title,) = track()
     for n in range(120):
@@ -103,7 +105,7 @@ def test_a_chapter_that_changes_places_with_another_between_two_pages_is_found_b
             return replace(page, entities=[pages[0].entities[-1], *page.entities[1:]])
         return page
 
-    monkeypatch.setattr(client.MangaDex, "list_chapters", swap)
+    mocker.patch.object(client.MangaDex, "list_chapters", swap)
     assert [run_job("chapter_feed").chapters_new for _ in range(3)] == [119, 1, 0]
     assert len(numbers()) == 120
 
@@ -518,24 +520,6 @@ COMMIT_POINTS = [
 ]
 
 
-class Killed(Exception):
-    """Stands for kill -9 in this process: the open transaction is rolled back."""
-
-
-def kill_at(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, call: int) -> None:
-    """Die after the function's nth call, before the commit that follows it."""
-    real, calls = getattr(module, name), [0]
-
-    def dying(*args: Any, **kwargs: Any) -> Any:
-        result = real(*args, **kwargs)
-        calls[0] += 1
-        if calls[0] == call:
-            raise Killed
-        return result
-
-    monkeypatch.setattr(module, name, dying)
-
-
 def fill(sim: Simulator, ids: list[str], long_ago: Ago) -> None:
     for place, title in enumerate(ids):
         sim.publish(title, number="9", readableAt=long_ago(days=5))
@@ -556,19 +540,16 @@ def test_a_run_killed_before_any_commit_ends_like_an_undisturbed_one(
     connection: Connection,
     snapshot: Callable[[], list[list[tuple[Any, ...]]]],
     monkeypatch: pytest.MonkeyPatch,
+    mocker: MockerFixture,
     long_ago: Ago,
 ) -> None:
     monkeypatch.setattr(news, "MAX_TITLES", 2)
     ids = track(4)
     fill(sim, ids, long_ago)
     for call in range(1, 30):
-        with monkeypatch.context() as patch:
-            kill_at(patch, module, name, call)
-            try:
-                run_job("chapter_feed")
-                break
-            except Killed:
-                continue
+        with killed_at(mocker, module, name, call):
+            run_job("chapter_feed")
+            break
     disturbed = snapshot()
     assert run_job("chapter_feed").events == 0
     connection.execute("TRUNCATE chapters, chapter_baselines, chapter_announcements,"

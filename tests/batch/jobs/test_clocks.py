@@ -9,6 +9,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from pytest_mock import MockerFixture
 
 from batch.commands import sync
 from batch.cursors import read_cursor
@@ -43,17 +44,13 @@ def import_titles(sim: Simulator, run_job: RunJob, connection: Connection) -> Ca
 
 
 @pytest.fixture
-def set_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+def set_clock(mocker: MockerFixture) -> Callable[[float], None]:
     """`set_clock(1)`: the clock of this host is an hour ahead from now on."""
 
     def set_to(hours: float) -> None:
-        class Wrong(datetime):
-            @classmethod
-            def now(cls, tz: Any = None) -> Any:
-                return datetime.now(tz) + timedelta(hours=hours)
-
         for module in (sync, client, initial_sync, metadata_refresh, new_manga_poll):
-            monkeypatch.setattr(module, "datetime", Wrong)
+            clock = mocker.patch.object(module, "datetime", wraps=datetime)
+            clock.now.side_effect = lambda tz: datetime.now(tz) + timedelta(hours=hours)
 
     return set_to
 

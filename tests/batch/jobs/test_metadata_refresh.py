@@ -8,12 +8,14 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from pytest_mock import MockerFixture
 
 from batch.errors import SourceDown
 from batch.mangadex.client import MangaDex
 from batch.models import Page, Summary
 from batch.store import outbox, sync_state
 from mangadex_sim import Simulator
+from tests.support.kills import killed_at
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 RunJob = Callable[..., Summary]
@@ -111,7 +113,7 @@ def test_a_title_that_nobody_asked_for_does_not_come_in_by_the_back_door(
     track: Track,
     refresh: Callable[..., Summary],
     connection: Connection,
-    monkeypatch: pytest.MonkeyPatch,
+    mocker: MockerFixture,
 ) -> None:
     asked, merged = track(2)
     stranger = sim.add_title()
@@ -120,8 +122,8 @@ def test_a_title_that_nobody_asked_for_does_not_come_in_by_the_back_door(
     def strange_list(self: MangaDex, **options: Any) -> Page:
         return list_manga(self, **options | {"ids": [UUID(asked), UUID(stranger)]})
 
-    monkeypatch.setattr(MangaDex, "list_manga", strange_list)
-    monkeypatch.setattr(MangaDex, "get_manga", lambda self, _: get_manga(self, UUID(stranger)))
+    mocker.patch.object(MangaDex, "list_manga", strange_list)
+    mocker.patch.object(MangaDex, "get_manga", lambda self, _: get_manga(self, UUID(stranger)))
     summary = refresh()
     assert (summary.manga_seen, summary.failed) == (1, 1)
     assert list(sync_state.read(connection, "metadata_refresh").rejected) == [merged]
@@ -294,18 +296,15 @@ def test_a_source_that_goes_down_at_the_third_page_keeps_what_is_done(
 
 def test_rows_and_events_of_a_page_are_one_commit(
     sim: Simulator, track: Track, refresh: Callable[..., Summary], connection: Connection,
-    payloads: Payloads, monkeypatch: pytest.MonkeyPatch,
+    payloads: Payloads, mocker: MockerFixture,
 ) -> None:  # fmt: skip
     (title,) = track(1, status="ongoing")
     sim.edit_title(title, status="hiatus")
-
-    def killed(*_: object) -> int:
-        raise ZeroDivisionError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(outbox, "add_events", killed)
-        with pytest.raises(Exception, match="ZeroDivisionError"):
-            refresh()
+    with (
+        killed_at(mocker, outbox, "add_events", call=1),
+        pytest.raises(Exception, match="Killed"),
+    ):
+        refresh()
     assert one(connection, "status", title) == ("ongoing",)
     refresh()
     assert one(connection, "status", title) == ("hiatus",)

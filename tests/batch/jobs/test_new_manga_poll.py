@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from pytest_mock import MockerFixture
 
 from batch.errors import SourceDown
 from batch.jobs import new_manga_poll
@@ -18,6 +19,7 @@ from batch.mangadex.client import MangaDex
 from batch.models import Page, Summary
 from batch.store import outbox, sync_state
 from mangadex_sim import Simulator
+from tests.support.kills import killed_at
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 RunJob = Callable[..., Summary]
@@ -77,7 +79,7 @@ def test_a_title_that_changes_places_with_another_between_two_pages_is_found(
     synced: datetime,
     run_job: RunJob,
     connection: Connection,
-    monkeypatch: pytest.MonkeyPatch,
+    mocker: MockerFixture,
 ) -> None:
     add_many(sim, 250, synced, timedelta(0))
     pages: list[Page] = []
@@ -90,7 +92,7 @@ def test_a_title_that_changes_places_with_another_between_two_pages_is_found(
             return replace(page, entities=[pages[0].entities[-1], *page.entities[1:]])
         return page
 
-    monkeypatch.setattr(MangaDex, "list_manga", swap)
+    mocker.patch.object(MangaDex, "list_manga", swap)
     summary = run_job("new_manga_poll")
     assert sorted(titles(connection)) == sorted(f"Title {n}" for n in range(250))
     assert (summary.requests, summary.events) == (5, 250)
@@ -102,7 +104,7 @@ def test_a_title_that_another_one_s_going_moves_past_the_reader_is_found(
     synced: datetime,
     run_job: RunJob,
     connection: Connection,
-    monkeypatch: pytest.MonkeyPatch,
+    mocker: MockerFixture,
 ) -> None:
     add_many(sim, 150, synced, timedelta(seconds=60))
     pages: list[Page] = []
@@ -119,7 +121,7 @@ def test_a_title_that_another_one_s_going_moves_past_the_reader_is_found(
         pages.append(page)
         return page
 
-    monkeypatch.setattr(MangaDex, "list_manga", without_the_first)
+    mocker.patch.object(MangaDex, "list_manga", without_the_first)
     summary = run_job("new_manga_poll")
     assert sorted(titles(connection)) == sorted(f"Title {n}" for n in range(150))
     assert (summary.requests, summary.events) == (4, 150)
@@ -355,10 +357,6 @@ def test_a_full_window_within_one_second_is_no_endless_loop(
     assert "After" in titles(connection)
 
 
-class Killed(Exception):
-    """Stands for kill -9 in this process: the open transaction is rolled back."""
-
-
 @pytest.mark.parametrize(
     ("module", "name"),
     [
@@ -374,25 +372,12 @@ def test_a_poll_killed_before_any_commit_ends_like_an_undisturbed_one(
     synced: datetime,
     run_job: RunJob,
     connection: Connection,
-    monkeypatch: pytest.MonkeyPatch,
+    mocker: MockerFixture,
 ) -> None:
     add_many(sim, 350, synced, timedelta(seconds=60))
     for call in range(1, 9):
-        with monkeypatch.context() as patch:
-            real, calls = getattr(module, name), [0]
-
-            def dying(*args: Any, real: Any = real, calls: list[int] = calls, **kw: Any) -> Any:
-                result = real(*args, **kw)
-                calls[0] += 1
-                if calls[0] == call:  # noqa: B023 — it is called within this round
-                    raise Killed
-                return result
-
-            patch.setattr(module, name, dying)
-            try:
-                run_job("new_manga_poll")
-                break
-            except Killed:
-                continue
+        with killed_at(mocker, module, name, call):
+            run_job("new_manga_poll")
+            break
     assert call > 2
     assert titles(connection) == told(connection) == [f"Title {n}" for n in range(350)]

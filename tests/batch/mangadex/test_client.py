@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 import pytest
 import requests
+from pytest_mock import MockerFixture
 
 import sql
 from batch.config import CONTENT_RATINGS, ORDER_KEYS
@@ -255,9 +256,9 @@ def test_a_lasting_fault_ends_after_five_tries(
 
 
 def test_waits_between_tries_are_random_below_a_cap_that_doubles(
-    sim: Simulator, open_client: Open, waits: Waits, monkeypatch: pytest.MonkeyPatch
+    sim: Simulator, open_client: Open, waits: Waits, mocker: MockerFixture
 ) -> None:
-    monkeypatch.setattr(random, "uniform", lambda low, high: high)
+    mocker.patch.object(random, "uniform", lambda low, high: high)
     sim.fail("500", count=None)
     with pytest.raises(SourceDown):
         open_client(sim.url).list_manga()
@@ -351,10 +352,10 @@ def test_a_refusal_is_a_sign_of_health(
 
 
 def test_a_signal_ends_the_wait_between_two_tries(
-    sim: Simulator, open_client: Open, waits: Waits, monkeypatch: pytest.MonkeyPatch
+    sim: Simulator, open_client: Open, waits: Waits, mocker: MockerFixture
 ) -> None:
-    monkeypatch.setattr(module, "FIRST_WAIT_S", 1_000.0)
-    monkeypatch.setattr(random, "uniform", lambda low, high: high)
+    mocker.patch.object(module, "FIRST_WAIT_S", 1_000.0)
+    mocker.patch.object(random, "uniform", lambda low, high: high)
     waits.patience_s = 10
     sim.fail("500", count=None)
     began_s = time.monotonic()

@@ -19,6 +19,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pytest_mock import MockerFixture
 
 import sql
 from batch.reporting import alerts
@@ -244,9 +245,9 @@ def test_a_signal_ends_the_sending(stop: SignalStop) -> None:
 
 
 def test_without_the_library_the_warning_names_what_to_install(
-    stop: SignalStop, monkeypatch: pytest.MonkeyPatch, caplog: Any
+    stop: SignalStop, mocker: MockerFixture, caplog: Any
 ) -> None:
-    monkeypatch.setattr(alerts, "find_spec", lambda name: None)
+    mocker.patch.object(alerts, "find_spec", return_value=None)
     assert not alerts.send(("json://127.0.0.1:9/sesame",), WORD, stop)
     (record,) = caplog.records
     assert record.levelno == logging.WARNING

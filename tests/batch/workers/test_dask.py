@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_mock import MockerFixture
 
 import sql
 from batch import config
@@ -274,8 +275,8 @@ def test_another_executor_is_refused(value: str) -> None:
         config.load(Env({"MANGA_SYNC_EXECUTOR": value}))
 
 
-def test_without_dask_the_way_to_install_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config, "find_spec", lambda name: None)
+def test_without_dask_the_way_to_install_it_is_named(mocker: MockerFixture) -> None:
+    mocker.patch.object(config, "find_spec", return_value=None)
     with pytest.raises(SettingError, match=r"pip install '\.\[dask\]' in the checkout"):
         config.load(Env({"MANGA_SYNC_EXECUTOR": "dask://host:8786"}))
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_mock import MockerFixture
 
 from batch.errors import BatchError, RequestRefused, Stopped
 from batch.stop import SignalStop, listening
@@ -260,7 +261,7 @@ def test_stopping_twice_and_idle_is_fine() -> None:
 
 @pytest.mark.parametrize("death", [False, True], ids=["at the end", "a worker that died"])
 def test_a_second_signal_meets_no_worker_that_is_closed_already(
-    death: bool, monkeypatch: pytest.MonkeyPatch
+    death: bool, mocker: MockerFixture
 ) -> None:
     with running(2) as (pool, stop):
         all_results(pool, [pool.submit(own_pid_after, 0.2) for _ in range(2)])
@@ -272,7 +273,7 @@ def test_a_second_signal_meets_no_worker_that_is_closed_already(
             stop.at_once()  # as a signal that comes just now
             asked.append(len(pool.pids))
 
-        monkeypatch.setattr(BaseProcess, "close", close_and_ask)
+        mocker.patch.object(BaseProcess, "close", close_and_ask)
         if death:
             os.kill(pool.pids[0], signal.SIGKILL)
             all_results(pool, [pool.submit(own_pid)])

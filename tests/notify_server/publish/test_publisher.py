@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 import pytest
+from pytest_mock import MockerFixture
 
 import sql
 from notify_server.wire import datagram
@@ -135,7 +136,7 @@ def test_an_unexpected_error_is_one_events_500_and_logged(
 
 
 def test_a_mistake_of_our_own_in_one_event_is_its_500_too(
-    server: Any, make_user: Any, make_manga: Any, monkeypatch: Any
+    server: Any, make_user: Any, make_manga: Any, mocker: MockerFixture
 ) -> None:
     make_user()
 
@@ -144,7 +145,7 @@ def test_a_mistake_of_our_own_in_one_event_is_its_500_too(
             raise LookupError("unexpected")
         return datagram.make_template(content, received)
 
-    monkeypatch.setattr("notify_server.udp.server.make_template", make_template)
+    mocker.patch("notify_server.udp.server.make_template", make_template)
     events = [{**event(title), "manga_id": make_manga()} for title in ("One", ODD, "Two")]
     answer = server.post("batch", {"events": events})
     assert answer.status_code == 207

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from itertools import chain, repeat
 from typing import Any
 
 import psycopg
 import pytest
+from pytest_mock import MockerFixture
 
 from notify_server.store import marks, receipts, replay
 from notify_server.store.foreign_rows import read_data
@@ -89,7 +91,7 @@ def test_a_row_that_cannot_be_loaded_is_skipped(
     make_client: Any,
     make_user: Any,
     connection: Any,
-    monkeypatch: Any,
+    mocker: MockerFixture,
     error: Exception,
 ) -> None:
     load = replay.TemplateLoader.load
@@ -106,11 +108,17 @@ def test_a_row_that_cannot_be_loaded_is_skipped(
         (user,),
     ).fetchall()
     bad = rows[4][0]
-    monkeypatch.setattr(replay.TemplateLoader, "load", fail)
+    mocker.patch.object(replay.TemplateLoader, "load", fail)
     client = make_client(server, user)
     client.subscribe()
     wanted = [str(n) for n in range(1, 101) if n != 5]
     assert [body["message"] for body in client.read(99)] == wanted
+
+
+def fail_once(mocker: MockerFixture, module: Any, name: str) -> Any:
+    """Let the function's next call fail, and only that."""
+    answers = chain([RuntimeError("odd")], repeat(mocker.DEFAULT))
+    return mocker.patch.object(module, name, wraps=getattr(module, name), side_effect=answers)
 
 
 def test_no_failure_of_one_request_ends_a_thread(
@@ -118,23 +126,10 @@ def test_no_failure_of_one_request_ends_a_thread(
     make_client: Any,
     make_user: Any,
     make_manga: Any,
-    monkeypatch: Any,
+    mocker: MockerFixture,
 ) -> None:
-    calls: list[str] = []
-
-    def fail_once(module: Any, name: str) -> None:
-        real = getattr(module, name)
-
-        def call(*args: Any) -> Any:
-            if name not in calls:
-                calls.append(name)
-                raise RuntimeError("odd")
-            return real(*args)
-
-        monkeypatch.setattr(module, name, call)
-
-    fail_once(replay, "unread_ids")
-    fail_once(marks, "mark_acknowledged")
+    fail_once(mocker, replay, "unread_ids")
+    mark = fail_once(mocker, marks, "mark_acknowledged")
     client = make_client(server, make_user())
     client.send(client.request(client.cookie()))
     assert client.is_silent(0.3)
@@ -142,7 +137,7 @@ def test_no_failure_of_one_request_ends_a_thread(
     for _ in range(2):
         server.post("new-manga", {"manga_id": make_manga(), "title": "N"})
         client.read(1)
-    wait_until(lambda: "mark_acknowledged" in calls)
+    wait_until(lambda: mark.called)
     assert server.get("/readyz").status_code == 200
 
 
@@ -151,24 +146,15 @@ def test_another_servers_event_that_cannot_be_read_does_not_end_the_listener(
     make_client: Any,
     make_user: Any,
     make_manga: Any,
-    monkeypatch: Any,
+    mocker: MockerFixture,
 ) -> None:
-    load = receipts.load_event
-    failed: list[str] = []
-
-    def fail_once(connection: Any, event_id: str) -> Any:
-        if not failed:
-            failed.append(event_id)
-            raise RuntimeError("odd")
-        return load(connection, event_id)
-
-    monkeypatch.setattr(receipts, "load_event", fail_once)
+    load = fail_once(mocker, receipts, "load_event")
     here, there = start_server(), start_server()
     client = make_client(here, make_user())
     client.subscribe()
     manga = make_manga()
     there.post("new-manga", {"manga_id": manga, "title": "first"})
-    wait_until(lambda: bool(failed))
+    wait_until(lambda: load.called)
     there.post("new-manga", {"manga_id": manga, "title": "second"})
     assert client.receive_type("NEW_MANGA")["title"] == "second"
 

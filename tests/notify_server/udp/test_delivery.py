@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pytest_mock import MockerFixture
 
 from notify_server.udp.delivery import WINDOW
 from tests.notify_server.udp.scene import Scene
@@ -28,9 +29,9 @@ def test_unanswered_it_is_sent_at_0_1_3_and_7_seconds_and_the_client_dropped_at_
 
 @pytest.mark.parametrize("chance", [0.0, 1.0])
 def test_chance_and_the_wheel_together_move_a_retry_by_less_than_a_tenth(
-    monkeypatch: pytest.MonkeyPatch, chance: float
+    mocker: MockerFixture, chance: float
 ) -> None:
-    monkeypatch.setattr("random.uniform", lambda low, high: low + (high - low) * chance)
+    mocker.patch("random.uniform", lambda low, high: low + (high - low) * chance)
     for start in range(50):
         scene = Scene()
         scene.now += start / 1000

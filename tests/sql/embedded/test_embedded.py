@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_mock import MockerFixture
 
 import sql
 from mangahub.env import Env, SettingError
@@ -72,11 +73,12 @@ def test_database_url_wins_and_nothing_is_made(home: Path) -> None:
 
 
 def test_a_running_server_is_found_without_starting_a_process(
-    home: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, mocker: MockerFixture
 ) -> None:
     url = start(home)
-    monkeypatch.setattr(subprocess, "Popen", None)
+    popen = mocker.spy(subprocess, "Popen")
     assert start(home) == url
+    popen.assert_not_called()
 
 
 def test_importing_the_package_does_not_import_the_servers_machinery() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from pytest_mock import MockerFixture
 
 import sql
 from batch.commands.doctor import checks, database_checks, examination
@@ -249,9 +251,9 @@ def test_a_directory_for_figures_has_to_be_there(home: Path, place: str, expecte
 
 @pytest.mark.parametrize(("is_installed", "expected"), [(True, "ok"), (False, "warn")])
 def test_alerts_need_their_library(
-    monkeypatch: pytest.MonkeyPatch, is_installed: bool, expected: str
+    mocker: MockerFixture, is_installed: bool, expected: str
 ) -> None:
-    monkeypatch.setattr(alerts, "is_installed", lambda: is_installed)
+    mocker.patch.object(alerts, "is_installed", return_value=is_installed)
     (found,) = checks.check_extras(config(MANGAHUB_ALERT_URLS="json://sesame@host, json://other"))
     assert found.severity == expected
     assert "2 addresses" in found.fact and "sesame" not in found.fact
@@ -279,10 +281,14 @@ def test_a_secret_that_others_may_read_is_bad(
     assert all(f"chmod 600 {path}" in check.cure for check in found)
 
 
-def test_a_disk_that_is_nearly_full_is_bad(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "MIN_FREE_BYTES", 1 << 62)
+@pytest.mark.parametrize(("free_mib", "severity"), [(0, "bad"), (199, "bad"), (200, "ok")])
+def test_a_disk_that_is_nearly_full_is_bad(
+    home: Path, mocker: MockerFixture, free_mib: int, severity: str
+) -> None:
+    mocker.patch.object(shutil, "disk_usage").return_value.free = free_mib << 20
     found = checks.check_room("data directory", home, "")
-    assert (found.severity, found.cure) == ("bad", "free some space on this disk")
+    assert (found.severity, found.fact) == (severity, f"{home} has {free_mib} MiB free")
+    assert found.cure == ("free some space on this disk" if severity == "bad" else "")
 
 
 @pytest.mark.parametrize(
