@@ -21,13 +21,13 @@ from multiprocessing.synchronize import Event as EventType
 from pathlib import Path
 from time import monotonic, perf_counter
 
+from mangahub.sockets import listening
 from notify_server.store.recipients import Recipients
 from notify_server.udp.clients import Client, Clients
 from notify_server.udp.database_requests import DatabaseRequests
 from notify_server.udp.delivery import Delivery, Fanout
 from notify_server.udp.replay import Replays
-from notify_server.udp.sendmmsg import MessageVector
-from notify_server.udp.sockets import open_socket
+from notify_server.udp.sockets import MessageVector, prepare
 from notify_server.udp.stats import Stats
 from notify_server.wire.datagram import Content, make_template
 
@@ -88,7 +88,8 @@ def send_with_server(port: int, ack: bool) -> float:
         clients.admit(client)
     recipients = Recipients.pack(enumerate(users, start=1))
     content = Content("NEW_MANGA", 1, "A Title", "New manga added: A Title", MOMENT, {}, [])
-    with open_socket("127.0.0.1", 0) as sock:
+    with listening(socket.SOCK_DGRAM, "127.0.0.1", 0) as sock:
+        prepare(sock)
         vector = MessageVector(sock)
         delivery = Delivery(clients, replays, requests, vector, stats)
         delivery.fan_out(Fanout(make_template(content, monotonic()), recipients, 1))

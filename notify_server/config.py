@@ -10,6 +10,7 @@ from pathlib import Path
 from mangahub.config import DATA_DIR, LOG_FORMAT, LOG_LEVEL, NOTIFY_API_KEY
 from mangahub.env import Env, NotAllowed, SettingError, read_config, setting
 from mangahub.parsers import choice, integer, printable_ascii
+from mangahub.sockets import is_loopback
 
 
 def _address(text: str) -> str:
@@ -60,7 +61,6 @@ def require_safe(config: Config) -> None:
     Raises:
         SettingError: the server would be.
     """
-    is_loopback = ipaddress.ip_address(config.bind.partition("%")[0]).is_loopback
-    if config.api_key is None and not is_loopback:
+    if config.api_key is None and not is_loopback(config.bind):
         allowed = "a loopback address, unless NOTIFY_API_KEY is set as well"
         raise SettingError("NOTIFY_BIND", config.bind, allowed)

@@ -9,7 +9,9 @@ from functools import partial
 from time import monotonic
 
 from mangahub import systemd
+from mangahub.sockets import listening
 from notify_server.config import Config
+from notify_server.errors import PortTaken
 from notify_server.publish.claims import Claims
 from notify_server.publish.other_servers import OtherServers
 from notify_server.publish.publisher import Publisher
@@ -23,7 +25,6 @@ from notify_server.udp.mailbox import Mailbox
 from notify_server.udp.proofs import Proofs
 from notify_server.udp.receiver import Receiver
 from notify_server.udp.replay import Replays
-from notify_server.udp.sendmmsg import MessageVector
 from notify_server.udp.server import UdpServer
 from notify_server.udp.stats import Stats
 from notify_server.udp.subscription_check import SubscriptionCheck
@@ -53,9 +54,10 @@ class NotifyServer:
         """
         self._config = config
         self._secret = secret
-        self._udp_socket = sockets.open_socket(config.bind, config.udp_port)
+        self._udp_socket = _bind(socket.SOCK_DGRAM, config.bind, config.udp_port)
         try:
-            self._http_socket = waitress_server.open_socket(config.bind, config.http_port)
+            sockets.prepare(self._udp_socket)
+            self._http_socket = _bind(socket.SOCK_STREAM, config.bind, config.http_port)
         except BaseException:
             self._udp_socket.close()
             raise
@@ -95,7 +97,7 @@ class NotifyServer:
         sock, stats, clients = self._udp_socket, Stats(), Clients()
         send = partial(sockets.send, sock, stats)
         replays = Replays(clients, requests, stats)
-        delivery = Delivery(clients, replays, requests, MessageVector(sock), stats)
+        delivery = Delivery(clients, replays, requests, sockets.MessageVector(sock), stats)
         cookies, legacy = Cookies(self._secret), self._config.legacy
         subscriptions = Subscriptions(
             clients, replays, requests, cookies, Proofs(self._secret), send, stats, legacy
@@ -156,6 +158,15 @@ class NotifyServer:
     def _is_udp_usable(self) -> bool:
         is_turning = monotonic() - self._udp.last_turn < _STUCK_S
         return self._udp.is_alive and self._database_thread.is_alive and is_turning
+
+
+def _bind(kind: socket.SocketKind, address: str, port: int) -> socket.socket:
+    try:
+        return listening(kind, address, port)
+    except OSError as exc:
+        is_udp = kind is socket.SOCK_DGRAM
+        names = ("UDP", "UDP_PORT") if is_udp else ("TCP", "UDP_HTTP_PORT")
+        raise PortTaken(names[0], address, port, names[1], exc) from exc
 
 
 def _shown(sock: socket.socket) -> str:

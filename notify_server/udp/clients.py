@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from notify_server.store.snapshot import Snapshot
-from notify_server.udp.sendmmsg import raw_address
+from notify_server.udp.sockets import raw_address
 from notify_server.wire.auth import Address
 from notify_server.wire.datagram import DatagramTemplate, session_suffix
 

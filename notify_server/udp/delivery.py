@@ -21,7 +21,7 @@ from notify_server.udp.congestion import Congestion
 from notify_server.udp.database_requests import DatabaseRequests
 from notify_server.udp.replay import Replays
 from notify_server.udp.retries import OFFSETS_S, Due, Retries
-from notify_server.udp.sendmmsg import CAPACITY, MessageVector
+from notify_server.udp.sockets import CAPACITY, MessageVector
 from notify_server.udp.stats import Figures, Stats
 from notify_server.wire.datagram import DatagramTemplate
 

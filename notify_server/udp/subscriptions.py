@@ -7,7 +7,6 @@ database thread checks the proof and lists what is unread, then the client.
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from datetime import UTC, datetime
 from functools import partial
 from time import monotonic
 
+from mangahub.sockets import is_loopback
 from notify_server.udp.clients import MAX_CLIENTS, Client, Clients, Replay
 from notify_server.udp.database_requests import DatabaseRequests, Refusal, Unread, UnreadRequest
 from notify_server.udp.proofs import Proofs
@@ -180,9 +180,3 @@ def _is_same(client: Client, user: bytes, message: Subscribe) -> bool:
     is_proved = message.cookie is not None
     same_kind = (client.session is not None) == is_proved
     return client.user == user and same_kind and client.ack == (message.ack and is_proved)
-
-
-def is_loopback(host: str) -> bool:
-    address = ipaddress.ip_address(host.partition("%")[0])
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback

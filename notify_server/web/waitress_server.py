@@ -16,7 +16,6 @@ from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
-from notify_server.errors import PortTaken
 from notify_server.web.waitress_channel import Channel
 
 log = logging.getLogger(__name__)
@@ -31,27 +30,6 @@ _MAX_CONNECTIONS = 500  # with those to the database below the usual 1,024 descr
 _REST_S = 1.0
 _OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _FLUSH_S = 1.0
-
-
-def open_socket(address: str, port: int) -> socket.socket:
-    """Return a bound stream socket.
-
-    Raises:
-        PortTaken: it cannot be bound.
-    """
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if address == "::":
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        sock.bind(socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0][4])
-        # Only now would a second server on the port be noticed.
-        sock.listen(1024)
-    except OSError as exc:
-        sock.close()
-        raise PortTaken("TCP", address, port, "UDP_HTTP_PORT", exc) from exc
-    return sock
 
 
 class _Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]

@@ -6,7 +6,6 @@ something to know of; `bad` keeps a run from doing its work.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -28,6 +27,7 @@ from batch.reporting import alerts
 from batch.stop import SignalStop
 from batch.workers.local import new_gate
 from batch.workers.worker import open_permits
+from mangahub.sockets import is_loopback
 from sql import Connection, SqlError
 
 MAX_CLOCK_ERROR_S = 60
@@ -128,21 +128,13 @@ def check_rate(config: Config) -> Check:
     """Return whether the budget keeps to the source's limit: a burst comes on top of the rate."""
     most = config.rate_per_second + config.rate_burst - 1
     fact = f"up to {most:g} calls in one second"
-    if most <= PUBLIC_RATE or _is_here(config.api_url):
+    if most <= PUBLIC_RATE or is_loopback(urlsplit(config.api_url).hostname or ""):
         return Check("rate", "ok", fact)
     cure = (
         f"MangaDex bans addresses that exceed {PUBLIC_RATE}: unset MANGA_SYNC_RATE_PER_SECOND and"
         " MANGA_SYNC_RATE_BURST"
     )
     return Check("rate", "warn", fact, cure)
-
-
-def _is_here(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def check_notify(config: Config) -> Check:

@@ -18,7 +18,7 @@ from notify_server.udp.database_requests import (
 )
 from notify_server.udp.delivery import Delivery, Fanout
 from notify_server.udp.replay import Replays
-from notify_server.udp.sendmmsg import CAPACITY, MessageVector
+from notify_server.udp.sockets import CAPACITY, MessageVector
 from notify_server.udp.stats import Stats
 from notify_server.wire.datagram import Content, make_template
 
