@@ -59,8 +59,8 @@ def _print(report: Report, as_json: bool) -> int:
 
     A report that cannot be printed is a failure.
     """
-    text = json.dumps(report.data, default=str) if as_json else report.text
-    if text and (error := write(text)):
+    lines = [json.dumps(report.data, default=str)] if as_json else report.lines
+    if lines and (error := write(*lines)):
         logger.error("%s", error)
         return report.code or EXIT_FAILED
     return report.code

@@ -19,7 +19,7 @@ _SWITCH_S = 0.0005
 _EPILOG = """\
 The first line on stdout is "mangadex_sim listening on http://HOST:PORT". TERM and INT end it at
 once with exit code 0; 2 is bad usage, 1 a port that cannot be had. Orders while it runs go to
-/_sim/…, for example:
+/_sim/..., for example:
 
   curl -d '{"manga": 0, "number": "12"}' http://127.0.0.1:PORT/_sim/chapters/publish
   curl -d '{"count": 5}'                 http://127.0.0.1:PORT/_sim/titles/add
@@ -79,7 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--exclusive-since",
         action="store_true",
-        help="the …Since parameters exclude their instant (the real API's choice is unknown)",
+        help="the ...Since parameters exclude their instant (the real API's choice is unknown)",
     )
     _add_rate_options(parser, normal)
     return parser

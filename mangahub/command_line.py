@@ -23,7 +23,7 @@ def parse(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argpar
         with redirect_stderr(errors):
             return parser.parse_args(given)
     except SystemExit as exc:
-        sys.stderr.write(errors.getvalue())
+        sys.stderr.write(printable(errors.getvalue(), keep="\n"))
         if exc.code and "--json" in given:
             line = errors.getvalue().rstrip().rpartition("\n")[2]
             write(json.dumps({"status": "error", "error": line, "exit_code": exc.code}))
@@ -41,10 +41,11 @@ def printable(text: str, keep: str = "") -> str:
     return "".join(c if c.isprintable() or c in keep else ascii(c)[1:-1] for c in text)
 
 
-def write(text: str) -> str | None:
+def write(*lines: str) -> str | None:
     """Print lines to stdout and flush; a reader that has gone, as in `status | head`, is no error.
 
-    Control characters, and characters that the terminal's encoding lacks, are printed as escapes.
+    Control characters, a line break within a line, and characters that the terminal's encoding
+    lacks, are printed as escapes.
 
     Returns:
         the reason, in one line, if the text cannot be written; else None.
@@ -52,7 +53,7 @@ def write(text: str) -> str | None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        print(printable(text, keep="\n\t"), flush=True)
+        print("\n".join(printable(line, keep="\t") for line in lines), flush=True)
     except OSError as exc:
         # What is left in the buffer would fail once more at the interpreter's end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

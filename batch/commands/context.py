@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -33,12 +33,12 @@ class Report:
 
     Attributes:
         data: for `--json`.
-        text: for people; may be empty.
+        lines: for people; may be none.
         code: the exit code.
     """
 
     data: dict[str, object]
-    text: str = ""
+    lines: Sequence[str] = ()
     code: int = 0
 
 

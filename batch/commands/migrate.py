@@ -25,8 +25,8 @@ def run(context: Context) -> Report:
     lines = [f"applied {name}" for name in applied]
     if adoption.origin:
         lines.append(adoption.origin)
-    text = "\n".join(lines) or "the schema is current"
-    return Report({"status": "completed", "applied": applied}, text)
+    lines = lines or ["the schema is current"]
+    return Report({"status": "completed", "applied": applied}, lines)
 
 
 COMMAND = Command("migrate", "bring the database to the current schema", run)

@@ -38,7 +38,7 @@ def run(context: Context) -> Report:
     }
     lines = [f"{done.accepted:,} events delivered, {owed:,} still owed"]
     lines += [shown_rejection(event) for event in rejected]
-    return Report(data, "\n".join(lines), EXIT_TRY_LATER if owed else EXIT_OK)
+    return Report(data, lines, EXIT_TRY_LATER if owed else EXIT_OK)
 
 
 def shown_rejection(event: outbox.RejectedEvent) -> str:

@@ -38,7 +38,7 @@ def run(context: Context) -> Report:
     }
     if days is None:
         text = "retention is off: set MANGAHUB_RETENTION_DAYS, or give --days"
-        return Report(data | dict.fromkeys(retention.NAMES, 0), text)
+        return Report(data | dict.fromkeys(retention.NAMES, 0), [text])
     with open_database(sql.database_url(context.env)) as connection:
         if dry_run:
             done = retention.count_old(connection, days)
@@ -46,7 +46,7 @@ def run(context: Context) -> Report:
             done = _delete(context, connection, days, data)
     counts = ", ".join(f"{count:,} {name}" for name, count in done.items())
     verb = "would be deleted" if dry_run else "deleted"
-    return Report(data | {"status": "completed"} | done, f"{counts} {verb}")
+    return Report(data | {"status": "completed"} | done, [f"{counts} {verb}"])
 
 
 def _delete(

@@ -49,7 +49,7 @@ def run(context: Context) -> Report:
     """Read everything, and print it."""
     with open_database(sql.database_url(context.env)) as connection:
         status = read_status(connection)
-    return Report(as_json(status), as_text(status))
+    return Report(as_json(status), as_lines(status))
 
 
 def read_status(connection: Connection) -> Status:
@@ -104,7 +104,7 @@ def _workflow_json(workflow: WorkflowStatus) -> dict[str, object]:
     }
 
 
-def as_text(status: Status) -> str:
+def as_lines(status: Status) -> list[str]:
     """Return a table for people, and below it errors and rejections with their reasons."""
     lines = [f"{'workflow':<17} {'status':<10} {'last run':<15} {'last success':<15} cursor"]
     for workflow in status.workflows:
@@ -121,7 +121,7 @@ def as_text(status: Status) -> str:
         until = f" until {status.source.until:%Y-%m-%d %H:%M} UTC" if status.source.until else ""
         lines.append(f"source: {status.source.state}{until}: {status.source.reason}")
     counts = ", ".join(f"{number:,} {table}" for table, number in status.counts.items())
-    return "\n".join([*lines, "", f"{counts}; {status.events_owed:,} events owed"])
+    return [*lines, "", f"{counts}; {status.events_owed:,} events owed"]
 
 
 def _problems(workflow: WorkflowStatus) -> list[str]:

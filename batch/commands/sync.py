@@ -71,7 +71,7 @@ def run(context: Context) -> Report:
         if summary.status == "completed":  # its very end could not be recorded
             summary.status = "error"
         raise Failed(exc, summary.as_json()) from exc
-    return Report(summary.as_json(), summary_text(summary))
+    return Report(summary.as_json(), [summary_text(summary)])
 
 
 def _read_workflow(arguments: argparse.Namespace) -> Workflow:

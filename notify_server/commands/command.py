@@ -46,8 +46,8 @@ class Call:
         Raises:
             NotifyError: the output cannot be written.
         """
-        text = "\n".join([*lines, json.dumps(body)] if self.wants_json else lines)
-        if text and (error := write(text)):
+        lines = [*lines, json.dumps(body)] if self.wants_json else lines
+        if lines and (error := write(*lines)):
             raise NotifyError(error)
 
 

@@ -81,20 +81,53 @@ def test_names_from_the_database_are_one_harmless_cell_in_any_encoding(
         {"name": HOSTILE},
     )
     for arguments in (["user", "list"], ["library", "list", HOSTILE]):
-        done = subprocess.run(
-            [sys.executable, "-m", "notify_server", *arguments],
-            cwd=ROOT,
-            env={
-                "DATABASE_URL": database_url,
-                "MANGAHUB_DATA": str(home),
-                "PYTHONIOENCODING": encoding,
-            },
-            capture_output=True,
-            timeout=20,
-        )
-        assert (done.returncode, done.stderr) == (0, b"")
-        (line,) = done.stdout.decode(encoding).splitlines()
+        (line,) = said("notify_server", *arguments, url=database_url, home=home, encoding=encoding)
         assert line.partition("\t")[2] == shown
+
+
+def said(program: str, *arguments: str, url: str, home: Path, encoding: str) -> list[str]:
+    """Return the lines that a program prints, where all but this database is out of reach."""
+    environ = {
+        "DATABASE_URL": url,
+        "MANGAHUB_DATA": str(home),
+        "PYTHONIOENCODING": encoding,
+        "UDP_SERVER_URL": "http://127.0.0.1:9",
+        "MANGADEX_API_URL": "http://127.0.0.1:9",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", program, *arguments],
+        cwd=ROOT,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=20,
+    )
+    return done.stdout.decode(encoding).split("\n")[:-1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "ascii"])
+@pytest.mark.parametrize("command", ["status", "relay", "doctor"])
+def test_no_text_from_outside_begins_a_line_or_steers_a_terminal(
+    command: str, encoding: str, database_url: str, connection: psycopg.Connection, home: Path
+) -> None:
+    connection.execute(
+        "WITH m AS (INSERT INTO manga (slug, title) VALUES ('s', %s) RETURNING id, title)"
+        " INSERT INTO notification_events"
+        " (type, manga_id, payload, dedup_key, last_error, rejected_at)"
+        " SELECT type, id, jsonb_build_object('title', title), type, title, moment"
+        " FROM m, (VALUES ('new-manga', now()), ('new-chapter', NULL)) e (type, moment)",
+        [HOSTILE],
+    )
+    connection.execute(
+        "UPDATE sync_state SET status = 'error', error_message = title, last_cursor = title,"
+        " metadata = jsonb_build_object('rejected', jsonb_build_object(title,"
+        " jsonb_build_object('reason', title, 'attempts', 1))) FROM manga"
+    )
+    lines = said("batch", command, url=database_url, home=home, encoding=encoding)
+    assert lines and "Traceback" not in str(lines)
+    assert all(line.isprintable() or line.replace("\t", "").isprintable() for line in lines)
+    assert not [line for line in lines if line.startswith("9")]
 
 
 SAY = "import sys; from mangahub.command_line import write; print(write('x' * 99), file=sys.stderr)"

@@ -34,7 +34,7 @@ class Findings:
 def run(context: Context) -> Report:
     """Look for the usual mistakes; 1 where one keeps a run from its work."""
     findings = examine(context.env, context.config, context.stop)
-    return Report(as_json(findings), as_text(findings), exit_code(findings))
+    return Report(as_json(findings), as_lines(findings), exit_code(findings))
 
 
 def examine(env: Env, config: Config, stop: SignalStop) -> Findings:
@@ -98,11 +98,11 @@ def as_json(findings: Findings) -> dict[str, object]:
     }
 
 
-def as_text(findings: Findings) -> str:
+def as_lines(findings: Findings) -> list[str]:
     lines = [_line(check) for check in findings.checks]
     url = f"  DATABASE_URL = {findings.database_url or '-'}"
     others = [f"  {name} = {_written(value)}" for name, value in findings.configuration.items()]
-    return "\n".join([*lines, "configuration:", url, *others])
+    return [*lines, "configuration:", url, *others]
 
 
 def _written(value: object) -> str:

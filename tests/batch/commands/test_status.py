@@ -23,7 +23,7 @@ def show(connection: sql.Connection) -> tuple[dict[str, Any], list[str]]:
     """As JSON, and the lines for people."""
     facts = status.read_status(connection)
     data: dict[str, Any] = status.as_json(facts)
-    return data, status.as_text(facts).split("\n")
+    return data, status.as_lines(facts)
 
 
 def line_of(lines: list[str], workflow: str) -> str:
@@ -149,7 +149,7 @@ def test_moments_are_told_by_how_long_ago_they_were(ago: timedelta, text: str) -
         events_rejected=[],
         now=NOW,
     )
-    assert f" {text} " in status.as_text(facts).split("\n")[1]
+    assert f" {text} " in status.as_lines(facts)[1]
 
 
 def test_the_command_shows_what_a_real_run_left(

@@ -201,7 +201,7 @@ def test_settings_are_shown_by_the_variables_that_make_them(
     data = json.loads(json.dumps(examination.as_json(findings)))
     assert set(data["configuration"]) == {s.name for s in settings_of(Config).values()}
     assert (data["configuration"]["MANGA_SYNC_WORKERS"], data["database_url"]) == (3, database_url)
-    lines = examination.as_text(findings).split("\n")
+    lines = examination.as_lines(findings)
     assert f"  DATABASE_URL = {database_url}" in lines
     assert {
         "  MANGA_SYNC_WORKERS = 3",
