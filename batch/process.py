@@ -3,10 +3,31 @@
 from __future__ import annotations
 
 import ctypes
+import multiprocessing
 import os
 import signal
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from batch.errors import BatchError
 
 _PR_SET_PDEATHSIG = 1  # prctl(2), Linux
+_FORK = multiprocessing.get_context("fork")
+
+
+def start_child(target: Callable[..., None], *arguments: Any, name: str) -> BaseProcess:
+    """Fork a process that calls `target`.
+
+    Raises:
+        BatchError: the system has no process or memory left for it.
+    """
+    child = _FORK.Process(target=target, args=arguments, name=name)
+    try:
+        child.start()
+    except OSError as exc:
+        raise BatchError(f"no process can be started for {name}: {exc.strerror}") from exc
+    return child
 
 
 def become_child(parent: int) -> None:

@@ -21,7 +21,7 @@ import sql
 from batch.config import Config
 from batch.delivery.relay import deliver_owed
 from batch.errors import BatchError
-from batch.process import become_child
+from batch.process import become_child, start_child
 from batch.store.outbox import CHANNEL
 
 FINISH_S = 5.0  # for a delivery under way when the run ends; the rest stays owed
@@ -33,11 +33,9 @@ class BackgroundRelay:
     """A child process that delivers what each commit adds to the outbox."""
 
     def __init__(self, config: Config, database_url: str) -> None:
-        context = multiprocessing.get_context("fork")
-        self._pipe, theirs = context.Pipe()
+        self._pipe, theirs = multiprocessing.Pipe()
         arguments = (theirs, self._pipe, config, database_url, os.getpid())
-        self._process = context.Process(target=_serve, args=arguments, name="relay")
-        self._process.start()
+        self._process = start_child(_serve, *arguments, name="relay")
         theirs.close()
 
     def finish(self, timeout_s: float = FINISH_S) -> None:

@@ -195,7 +195,10 @@ class Relay:
         answer: Future[requests.Response] = Future()
         body = b'{"events":[%b]}' % b",".join(_encode(event) for event in events)
         sender = Thread(target=self._answer, args=(answer, body, timeout_s), daemon=True)
-        sender.start()
+        try:
+            sender.start()
+        except RuntimeError as exc:
+            raise _ServerUnavailable(f"no thread can be started to ask {self._url}") from exc
         deadline_s = monotonic() + CONNECT_TIMEOUT_S + timeout_s
         while not wait([answer], 0.1).done:
             self._stop.check()

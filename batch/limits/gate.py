@@ -7,20 +7,13 @@ would decide. The budget that all programs share decides when a request leaves (
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import secrets
 import threading
 import time
 from collections import OrderedDict
-from contextlib import suppress
-from dataclasses import dataclass
-from multiprocessing.managers import BaseManager
-from typing import Protocol, cast
+from typing import Protocol
 
 from ratelimit import RateLimitException, limits
 
-from batch.process import become_child
 from sql.budget import EVENNESS, MAX_PATIENCE_S
 
 # Longer than any turn, which may include a pause, connecting and waiting for an answer; after it
@@ -121,62 +114,3 @@ class Gate:
             del self._waiting[name]
         for name in [n for n, until_s in self._inside.items() if until_s < now_s]:
             del self._inside[name]
-
-
-class _GateManager(BaseManager):
-    """Serves one Gate to the workers, wherever they run."""
-
-
-class _GateClient(BaseManager):
-    """Reaches a Gate that another process serves."""
-
-
-_GateClient.register("gate")
-
-
-@dataclass(frozen=True, slots=True)
-class ManagerAddress:
-    """Where a served Gate is; can be sent to a worker."""
-
-    address: str
-    key: bytes
-
-    def connect(self) -> Gate:
-        manager = _GateClient(address=self.address, authkey=self.key)
-        manager.connect()
-        return cast(Gate, manager.gate())  # type: ignore[attr-defined]
-
-
-class GateServer:
-    """The Manager process that holds the run's Gate."""
-
-    def __init__(self, gate: Gate) -> None:
-        self._key = secrets.token_bytes(32)
-        _GateManager.register("gate", callable=lambda: gate)
-        fork = multiprocessing.get_context("fork")
-        # An abstract socket: a run that is killed leaves no file behind.
-        address = f"\0mangahub-gate-{secrets.token_hex(16)}"
-        self._manager = _GateManager(address=address, authkey=self._key, ctx=fork)
-        self._manager.start(become_child, (os.getpid(),))
-        self.gate = self.address.connect()
-
-    @property
-    def address(self) -> ManagerAddress:
-        address = cast("str | bytes", self._manager.address)
-        return ManagerAddress(
-            address.decode() if isinstance(address, bytes) else address, self._key
-        )
-
-    def forget(self, caller: str) -> None:
-        """Release as Gate.forget does; do nothing if the Manager has ended too."""
-        with suppress(EOFError, ConnectionError):
-            self.gate.forget(caller)
-
-    def close(self) -> tuple[int, int]:
-        """End the Manager; return how many calls have left, and how many were answered with 429."""
-        spent = rate_limited = 0
-        with suppress(EOFError, ConnectionError):
-            spent, rate_limited = self.gate.spent(), self.gate.rate_limited()
-        del self.gate  # closes its connection, even if this object is still referenced
-        self._manager.shutdown()
-        return spent, rate_limited

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from batch.errors import BatchError, PauseRequested, SourceDown
+from batch.errors import PauseRequested, SourceDown
 from batch.limits.gate import Turns
 from batch.stop import Stop
 from sql.budget import MAX_FAILURES, Budget
@@ -41,19 +41,16 @@ class Permits:
             SourceDown: the source failed too often in a row.
             PauseRequested: the source asked for a longer pause than a run waits.
             Stopped: the run has been asked to stop.
+            BatchError: the gate's process has ended.
         """
-        with _gate_errors():
-            while not self._turns.enter(self._caller, 0.5):
-                self.stop.check()
+        while not self._turns.enter(self._caller, 0.5):
+            self.stop.check()
         count, rate_limited = self.count, self.rate_limited
         try:
             self._require_source()
             yield
         finally:
-            with _gate_errors():
-                self._turns.leave(
-                    self._caller, self.count - count, self.rate_limited - rate_limited
-                )
+            self._turns.leave(self._caller, self.count - count, self.rate_limited - rate_limited)
 
     @contextmanager
     def departure(self) -> Iterator[None]:
@@ -100,12 +97,3 @@ def _long_pauses() -> Iterator[None]:
         yield
     except PausedForLong as exc:
         raise PauseRequested(str(exc)) from exc
-
-
-@contextmanager
-def _gate_errors() -> Iterator[None]:
-    """Translate the errors of a gate whose process has ended."""
-    try:
-        yield
-    except (EOFError, OSError) as exc:
-        raise BatchError("the process that serves the gate of this run has ended") from exc

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import logging
-import multiprocessing
 import os
 import signal
 import socket
@@ -31,7 +30,7 @@ import psycopg
 from batch.config import Config
 from batch.cursors import read_cursor
 from batch.models import JsonObject
-from batch.process import die_with_parent
+from batch.process import die_with_parent, start_child
 from batch.stop import SignalStop
 from batch.store import sync_state
 from sql import Connection
@@ -263,10 +262,7 @@ def send(urls: tuple[str, ...], message: Message, stop: SignalStop) -> bool:
 
 
 def _start(url: str, message: Message | None) -> BaseProcess:
-    arguments = (url, message, os.getpid())
-    child = multiprocessing.get_context("fork").Process(target=_use, args=arguments, name="alert")
-    child.start()
-    return child
+    return start_child(_use, url, message, os.getpid(), name="alert")
 
 
 def _has_succeeded(child: BaseProcess) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from batch.config import Config
-from batch.limits.gate import Gate, GateServer
+from batch.limits.gate import Gate
+from batch.limits.gate_server import GateServer
 from batch.stop import SignalStop
 from batch.workers.pool import LocalPool
 from batch.workers.worker import WorkerSettings

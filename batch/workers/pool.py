@@ -26,6 +26,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, ParamSpec, TypeVar
 
 from batch.errors import BatchError
+from batch.process import start_child
 from batch.stop import SignalStop
 from batch.workers import child
 from batch.workers.worker import WorkerSettings
@@ -34,7 +35,7 @@ MAX_DEATHS = 3  # of workers over one task: then it is the task
 # Between two workers' starts: ten at once would take the cores from the first one's first request,
 # and five calls a second cannot use another any sooner.
 START_EVERY_S = 0.05
-_FORK = multiprocessing.get_context("fork")
+END_S = 2.0  # for idle workers to leave, all together
 
 log = logging.getLogger(__name__)
 
@@ -161,9 +162,10 @@ class LocalPool(Pool):
                 _tell_to_end(worker.connection)
             else:
                 worker.process.kill()
+        deadline_s = time.monotonic() + END_S
         for group in (self._workers, self._leaving):
             while group:
-                group[-1].process.join(2)
+                group[-1].process.join(max(deadline_s - time.monotonic(), 0.01))
                 if group[-1].process.is_alive():
                     group[-1].process.kill()
                     group[-1].process.join()
@@ -178,11 +180,9 @@ class LocalPool(Pool):
     def _start(self) -> _Worker:
         self._started += 1
         name = f"worker-{self._started}"
-        ours, theirs = _FORK.Pipe()
+        ours, theirs = multiprocessing.Pipe()
         inherited = [worker.connection for worker in [*self._workers, *self._leaving]] + [ours]
-        arguments = (theirs, inherited, os.getpid())
-        process = _FORK.Process(target=child.serve, args=arguments, name=name)
-        process.start()
+        process = start_child(child.serve, theirs, inherited, os.getpid(), name=name)
         theirs.close()
         return _Worker(name, process, ours)
 

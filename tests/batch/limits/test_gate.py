@@ -12,9 +12,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from pytest_mock import MockerFixture
 
+from batch.errors import BatchError
 from batch.limits import gate as gate_module
-from batch.limits.gate import Gate, GateServer, ManagerAddress
+from batch.limits import gate_server
+from batch.limits.gate import Gate
+from batch.limits.gate_server import GateServer, ManagerAddress
 from batch.mangadex.http import CONNECT_TIMEOUT_S, TIMEOUT_S
 from sql.budget import EVENNESS, MAX_PATIENCE_S
 from tests.support.waiting import wait_until
@@ -125,7 +129,7 @@ def test_a_served_gate_is_one_for_all_processes() -> None:
         server.forget("child")
         assert server.gate.enter("parent", 5)
         server.gate.leave("parent", 2, rate_limited=1)
-        assert server.gate.spent() == 2
+        assert server.gate.counts()[0] == 2
     finally:
         left = server.close()
     assert left == (2, 1)
@@ -152,6 +156,27 @@ def test_a_server_whose_process_is_gone_is_closed_without_a_fuss() -> None:
     os.kill(pid, signal.SIGKILL)
     server.forget("anyone")
     assert server.close() == (0, 0)
+
+
+@pytest.mark.parametrize("call", ["enter", "leave", "connect"])
+def test_a_server_that_stands_still_is_noticed(monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    monkeypatch.setattr(gate_server, "ANSWER_S", 0.2)
+    server = GateServer(Gate(concurrency=1, per_second=1000, burst=10))
+    os.kill(server._manager._process.pid, signal.SIGSTOP)  # type: ignore[attr-defined]
+    calls = {
+        "enter": lambda: server.gate.enter("a", 0.1),
+        "leave": lambda: server.gate.leave("a", 1),
+        "connect": server.address.connect,
+    }
+    with pytest.raises(BatchError, match="does not answer"):
+        calls[call]()
+    assert server.close() == (0, 0)
+
+
+def test_a_server_that_cannot_start_a_thread_ends(mocker: MockerFixture) -> None:
+    mocker.patch("multiprocessing.managers.Server.handle_request", side_effect=RuntimeError)
+    with pytest.raises(BatchError, match="has ended"):
+        GateServer(Gate(concurrency=1, per_second=1000, burst=10))
 
 
 def _enter_and_leave_nothing_back(address: ManagerAddress) -> None:
