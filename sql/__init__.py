@@ -7,7 +7,12 @@ from __future__ import annotations
 
 from mangahub.config import data_dir
 from mangahub.env import Env
-from sql.adoption.report import Adoption, find_narrow_columns, look_back
+from sql.adoption.report import (
+    Adoption,
+    find_narrow_columns,
+    find_other_schemas,
+    look_back,
+)
 from sql.connection import (
     Connection,
     connect,
@@ -28,6 +33,7 @@ from sql.errors import (
     SchemaTooNew,
     SqlError,
     Unadoptable,
+    Unsuitable,
     one_line,
 )
 from sql.schema import migrate, require_current
@@ -47,10 +53,12 @@ __all__ = [
     "SchemaTooNew",
     "SqlError",
     "Unadoptable",
+    "Unsuitable",
     "connect",
     "connect_arguments",
     "database_url",
     "find_narrow_columns",
+    "find_other_schemas",
     "is_down",
     "is_local",
     "look_back",

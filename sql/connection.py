@@ -16,37 +16,70 @@ from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
 
 from sql.errors import DatabaseDown, DatabaseUnwritable
+from sql.surroundings import refuse_unsuitable
 from sql.urls import masked
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
-# Noticed within half a minute when the host vanishes without a word; a URL may say otherwise.
+# Each end notices within half a minute that the other's host vanished without a word: ours by
+# these, of which a URL may say otherwise, the server's by those of PINNED.
 _DEFAULTS: dict[str, Any] = {
     "connect_timeout": 5,
-    "client_encoding": "utf8",
     "keepalives_idle": 15,
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
 
-# How values are written and read, how transactions see each other, and no limit of time but those
-# that a program sets itself. A setting that the server does not have is passed over.
-_PINNED = {
+# A session's settings, whatever server, database, role and URL say. One that the server does not
+# have is passed over. `default_transaction_read_only` is not among them: who sets it, or a host
+# that does so when its disk is nearly full, means that nothing shall be written.
+PINNED = {
+    # How values are written and read.
+    "client_encoding": "UTF8",
     "DateStyle": "ISO, MDY",
     "IntervalStyle": "postgres",
     "TimeZone": "UTC",
     "bytea_output": "hex",
     "extra_float_digits": "1",
+    "array_nulls": "on",
     "standard_conforming_strings": "on",
+    "backslash_quote": "safe_encoding",
+    "transform_null_equals": "off",
+    "quote_all_identifiers": "off",
+    # How transactions see each other, and that an error ends the statement alone.
     "default_transaction_isolation": "read committed",
     "default_transaction_deferrable": "off",
+    "exit_on_error": "off",
+    "row_security": "on",
+    # No limit of time but those that a program sets itself.
     "statement_timeout": "0",
     "lock_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
     "idle_session_timeout": "0",
     "transaction_timeout": "0",
+    # A lock is given back when its holder's host has vanished.
+    "tcp_keepalives_idle": "15",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "30000",
 }
+_PIN = """
+SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS pinned (name, value)
+WHERE current_setting(name, true) <> value"""
+# Of the schemas on the search path the one that holds our tables becomes the first, so that what
+# is missing is not looked for, and made, in one before it.
+_PIN_SCHEMA = """
+SELECT set_config('search_path', quote_ident(name) || ', ' || current_setting('search_path'), false)
+FROM (SELECT name, place FROM unnest(current_schemas(false)) WITH ORDINALITY AS path (name, place)
+      ORDER BY to_regclass(quote_ident(name) || '.sync_schema_migrations') IS NULL,
+               to_regclass(quote_ident(name) || '.manga') IS NULL
+                   OR to_regclass(quote_ident(name) || '.users') IS NULL, place
+      LIMIT 1) AS ours
+WHERE place > 1"""
+
+# The databases that this process, or the one that it was forked from, has looked at.
+_suitable: set[str] = set()
 
 # What a failed connection's text contains → what the operator reads. The first match counts.
 _REASONS = (
@@ -73,12 +106,9 @@ def connect_arguments(url: str, application_name: str) -> dict[str, Any]:
 
 
 def pin_session(connection: Connection) -> None:
-    """Give the session the settings of `_PINNED`, whatever server, database and role say."""
+    """Give the session the settings of PINNED, and the schema that holds our tables."""
     connection.execute(
-        "SELECT set_config(name, value, false)"
-        " FROM unnest(%s::text[], %s::text[]) AS pinned (name, value)"
-        " WHERE current_setting(name, true) <> value",
-        [list(_PINNED), list(_PINNED.values())],
+        f"{_PIN} UNION ALL {_PIN_SCHEMA}".encode(), [list(PINNED), list(PINNED.values())]
     )
 
 
@@ -87,18 +117,26 @@ def connect(url: str, application_name: str = "mangahub") -> Connection:
 
     Raises:
         DatabaseDown: it cannot be reached, or does not let us in.
+        Unsuitable: the programs cannot work with it.
     """
-    try:
-        connection = psycopg.connect(url, **connect_arguments(url, application_name))
-    except (psycopg.Error, UnicodeError) as exc:
-        raise DatabaseDown(f"cannot connect to {masked(url)}: {_reason(exc, url)}") from None
+    connection = _open(url, application_name)
     try:
         with translated():
+            if url not in _suitable:
+                refuse_unsuitable(connection, lambda: _open(url, application_name))
+                _suitable.add(url)
             pin_session(connection)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _open(url: str, application_name: str) -> Connection:
+    try:
+        return psycopg.connect(url, **connect_arguments(url, application_name))
+    except (psycopg.Error, UnicodeError) as exc:
+        raise DatabaseDown(f"cannot connect to {masked(url)}: {_reason(exc, url)}") from None
 
 
 def _reason(exc: Exception, url: str) -> str:

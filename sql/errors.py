@@ -32,6 +32,10 @@ class DatabaseUnwritable(SqlError):
     """It answers but cannot store: its disk is full, or it is read-only."""
 
 
+class Unsuitable(SqlError):
+    """The programs cannot work with this database, or with what stands before it."""
+
+
 class SchemaOutdated(SqlError):
     """The schema is older than this program; the text names the command that helps."""
 

@@ -23,6 +23,7 @@ from sql.errors import (
     SchemaChanged,
     SchemaOutdated,
     SchemaTooNew,
+    Unsuitable,
 )
 from sql.stopping import IsStopped, stoppable
 
@@ -41,6 +42,13 @@ WHERE NOT tgisinternal AND tgenabled = %s AND tgrelid IN (
     to_regclass('users'), to_regclass('manga'), to_regclass('genres'),
     to_regclass('manga_genres'), to_regclass('user_library'), to_regclass('chapters'),
     to_regclass('notifications'), to_regclass('sync_state'))"""
+# A schema that holds a MangaHub, where none on the search path does.
+_OTHER_SCHEMA = """
+SELECT coalesce(nullif(current_setting('search_path'), ''), 'empty'), quote_ident(nspname)
+FROM pg_namespace JOIN pg_class ON relnamespace = pg_namespace.oid
+WHERE relname IN ('manga', 'users') AND relkind IN ('r', 'p') AND nspname NOT LIKE 'pg\\_%'
+    AND (to_regclass('manga') IS NULL OR to_regclass('users') IS NULL)
+GROUP BY nspname HAVING count(*) = 2 ORDER BY nspname LIMIT 1"""
 _TABLE_TIMEOUT_S = 30.0
 # Any constant does, as long as all programs agree on it.
 _LOCK_KEY = 7_241_905_318_842_011
@@ -144,8 +152,27 @@ def _recorded(connection: Connection) -> dict[str, str]:
     with translated():
         row = connection.execute("SELECT to_regclass(%s)", (_TABLE,)).fetchone()
         if row is None or row[0] is None:
+            _refuse_other_schema(connection)
             return {}
         return dict(connection.execute(f"SELECT name, sha256 FROM {_TABLE}").fetchall())
+
+
+def _refuse_other_schema(connection: Connection) -> None:
+    """Keeps a second, empty MangaHub from being made beside the one that is meant.
+
+    Who names a search path in the URL means that.
+    """
+    if "search_path" in connection.info.options:
+        return
+    row = connection.execute(_OTHER_SCHEMA).fetchone()
+    if row is not None:
+        path, other = row
+        choose = "options=-csearch_path%3D"
+        raise Unsuitable(
+            f"the tables of MangaHub are in schema {other}, and the search path is {path}: add "
+            f"{choose}{other} to DATABASE_URL, or {choose} and the schema in which others shall "
+            "be made"
+        )
 
 
 def _refuse_strangers(recorded: dict[str, str]) -> None:

@@ -54,7 +54,7 @@ class OtherServers:
 
         Args:
             locate: returns the database's URL, and starts an embedded server that has stopped.
-            on_failure: called with the reason if the schema is not this program's.
+            on_failure: called with the reason if it is not a database of this program's.
         """
         self._locate = locate
         self._database = database
@@ -87,7 +87,12 @@ class OtherServers:
         while not self._stop.is_set():
             try:
                 self._follow()
-            except (sql.SchemaOutdated, sql.SchemaTooNew, sql.SchemaChanged) as exc:
+            except (
+                sql.Unsuitable,
+                sql.SchemaOutdated,
+                sql.SchemaTooNew,
+                sql.SchemaChanged,
+            ) as exc:
                 self._on_failure(str(exc))
                 self.has_tried.set()
                 return

@@ -42,6 +42,12 @@ WHERE d.refclassid = 'pg_class'::regclass
 ORDER BY 1"""
 
 
+_OTHERS_ON_PATH = """
+SELECT name FROM unnest(current_schemas(false)) AS name
+WHERE to_regclass(quote_ident(name) || '.manga') <> to_regclass('manga')
+  AND to_regclass(quote_ident(name) || '.users') <> to_regclass('users')"""
+
+
 @dataclass(frozen=True, slots=True)
 class Adoption:
     """Lines for people.
@@ -75,6 +81,11 @@ def _elsewhere(other: str, schema: str) -> str:
         f"{schema}: if {other} was meant, drop the new ones and add "
         f"options=-csearch_path%3D{other} to DATABASE_URL"
     )
+
+
+def find_other_schemas(connection: Connection) -> list[str]:
+    """Return the schemas on the search path that hold a MangaHub which is not used."""
+    return [name for (name,) in connection.execute(_OTHERS_ON_PATH).fetchall()]
 
 
 def find_narrow_columns(connection: Connection) -> list[str]:

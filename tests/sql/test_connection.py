@@ -17,6 +17,8 @@ import pytest
 import sql
 from mangahub.env import Env
 from sql import embedded
+from sql.connection import PINNED
+from tests.support.databases import HOSTILE_SETTINGS, make_hostile
 
 SECRET = "s3cr3t"
 
@@ -44,34 +46,49 @@ def test_sessions_are_in_utc_and_commit_by_themselves(connection: sql.Connection
     assert connection.autocommit
 
 
-HOSTILE = {
-    "DateStyle": "German, DMY",
-    "IntervalStyle": "sql_standard",
-    "TimeZone": "Asia/Tokyo",
-    "bytea_output": "escape",
-    "extra_float_digits": "-15",
-    "default_transaction_isolation": "serializable",
-    "default_transaction_deferrable": "on",
-    "statement_timeout": "5s",
-    "lock_timeout": "5s",
-    "idle_in_transaction_session_timeout": "5s",
-}
+@pytest.fixture(params=["database", "role", "url"])
+def hostile_url(
+    request: pytest.FixtureRequest, connection: sql.Connection, database_url: str
+) -> str:
+    """A database whose settings, set there or for the role or in the URL, are all unfit."""
+    info = connection.info
+    if request.param == "database":
+        make_hostile(connection, f'DATABASE "{info.dbname}"')
+    elif request.param == "role":
+        make_hostile(connection, f'ROLE "{info.user}" IN DATABASE "{info.dbname}"')
+    else:
+        settings = HOSTILE_SETTINGS.items()
+        texts = [f"-c{n}={v}" for n, v in settings if n != "transaction_timeout"]
+        return f"{database_url}&options={quote(' '.join(t.replace(' ', '') for t in texts))}"
+    return database_url
 
 
-def test_no_setting_of_the_database_changes_what_a_session_does(
-    connection: sql.Connection, database_url: str
-) -> None:
-    name = connection.info.dbname
-    for setting, value in HOSTILE.items():
-        connection.execute(f"ALTER DATABASE \"{name}\" SET {setting} = '{value}'".encode())
-    with sql.connect(database_url) as other:
+def test_no_setting_from_elsewhere_changes_what_a_session_does(hostile_url: str) -> None:
+    assert HOSTILE_SETTINGS.keys() == PINNED.keys()
+    # Those of TCP are always 0 at the socket of a directory.
+    pinned = {name: value for name, value in PINNED.items() if not name.startswith("tcp_")}
+    with sql.connect(hostile_url) as other:
+        found = other.execute(
+            "SELECT name, coalesce(current_setting(name, true), '0')"
+            " FROM unnest(%s::text[]) AS name",  # older servers lack one
+            [list(pinned)],
+        ).fetchall()
         row = other.execute(
             "SELECT timestamptz '2026-02-03 04:05:06+00', interval '1 day', '\\xff'::bytea,"
-            " current_setting('transaction_isolation'), current_setting('statement_timeout'),"
-            " current_setting('lock_timeout')"
+            " current_setting('transaction_isolation'), '’'::text, %s::text[]",
+            [["a", None]],
         ).fetchone()
+    assert dict(found) == pinned
     moment = datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)
-    assert row == (moment, timedelta(days=1), b"\xff", "read committed", "0", "0")
+    assert row == (moment, timedelta(days=1), b"\xff", "read committed", "’", ["a", None])
+
+
+def test_a_host_that_vanishes_is_noticed_by_the_server_within_a_minute() -> None:
+    idle_s, every_s, times = (
+        int(PINNED[f"tcp_keepalives_{name}"]) for name in ("idle", "interval", "count")
+    )
+    assert idle_s + every_s * times < 60
+    assert int(PINNED["tcp_user_timeout"]) < 60_000
 
 
 def test_the_program_is_named_to_the_server(database_url: str) -> None:

@@ -21,6 +21,34 @@ from tests.support.waiting import wait_until
 
 _ROOM_BYTES = 2**30
 
+# What a DBA may have set, for good reasons of his own, and no program can live with.
+HOSTILE_SETTINGS = {
+    "client_encoding": "latin1",
+    "DateStyle": "German, DMY",
+    "IntervalStyle": "sql_standard",
+    "TimeZone": "Asia/Tokyo",
+    "bytea_output": "escape",
+    "extra_float_digits": "-15",
+    "array_nulls": "off",
+    "standard_conforming_strings": "off",
+    "backslash_quote": "on",
+    "transform_null_equals": "on",
+    "quote_all_identifiers": "on",
+    "default_transaction_isolation": "serializable",
+    "default_transaction_deferrable": "on",
+    "exit_on_error": "on",
+    "row_security": "off",
+    "statement_timeout": "2s",
+    "lock_timeout": "100ms",
+    "idle_in_transaction_session_timeout": "100ms",
+    "idle_session_timeout": "1s",
+    "transaction_timeout": "2s",
+    "tcp_keepalives_idle": "7200",
+    "tcp_keepalives_interval": "75",
+    "tcp_keepalives_count": "9",
+    "tcp_user_timeout": "7200000",
+}
+
 
 @contextmanager
 def running_server() -> Iterator[str]:
@@ -81,6 +109,13 @@ class Databases:
 
     def _execute(self, statement: str) -> None:
         self._admin.execute(statement.encode())
+
+
+def make_hostile(connection: sql.Connection, whose: str) -> None:
+    """Set HOSTILE_SETTINGS by `ALTER whose`: DATABASE name, or ROLE name IN DATABASE name."""
+    for name, value in HOSTILE_SETTINGS.items():
+        if connection.execute("SELECT current_setting(%s, true)", [name]).fetchone() != (None,):
+            connection.execute(f"ALTER {whose} SET {name} = '{value}'".encode())
 
 
 def name_of(url: str) -> str:

@@ -13,6 +13,7 @@ from batch.store.sync_state import SyncState
 
 MIN_VERSION = 13
 LONG_OWED = timedelta(hours=1)
+SEE_DATABASE = "see docs/operations.md: The database"
 _ON_DEMAND = "initial_sync"
 WRITTEN = ("manga", "genres", "manga_genres", "chapters", "sync_state", "notification_events")
 
@@ -28,11 +29,17 @@ def check_server(connection: sql.Connection, took_s: float) -> Check:
 def check_schema(connection: sql.Connection) -> Check:
     try:
         sql.require_current(connection)
-        return Check("schema", "ok", "current")
     except sql.SchemaOutdated as exc:
         return Check("schema", "bad", str(exc), "run: mangahub-batch migrate")
+    except sql.Unsuitable as exc:
+        return Check("schema", "bad", str(exc), SEE_DATABASE)
     except sql.SqlError as exc:
         return Check("schema", "bad", str(exc), "install the version that made it, or newer")
+    if others := ", ".join(sql.find_other_schemas(connection)):
+        fact = f"current; schema {others} on the search path holds tables of MangaHub too"
+        cure = f"if those are meant, add options=-csearch_path%3D{others} to DATABASE_URL"
+        return Check("schema", "warn", fact, cure)
+    return Check("schema", "ok", "current")
 
 
 def check_columns(connection: sql.Connection) -> Check:

@@ -50,6 +50,8 @@ def examine(env: Env, config: Config, stop: SignalStop) -> Findings:
         _examine_database(url, config, stop, found)
     except (SettingError, sql.SqlError, psycopg.Error) as exc:
         cure = "start it, or correct DATABASE_URL"
+        if isinstance(exc, sql.Unsuitable):
+            cure = database_checks.SEE_DATABASE
         found.append(Check("database", "bad", sql.one_line(exc), cure))
     if "source" not in {check.name for check in found}:
         found += checks.check_source(config, Health(), None, stop)

@@ -1,0 +1,63 @@
+"""What no program can work with: a database of another encoding, a pooler of transactions.
+
+A pooler in transaction or statement mode gives each transaction whichever session is free: a lock
+is then held by nobody, or by somebody else, and what one listens for is told to others.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+import psycopg
+from psycopg.pq import ExecStatus
+
+from sql.errors import Unsuitable
+
+_PATIENCE_S = 2.0
+_Session = psycopg.Connection[tuple[Any, ...]]
+
+
+def refuse_unsuitable(session: _Session, open_another: Callable[[], _Session]) -> None:
+    """Return if the programs can work with what the new session leads to.
+
+    Raises:
+        Unsuitable: they cannot.
+    """
+    info = session.info
+    encoding = info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise Unsuitable(
+            f"the database {info.dbname} has the encoding {encoding}, which cannot store all"
+            " titles: make one with ENCODING 'UTF8' TEMPLATE template0, and dump and restore into"
+            " it"
+        )
+    if _shares_sessions(session, open_another):
+        raise Unsuitable(
+            f"a pooler answers at {info.host}:{info.port} and gives each transaction another"
+            " session: set it to session mode (pool_mode = session), or name PostgreSQL itself in"
+            " DATABASE_URL"
+        )
+
+
+def _shares_sessions(session: _Session, open_another: Callable[[], _Session]) -> bool:
+    """Return whether the transaction of another client gets the session of an idle one."""
+    pid = _read_pid(session)
+    if pid == session.info.backend_pid:
+        return False  # no pooler: it tells each client a number of its own
+    with closing(open_another()) as other:
+        other.pgconn.send_query(b"BEGIN; SELECT pg_backend_pid()")
+        if not select.select([other], [], [], _PATIENCE_S)[0]:
+            return False  # it has no session left, and lends out none that is somebody's
+        begun, found = other.pgconn.get_result(), other.pgconn.get_result()
+        if begun is None or begun.status != ExecStatus.COMMAND_OK or found is None:
+            return True  # statement mode has no transactions
+        return found.get_value(0, 0) == str(pid).encode() or _read_pid(session) != pid
+
+
+def _read_pid(session: _Session) -> int:
+    row = session.execute("SELECT pg_backend_pid()").fetchone()
+    assert row is not None
+    return int(row[0])
