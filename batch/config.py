@@ -83,8 +83,8 @@ class Config:
 
     Attributes:
         executor: LOCAL, or `dask://host:port` of a scheduler.
-        metrics_dir: where figures for Prometheus are written; None writes none.
-        alert_urls: whom to tell of a lasting failure, as Apprise writes addresses; they hold
+        metrics_dir: where metrics for Prometheus are written; None writes none.
+        alert_urls: where alerts of a lasting failure are sent, in Apprise's format; they hold
             secrets, and an error shows no part of them.
         retention_days: None keeps everything.
     """

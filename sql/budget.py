@@ -1,14 +1,14 @@
-"""The budget of requests to one source, shared by all that use the database.
+"""The budget of requests to one source, shared by all programs that use the database.
 
-A request's departure is reserved by one statement on the database's clock. Nothing is held while
-sending: a caller that hangs or is killed costs its one departure and holds up nobody. A departure
-that was late is corrected afterwards. Each caller looks once more before its own: it waits longer
-where it would come too close to a late one. Who would be much too late gives the departure back
-and reserves anew.
+One statement reserves a request's departure, on the database's clock. Nothing is held while
+sending: a caller that hangs or is killed costs one departure and delays no other. A departure that
+was late is corrected afterwards. Before its own departure each caller looks once more, and waits
+longer if it would come too close to a late one. A caller that would be much too late returns the
+departure and reserves another.
 
-Two rules give the moment, for 5 a second: a request leaves 0.17 s after the last one at the
-earliest, and 1.04 s after the fifth last. The first alone is the even pace. The second keeps the
-promise of five in any second: of its 40 ms 10 are for being late, 30 for the way to the source.
+Two rules give the moment, for 5 a second: a request leaves at least 0.17 s after the last one, and
+1.04 s after the fifth last. The first gives an even pace. The second guarantees at most five in
+any second: of its 40 ms, 10 allow for late departures and 30 for the way to the source.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from urllib.parse import urlsplit
 from sql.connection import Connection, translated
 from sql.errors import PausedForLong
 
-SPACING = 1.04  # of the window of a second, as reserved; see above
-LEAST_SPACING = 1.03  # the same, as it is kept by those who left late and those after them
-EVENNESS = 0.85  # of the even distance, the least between two departures
-LEAD_S = 0.01  # the least between reserving and leaving: the answer has a way to come too
-LAST_LOOK_S = 0.02  # before the departure: whether there is a pause, or somebody left late
-LONGEST_LEAD_S = 0.5  # where the way to the database is long
+SPACING = 1.04  # seconds of the window for a second's requests, as reserved; see above
+LEAST_SPACING = 1.03  # the same for requests that leave after a late one
+EVENNESS = 0.85  # the least distance of two departures, as a part of the even distance
+LEAD_S = 0.01  # the least time between reserving and leaving: the answer takes time too
+LAST_LOOK_S = 0.02  # before the departure: is there a pause, or was another request late?
+LONGEST_LEAD_S = 0.5  # for a database with a long round trip
 TOLERANCE_S = 0.1  # how late a request may leave
 PUNCTUAL_S = 0.005  # a departure no later than that needs no correction
-MAX_AHEAD_S = 1.5  # so far ahead can be reserved: nobody waits longer for callers that have died
-MAX_PATIENCE_S = 120.0  # a longer pause ends the run: a timer's next one comes soon enough
-MAX_PAUSE_S = 86_400.0  # the longest ban; more than that is a clock that was set back
-MAX_FAILURES = 10  # in a row, over all callers: then the source is in trouble, not one request
-_WINDOW = 16  # departures that are remembered, as in the column's default
+MAX_AHEAD_S = 1.5  # departures are reserved no further ahead: the longest wait for dead callers
+MAX_PATIENCE_S = 120.0  # a longer pause ends the run: the timer soon starts the next one
+MAX_PAUSE_S = 86_400.0  # the longest ban; a longer pause comes from a clock that was set back
+MAX_FAILURES = 10  # in a row, over all callers: then the source fails, not one request
+_WINDOW = 16  # departures that the row keeps, as in the column's default
 
 _DUE = (
     "greatest(clock_timestamp() + %(lead)s * interval '1 s',"
@@ -45,7 +45,7 @@ _DUE = (
     f" departures[{_WINDOW} + 1 - %(window)s] + %(window_s)s * interval '1 s',"
     " bucket_full_at - %(bucket_slack)s * interval '1 s')"
 )
-# set_config: a reservation need not survive a crash of the server, and waits for no disk.
+# set_config: a reservation need not survive a crash of the server, so it does not wait for a disk.
 _RESERVE = (
     f"UPDATE api_budget SET departures = departures[2:] || {_DUE},"
     f" bucket_full_at = greatest(bucket_full_at, {_DUE}) + %(interval)s * interval '1 s'"
@@ -54,7 +54,7 @@ _RESERVE = (
     f" AND {_DUE} <= clock_timestamp() + {MAX_AHEAD_S} * interval '1 s'"
     f" RETURNING departures[{_WINDOW}], clock_timestamp()"
 )
-# How much later than reserved a request may leave: those before it may have been late themselves.
+# How much later than reserved a request has to leave, as earlier ones may have been late.
 _LAST_LOOK = (
     "SELECT extract(epoch FROM greatest(interval '0', coalesce("
     "nullif(departures[array_position(departures, %(at)s) - %(window)s::integer], '-infinity')"
@@ -71,7 +71,7 @@ _CORRECT = (
     " %(at)s + %(late)s * interval '1 s')"
     " FROM set_config('synchronous_commit', 'off', true) WHERE source = %(source)s"
 )
-# What lies further ahead than it can was written before the database's clock was set back.
+# Times too far ahead were written before the database's clock was set back.
 _FORGET_IMPOSSIBLE = (
     "UPDATE api_budget SET departures = DEFAULT, bucket_full_at = DEFAULT,"
     f" paused_until = least(paused_until, clock_timestamp() + {MAX_PAUSE_S} * interval '1 s')"
@@ -83,12 +83,12 @@ _FORGET_IMPOSSIBLE = (
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast a source may be asked.
+    """The permitted rate of requests to a source.
 
     Attributes:
         per_second: requests a second.
-        burst: how many may leave at once after a rest; 1 paces evenly and keeps `per_second` in
-            any second, more is a token bucket of that capacity.
+        burst: how many may leave at once after an idle time; 1 paces evenly and keeps to
+            `per_second` in any second, more is a token bucket of that capacity.
     """
 
     per_second: float
@@ -106,18 +106,18 @@ class Pace:
             "window": window,
             "window_s": SPACING * window * interval_s,
             "least_window_s": LEAST_SPACING * window * interval_s,
-            "bucket_slack": MAX_PAUSE_S,  # the bucket plays no part
+            "bucket_slack": MAX_PAUSE_S,  # so that the bucket has no effect
             "interval": interval_s,
         }
 
 
 @dataclass(frozen=True, slots=True)
 class BudgetState:
-    """What everybody has to know before asking.
+    """What a caller has to know before a request.
 
     Attributes:
-        pause_left_s: how long nobody may ask; 0 where there is no pause.
-        failures: failures in a row of all callers.
+        pause_left_s: for how long no request may leave; 0 without a pause.
+        failures: failures in a row, of all callers.
     """
 
     pause_left_s: float = 0.0
@@ -125,7 +125,7 @@ class BudgetState:
 
     @property
     def is_open(self) -> bool:
-        """Whether the circuit is open: the source keeps failing, and should be left alone."""
+        """Whether the circuit is open: the source keeps failing, and gets no more requests."""
         return self.failures >= MAX_FAILURES
 
 
@@ -133,7 +133,7 @@ class Budget:
     """The requests of one process to one source.
 
     Args:
-        connect: gives a live autocommit connection that is in no transaction.
+        connect: returns a live autocommit connection without a transaction.
         source: the base URL; another address has another budget.
         pace: the same for all callers of the source.
 
@@ -180,7 +180,7 @@ class Budget:
             self._execute(_GIVE_BACK, at=at)
 
     def _delay(self, at: datetime) -> float:
-        """Return by how many seconds a request has to leave later; infinity in a pause."""
+        """Return by how many seconds a request has to be delayed; infinity in a pause."""
         sent_s = time.monotonic()
         look = self._one(_LAST_LOOK, at=at)
         if look is None:
@@ -189,7 +189,7 @@ class Budget:
         return float(look[0])
 
     def await_pause_end(self, wait: Callable[[float], None]) -> BudgetState:
-        """Wait while nobody may ask; to be called before connecting, as connections go stale.
+        """Wait for the end of a pause; call it before connecting, as connections go stale.
 
         Raises:
             PausedForLong: as `departure`.
@@ -201,18 +201,18 @@ class Budget:
         return state
 
     def read(self) -> BudgetState:
-        """Return what everybody has to know; a source that was never asked has no pause."""
+        """Return the state; a source without a row has no pause."""
         row = self._one(
             "SELECT greatest(extract(epoch FROM paused_until - clock_timestamp()), 0)::float8,"
             " failures FROM api_budget WHERE source = %(source)s"
         )
-        # A clock that was set back must not make a pause longer than any can be.
+        # After a clock was set back, a pause must not last longer than the longest one.
         return (
             BudgetState(row[0] if row[0] <= MAX_PAUSE_S else 0.0, row[1]) if row else BudgetState()
         )
 
     def pause(self, seconds: float) -> None:
-        """Let nobody ask the source for so long; a longer pause stays."""
+        """Let no request leave for so long; a longer pause stays."""
         self._change(
             "paused_until = greatest(paused_until, clock_timestamp() + %(span)s * interval '1 s')",
             span=min(max(seconds, 0.0), MAX_PAUSE_S),
@@ -223,7 +223,7 @@ class Budget:
         self._change("failures = failures + 1")
 
     def count_success(self) -> None:
-        """End a row of failures; writes nothing where there is none."""
+        """End a row of failures; write nothing if there is none."""
         self._execute(
             "UPDATE api_budget SET failures = 0 WHERE source = %(source)s AND failures > 0"
         )
@@ -268,18 +268,18 @@ class Budget:
 
 
 class _DatabaseClock:
-    """The distance between the database's clock and this process's monotonic one.
+    """The difference between the database's clock and this process's monotonic one.
 
-    A moment that the database tells lies between a statement's sending and its answer: each
-    statement narrows the distance, until one contradicts it: then a clock has been set.
+    The database's time in an answer lies between the statement's sending and the answer's arrival,
+    so each statement narrows the difference. One that contradicts it shows that a clock was set.
     """
 
     def __init__(self) -> None:
         self._least_s, self._most_s = -math.inf, math.inf  # how far the database is ahead
         self._way_s = math.inf  # the shortest time from a statement to its answer
 
-    def learn(self, sent_s: float, received_s: float, told: datetime) -> None:
-        least_s, most_s = told.timestamp() - received_s, told.timestamp() - sent_s
+    def learn(self, sent_s: float, received_s: float, answered: datetime) -> None:
+        least_s, most_s = answered.timestamp() - received_s, answered.timestamp() - sent_s
         if max(least_s, self._least_s) <= min(most_s, self._most_s):
             least_s, most_s = max(least_s, self._least_s), min(most_s, self._most_s)
         self._least_s, self._most_s = least_s, most_s
@@ -293,7 +293,7 @@ class _DatabaseClock:
 
     @property
     def lead_s(self) -> float:
-        """How long before a request leaves the database has to be asked."""
+        """How long before a request leaves its departure has to be reserved."""
         way_s = 0.0 if math.isinf(self._way_s) else self._way_s
         return min(max(LEAD_S, 2 * way_s), LONGEST_LEAD_S)
 

@@ -1,11 +1,11 @@
-"""What can go wrong with the database, by who reacts differently. Every text is one clear line."""
+"""Errors of the database, one class for each reaction of a caller. Each text is one clear line."""
 
 from __future__ import annotations
 
 import psycopg
 
-# What is wrong with one row: its values, its keys, the size of its index entries, or another
-# program's trigger. Rows beside it can be stored.
+# Errors of one row: its values, its keys, the size of its index entries, or another program's
+# trigger. Other rows can be stored.
 REJECTIONS = (
     psycopg.DataError,
     psycopg.IntegrityError,
@@ -21,15 +21,15 @@ def one_line(exc: BaseException) -> str:
 
 
 class SqlError(Exception):
-    """Root of this package's errors; a password never stands in its text."""
+    """Root of this package's errors; the text contains no password."""
 
 
 class DatabaseDown(SqlError):
-    """Not to be reached just now (gone, starting, refusing the password): try again later."""
+    """The database cannot be reached (down, starting, wrong password): try again later."""
 
 
 class DatabaseUnwritable(SqlError):
-    """It answers but cannot store: its disk is full, or it is read-only."""
+    """The database answers but cannot store: its disk is full, or it is read-only."""
 
 
 class Unsuitable(SqlError):
@@ -41,7 +41,7 @@ class SchemaOutdated(SqlError):
 
 
 class SchemaTooNew(SqlError):
-    """The schema knows migrations that this program does not."""
+    """The schema has migrations that this program lacks."""
 
 
 class SchemaChanged(SqlError):
@@ -49,19 +49,19 @@ class SchemaChanged(SqlError):
 
 
 class MigrationFailed(SqlError):
-    """PostgreSQL refused a migration, which has left nothing behind."""
+    """PostgreSQL rejected a migration; nothing of it is left."""
 
 
 class MigrationStopped(SqlError):
-    """The caller asked for it; what was under way is undone, what was applied before stays."""
+    """The caller stopped `migrate`; what was under way is undone, what was applied before stays."""
 
 
 class Unadoptable(SqlError):
-    """Tables that existed before hold what cannot be converted; nothing was changed."""
+    """Existing tables hold values that cannot be converted; nothing was changed."""
 
 
 class PausedForLong(SqlError):
-    """The source asked for a pause that is longer than a caller should wait.
+    """The source asked for a longer pause than a caller should wait.
 
     Attributes:
         left_s: how many seconds of it are left.

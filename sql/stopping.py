@@ -1,4 +1,4 @@
-"""Ends what a session is doing, or waits for, when the program is asked to stop."""
+"""Ends a session's statement, running or waiting, when the program is asked to stop."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CANCEL_TIMEOUT_S = 2.0
 
 @contextmanager
 def stoppable(connection: Connection, is_stopped: IsStopped | None) -> Iterator[None]:
-    """Cancel the session's statements from the moment that `is_stopped` answers with true.
+    """Cancel the session's statements as soon as `is_stopped` returns true.
 
     Raises:
         MigrationStopped: that happened.

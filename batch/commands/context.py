@@ -1,4 +1,4 @@
-"""What all commands share: how one is declared, what it gets, what it returns."""
+"""What all commands share: their declaration, their context and their report."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Command:
     Attributes:
         summary: one line of help.
         add_arguments: declares its options.
-        nothing_done: what `--json` prints, beside the error, where it failed before it began.
+        nothing_done: what `--json` prints, beside the error, if it failed before it began.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Failed(BatchError):
 
     Attributes:
         cause: the error that ended it.
-        done: what it had done until then, as in the JSON of a good end.
+        done: what it had done until then, as in the JSON of a success.
     """
 
     def __init__(self, cause: Exception, done: Mapping[str, object]) -> None:
@@ -88,7 +88,7 @@ def whole_number(low: int, high: int, hint: str = "") -> Callable[[str], int]:
 
 @contextmanager
 def open_database(url: str) -> Iterator[sql.Connection]:
-    """Connect to a database with the current schema, for the time of the block.
+    """Connect to a database with the current schema, for the block.
 
     Raises:
         SqlError: also for what psycopg raises in the block.
@@ -103,7 +103,7 @@ def open_database(url: str) -> Iterator[sql.Connection]:
 
 
 def _close(connection: sql.Connection) -> None:
-    """Close; cancel a query that a signal interrupted, which the server would go on with."""
+    """Close; cancel a query that a signal interrupted, or the server would continue it."""
     if connection.info.transaction_status == TransactionStatus.ACTIVE:
         with suppress(psycopg.Error):
             connection.cancel_safe(timeout=LAST_S)

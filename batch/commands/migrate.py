@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 
 def run(context: Context) -> Report:
-    """Apply what is missing, and say what became of tables that were there before."""
+    """Apply what is missing, and report what was done to existing tables."""
     stop = context.stop
     url = sql.database_url(context.env)
     try:

@@ -1,4 +1,4 @@
-"""`retention`: delete what is old and needed by nobody; off unless a number of days is given."""
+"""`retention`: delete old rows that are no longer needed, if a number of days is given."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ _TABLES = ("manga", "chapters", "genres", "users", "user_library", "notification
 
 @dataclass(frozen=True, slots=True)
 class WorkflowStatus:
-    """One workflow; `status` is `killed` where the row says running and nobody holds its lock."""
+    """One workflow; `status` is `killed` if the row says running and its lock is free."""
 
     state: SyncState
     status: str

@@ -1,6 +1,6 @@
-"""Columns of tables that existed before: whether they can become what the programs expect.
+"""Columns of existing tables: whether they can be converted to what the programs expect.
 
-Looked at before the first migration changes anything, so that a database that cannot be adopted
+Checked before the first migration changes anything, so that a database that cannot be adopted
 stays exactly as it was.
 """
 
@@ -34,7 +34,7 @@ _ORIGINAL = {
     "sync_state": "sync_type text, last_run_at time, last_success_at time, last_cursor text,"
     " status text, error_message text, metadata jsonb, updated_at time",
 }
-# … and 0015 of the columns that 0006 adds, where something of that name was there before.
+# … and 0015 of the columns that 0006 adds, if a column of that name existed before.
 _ADDED = {
     "manga": "unavailable_at time, missing_since time, first_synced_at time, content_rating text,"
     " numbering_restarts boolean, mangadex_version integer",

@@ -1,1 +1,1 @@
-"""Looks for the usual mistakes and names the cure."""
+"""`doctor`: the checks for the usual mistakes, each with its cure."""

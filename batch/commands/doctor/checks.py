@@ -1,7 +1,7 @@
-"""What `doctor` looks at outside of the database: the source, the other program, this host.
+"""Checks of `doctor` outside the database: the source, the notification server, this host.
 
-Each check names one thing, says what it found, and what to do where that is not well. `warn` is
-something to know of; `bad` keeps a run from doing its work.
+Each check names one thing, says what it found, and what to do about it. `warn` is something to
+know; `bad` keeps a run from doing its work.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from sql import Connection, SqlError
 
 MAX_CLOCK_ERROR_S = 60
 MIN_FREE_BYTES = 200 * 1024 * 1024
-PUBLIC_RATE = 5  # calls in any second; who goes over is answered with 429, and banned in the end
+PUBLIC_RATE = 5  # calls in any second; more are answered with 429, and finally with a ban
 _NOTIFY_TIMEOUT_S = 2.0
 
 Severity = Literal["ok", "warn", "bad"]
@@ -40,7 +40,7 @@ Severity = Literal["ok", "warn", "bad"]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing looked at; `cure` says what to do where it is not well."""
+    """One thing that was checked; `cure` says what to do unless it is well."""
 
     name: str
     severity: Severity
@@ -55,11 +55,11 @@ class Check:
 def check_source(
     config: Config, health: Health, connection: Connection | None, stop: SignalStop
 ) -> Iterator[Check]:
-    """Send one request, but none during a ban; also tells whether the clocks agree.
+    """Send one request, but none during a ban; also compare the clocks.
 
     Args:
-        connection: to the database that holds the budget of requests; without it no program asks,
-            so that this one request needs no permit.
+        connection: to the database with the budget of requests; without it no program sends
+            requests, so this one needs no permit.
 
     Raises:
         Stopped: a signal came.
@@ -78,7 +78,7 @@ def _ask_source(config: Config, connection: Connection | None, stop: SignalStop)
     except Stopped:
         raise
     except PauseRequested as exc:
-        cure = "wait; if it comes again, look for other programs that ask from this address"
+        cure = "wait; if it happens again, look for other programs that use this address"
         yield Check("source", "bad", f"{config.api_url}: {exc}", cure)
         return
     except (BatchError, SqlError) as exc:
@@ -106,7 +106,7 @@ def _ask(config: Config, connection: Connection | None, stop: SignalStop) -> Res
 
 
 class _Unpaced:
-    """For the one request of a program that is alone."""
+    """No pacing, for the single request without a database."""
 
     def departure(self) -> AbstractContextManager[None]:
         return nullcontext()
@@ -159,7 +159,7 @@ def check_notify(config: Config) -> Check:
 
 def _get(url: str, key: str | None) -> int:
     with requests.Session() as session:
-        session.trust_env = False  # as the batch itself does it
+        session.trust_env = False  # as the relay does
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         with session.get(
             url, headers=headers, timeout=_NOTIFY_TIMEOUT_S, allow_redirects=False, stream=True
@@ -167,7 +167,7 @@ def _get(url: str, key: str | None) -> int:
             return response.status_code
 
 
-def check_room(name: str, path: Path, cure: str) -> Check:
+def check_directory(name: str, path: Path, cure: str) -> Check:
     """Return whether a directory is writable and its disk has free space."""
     try:
         path.stat()
@@ -188,7 +188,7 @@ def check_secret(path: Path) -> Iterator[Check]:
     """Yield an error if others can read the notification server's secret."""
     try:
         mode = path.stat().st_mode
-    except OSError:  # none, or not ours to look at
+    except OSError:  # missing, or not readable for this user
         return
     if mode & 0o077:
         fact = f"other users can read {path}, and derive every user's key from it"
@@ -215,7 +215,7 @@ def _check_alerts(urls: Sequence[str]) -> Check:
     if not alerts.is_installed():
         cure = f"in the checkout: {alerts.INSTALL}"
         return Check("alerts", "warn", f"{fact}, and Apprise is missing", cure)
-    # Their beginnings only: the rest holds secrets.
+    # Only their schemes: the rest holds secrets.
     strange = [f"{url.partition('://')[0]}://…" for url in urls if not alerts.is_address(url)]
     if strange:
         cure = "use Apprise's format: https://appriseit.com/services/"

@@ -1,4 +1,4 @@
-"""What `doctor` looks at in the database: its schema, and what the workflows left there."""
+"""Checks of `doctor` in the database: its schema, and the state of the workflows."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def check_work(connection: sql.Connection, patience: timedelta) -> Iterator[Chec
     """Check titles, workflows and outbox; the schema has to be current.
 
     Args:
-        patience: how long a success that was due may be late.
+        patience: how late a success may be.
     """
     now = datetime.now(UTC)
     rows = sync_state.read_all(connection)
@@ -95,7 +95,7 @@ def _titles(connection: sql.Connection) -> Check:
 
 
 def _refused(rows: list[SyncState]) -> Iterator[Check]:
-    """What could not be stored; each run tries again."""
+    """Yield a warning for items that could not be stored; each run tries them again."""
     counts = {row.sync_type: len(row.rejected) for row in rows}
     if total := sum(counts.values()):
         where = ", ".join(f"{n:,} in {name.replace('_', '-')}" for name, n in counts.items() if n)
@@ -117,7 +117,7 @@ def _workflows(rows: list[SyncState], patience: timedelta, now: datetime) -> Che
 def find_delay(row: SyncState, patience: timedelta, now: datetime) -> str | None:
     """Return why a workflow counts as late, or None. Pure.
 
-    One that never ran is nobody's concern: not everybody wants all of them.
+    A workflow that never ran is not late: an operator may not want it.
     """
     name = row.sync_type.replace("_", "-")
     failed = f" ({' '.join(row.error_message.split())})" if row.error_message else ""

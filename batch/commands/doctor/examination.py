@@ -24,7 +24,7 @@ from sql import embedded
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What the doctor found; `database_url` is the one that programs use, password masked."""
+    """The results; `database_url` is the one that programs use, with the password masked."""
 
     checks: list[Check]
     database_url: str | None
@@ -32,13 +32,13 @@ class Findings:
 
 
 def run(context: Context) -> Report:
-    """Look for the usual mistakes; 1 where one keeps a run from its work."""
+    """Look for the usual mistakes; exit code 1 if one keeps a run from its work."""
     findings = examine(context.env, context.config, context.stop)
     return Report(as_json(findings), as_lines(findings), exit_code(findings))
 
 
 def examine(env: Env, config: Config, stop: SignalStop) -> Findings:
-    """Look at everything, also when one thing is broken.
+    """Check everything, also if one thing is broken.
 
     Raises:
         Stopped: a signal came.
@@ -55,13 +55,13 @@ def examine(env: Env, config: Config, stop: SignalStop) -> Findings:
         found.append(Check("database", "bad", sql.one_line(exc), cure))
     if "source" not in {check.name for check in found}:
         found += checks.check_source(config, Health(), None, stop)
-    found += [checks.check_rate(config), checks.check_notify(config), *_rooms(env, config)]
+    found += [checks.check_rate(config), checks.check_notify(config), *_directories(env, config)]
     found += checks.check_extras(config)
     return Findings(found, sql.masked(url) if url else None, settings.shown(config))
 
 
 def _examine_database(url: str, config: Config, stop: SignalStop, found: list[Check]) -> None:
-    """Add what the database tells, and what the source answers, whose budget is in it."""
+    """Add the checks of the database, and of the source, whose budget is in it."""
     began_s = time.monotonic()
     with closing(sql.connect(url, "mangahub-batch doctor")) as connection, sql.translated():
         took_s = time.monotonic() - began_s
@@ -74,13 +74,13 @@ def _examine_database(url: str, config: Config, stop: SignalStop, found: list[Ch
         found += checks.check_source(config, circuit.read(connection), connection, stop)
 
 
-def _rooms(env: Env, config: Config) -> Iterator[Check]:
+def _directories(env: Env, config: Config) -> Iterator[Check]:
     cure = "give it to the user that runs the programs, or set MANGAHUB_DATA"
-    yield checks.check_room("data directory", config.data_dir, cure)
+    yield checks.check_directory("data directory", config.data_dir, cure)
     yield from checks.check_secret(config.data_dir / "notify_secret")
     home = embedded.places(config.data_dir).home
     if env.raw("DATABASE_URL") is None and home.is_dir():
-        yield checks.check_room("embedded database", home, cure)
+        yield checks.check_directory("embedded database", home, cure)
 
 
 def as_json(findings: Findings) -> dict[str, object]:

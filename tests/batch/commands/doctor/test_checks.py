@@ -286,7 +286,7 @@ def test_a_disk_that_is_nearly_full_is_bad(
     home: Path, mocker: MockerFixture, free_mib: int, severity: str
 ) -> None:
     mocker.patch.object(shutil, "disk_usage").return_value.free = free_mib << 20
-    found = checks.check_room("data directory", home, "")
+    found = checks.check_directory("data directory", home, "")
     assert (found.severity, found.fact) == (severity, f"{home} has {free_mib} MiB free")
     assert found.cure == ("free some space on this disk" if severity == "bad" else "")
 
