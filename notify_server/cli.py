@@ -21,6 +21,7 @@ from notify_server import config
 from notify_server.commands import key, library, serve, user
 from notify_server.commands.command import Call, add_json, wants_json
 from notify_server.errors import NotifyError, SecretUnusable, UsageError
+from readers.errors import ReadersError
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ def _run_command(arguments: argparse.Namespace, env: Env) -> tuple[str | None, i
         return str(exc), 2
     except sql.DatabaseDown as exc:
         return str(exc), _TRY_AGAIN
-    except (sql.SqlError, NotifyError) as exc:
+    except (sql.SqlError, NotifyError, ReadersError) as exc:
         return str(exc), 1
     return None, 0
 

@@ -31,10 +31,6 @@ class PortTaken(NotifyError):
         )
 
 
-class NotFound(NotifyError):
-    """What was named does not exist, or is not unambiguous."""
-
-
 class Unstorable(NotifyError):
     """The database refuses this event, by its columns, its rules or a trigger."""
 

@@ -75,7 +75,7 @@ install_package() { # into a directory of its own: what runs is not touched, wha
   run chmod 0755 "$new"
   run "$python" -m venv "$new"
   # pip leaves files where it builds; not in the checkout.
-  run cp -R "$checkout"/{batch,mangadex_sim,mangahub,notify_server,sql} \
+  run cp -R "$checkout"/{batch,mangadex_sim,mangahub,notify_server,readers,sql} \
     "$checkout"/{LICENSE,README.md,pyproject.toml,setup.cfg} "$sources"
   run "$new/bin/python" -m pip --disable-pip-version-check --no-input --quiet \
     install "${sources}[$extras]"

@@ -7,7 +7,7 @@ import argparse
 from notify_server.commands.command import Call, Subparsers, add_command, plain_text
 from notify_server.errors import UsageError
 from notify_server.secret import load_secret
-from notify_server.store import users
+from readers import keys, users
 
 
 def add_commands(commands: Subparsers[argparse.ArgumentParser]) -> None:
@@ -27,10 +27,10 @@ def _key(call: Call) -> None:
     with call.connected() as connection:
         secret = load_secret(call.config.secret, call.config.data_dir)
         if given.all:
-            keys = users.all_keys(connection, secret)
-            call.print([f"{id}\t{key}" for id, key in keys.items()], keys)
+            found = keys.all_keys(connection, secret)
+            call.print([f"{id}\t{key}" for id, key in found.items()], found)
             return
         user = users.find_user(connection, given.user)
-        make_key = users.rotate_key if given.rotate else users.user_key
+        make_key = keys.rotate_key if given.rotate else keys.user_key
         key = make_key(connection, secret, user)
     call.print([key], {"id": str(user.id), "username": user.username, "key": key})

@@ -8,7 +8,9 @@ from collections.abc import Callable
 import sql
 from mangahub.command_line import printable
 from notify_server.commands.command import Call, Subparsers, add_command, add_group, plain_text
-from notify_server.store import users
+from readers import library
+from readers.library import TitleRow
+from readers.users import User, find_user
 
 
 def add_commands(commands: Subparsers[argparse.ArgumentParser]) -> None:
@@ -24,30 +26,28 @@ def add_commands(commands: Subparsers[argparse.ArgumentParser]) -> None:
 
 
 def _add(call: Call) -> None:
-    _change(call, users.add_to_library)
+    _change(call, library.add_to_library)
 
 
 def _remove(call: Call) -> None:
-    _change(call, users.remove_from_library)
+    _change(call, library.remove_from_library)
 
 
-def _change(
-    call: Call, change: Callable[[sql.Connection, users.User, list[users.TitleRow]], None]
-) -> None:
+def _change(call: Call, change: Callable[[sql.Connection, User, list[TitleRow]], None]) -> None:
     with call.connected() as connection:
-        user = users.find_user(connection, call.arguments.user)
-        titles = [users.find_title(connection, text) for text in call.arguments.manga]
+        user = find_user(connection, call.arguments.user)
+        titles = [library.find_title(connection, text) for text in call.arguments.manga]
         change(connection, user, titles)
     _print_titles(call, user, titles)
 
 
 def _list(call: Call) -> None:
     with call.connected() as connection:
-        user = users.find_user(connection, call.arguments.user)
-        titles = users.list_library(connection, user)
+        user = find_user(connection, call.arguments.user)
+        titles = library.list_library(connection, user)
     _print_titles(call, user, titles)
 
 
-def _print_titles(call: Call, user: users.User, titles: list[users.TitleRow]) -> None:
+def _print_titles(call: Call, user: User, titles: list[TitleRow]) -> None:
     body = {"user_id": str(user.id), "manga": [{"id": t.id, "title": t.title} for t in titles]}
     call.print([f"{t.id}\t{printable(t.title)}" for t in titles], body)

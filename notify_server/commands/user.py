@@ -8,7 +8,7 @@ from uuid import UUID
 
 from mangahub.command_line import printable
 from notify_server.commands.command import Call, Subparsers, add_command, add_group, plain_text
-from notify_server.store import users
+from readers import users
 
 
 def add_commands(commands: Subparsers[argparse.ArgumentParser]) -> None:

@@ -23,7 +23,8 @@ from notify_server.publish.channels import Channel
 from notify_server.publish.claims import Claims
 from notify_server.store import receipts
 from notify_server.store.connections import Database, open_connection
-from notify_server.store.notifications import CHANNEL, StoredEvent
+from notify_server.store.notifications import StoredEvent
+from readers.keys import CHANNEL
 
 log = logging.getLogger(__name__)
 

@@ -16,8 +16,7 @@ from notify_server.events.kinds import Event
 from notify_server.store.foreign_rows import DATA, moment, read_data
 from notify_server.store.recipients import FINDERS, PACKED, Recipients
 from notify_server.wire.datagram import Content
-
-CHANNEL = "mangahub_notifications"
+from readers.keys import CHANNEL
 
 # One statement, and so one transaction and one round trip. The message to other servers is part of
 # the transaction: they hear of what is committed.

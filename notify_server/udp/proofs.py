@@ -16,6 +16,7 @@ from uuid import UUID
 from notify_server.wire import auth
 from notify_server.wire.auth import Address
 from notify_server.wire.protocol import Subscribe
+from readers.keys import derive_key
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -55,7 +56,7 @@ class Proofs:
         """Return whether the database may be asked about a proof; `now` is monotonic time."""
         assert message.cookie is not None
         generation = self._generations.get(user, 0)
-        key = auth.derive_key(self._secret, str(UUID(bytes=user)), generation)
+        key = derive_key(self._secret, str(UUID(bytes=user)), generation)
         is_right = auth.proof_is_valid(
             message.proof, key, message.user_text, message.ack, message.cookie
         )

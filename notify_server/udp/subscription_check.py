@@ -10,6 +10,7 @@ from notify_server.store import replay
 from notify_server.store.connections import Database
 from notify_server.udp.database_requests import Refusal, Unread, UnreadRequest
 from notify_server.wire import auth
+from readers.keys import derive_key
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class SubscriptionCheck:
         if message is None or message.cookie is None:
             return generation is not None
         # Reckoned for unknown users too, so that the time does not tell who is known.
-        key = auth.derive_key(self.secret, str(UUID(bytes=request.user)), generation or 0)
+        key = derive_key(self.secret, str(UUID(bytes=request.user)), generation or 0)
         is_right = auth.proof_is_valid(
             message.proof, key, message.user_text, message.ack, message.cookie
         )

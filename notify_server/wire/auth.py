@@ -1,8 +1,7 @@
-"""User keys, proofs and cookies: pure functions of the server's secret.
+"""Proofs and cookies: pure functions of the server's secret.
 
-A user's key is derived, never stored; a higher generation in `notify_keys` rotates it. A cookie is
-a time and an HMAC over it and the address it was sent to, so the server keeps nothing for addresses
-that have not shown that they are real.
+A cookie is a time and an HMAC over it and the address it was sent to, so the server keeps nothing
+for addresses that have not shown that they are real.
 """
 
 from __future__ import annotations
@@ -18,11 +17,6 @@ _COOKIE_LENGTH = 27  # base64 of 4 bytes of time and 16 of HMAC
 _MAC_BYTES = 16
 
 Address = tuple[str, int] | tuple[str, int, int, int]
-
-
-def derive_key(secret: str, user_id: str, generation: int) -> str:
-    """Return the user's key, 64 hexadecimal digits; `user_id` is the UUID in canonical form."""
-    return _hmac(secret.encode(), f"key|{user_id}|{generation}").hex()
 
 
 def subscribe_proof(key: str, user_text: str, ack: bool, cookie: str) -> str:

@@ -20,8 +20,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "mangahub": set(),
     "mangadex_sim": set(),
     "sql": {"mangahub"},
-    "batch": {"mangahub", "sql"},
-    "notify_server": {"mangahub", "sql"},
+    "batch": {"mangahub", "readers", "sql"},
+    "readers": {"mangahub", "sql"},
+    "notify_server": {"mangahub", "readers", "sql"},
 }
 
 # From top to bottom. What stands in one line may import each other, but not in a circle.

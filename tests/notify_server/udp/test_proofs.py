@@ -13,13 +13,14 @@ from notify_server.udp import proofs
 from notify_server.udp.proofs import Proofs
 from notify_server.wire import auth
 from notify_server.wire.protocol import Subscribe
+from readers.keys import derive_key
 
 SECRET = "a secret for tests"
 USER = uuid4()
 
 
 def message(generation: int = 0, secret: str = SECRET) -> Subscribe:
-    key = auth.derive_key(secret, str(USER), generation)
+    key = derive_key(secret, str(USER), generation)
     proof = auth.subscribe_proof(key, str(USER), True, "cookie")
     return Subscribe(USER.bytes, str(USER), "cookie", True, proof)
 

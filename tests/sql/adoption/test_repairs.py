@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import sql
-from notify_server.errors import NotFound
-from notify_server.store import users
+from readers import library, users
+from readers.errors import Taken
 from tests.support.paths import OLD_DATABASES
 
 USUAL = (OLD_DATABASES / "usual.sql").read_text()
@@ -97,10 +97,10 @@ def test_a_library_with_repeated_pairs_keeps_them_and_gets_no_further_ones(
     assert fetch(empty_database_url, count) == [(1, 4)]
     with sql.connect(empty_database_url) as connection:
         mirela = users.find_user(connection, "mirela")
-        titles = [users.find_title(connection, title) for title in ("1", "2", "2")]
+        titles = [library.find_title(connection, title) for title in ("1", "2", "2")]
         for _ in range(2):
-            users.add_to_library(connection, mirela, titles)
-        listed = users.list_library(connection, mirela)
+            library.add_to_library(connection, mirela, titles)
+        listed = library.list_library(connection, mirela)
     assert fetch(empty_database_url, count) == [(1, 4), (2, 1)]
     assert [title.id for title in listed] == [1, 2]
 
@@ -125,7 +125,7 @@ def test_users_who_share_a_name_are_kept_and_no_third_is_added(empty_database_ur
     assert "username" not in unique_columns(empty_database_url)
     with sql.connect(empty_database_url) as connection:
         for name, email in (("mirela", None), ("other", "m@x")):
-            with pytest.raises(NotFound, match="exists"):
+            with pytest.raises(Taken, match="exists"):
                 users.add_user(connection, name, email, None)
         users.add_user(connection, "other", None, None)
     assert fetch(empty_database_url, "SELECT count(*) FROM users") == [(4,)]

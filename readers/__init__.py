@@ -1,0 +1,1 @@
+"""What is kept of readers, for all programs; it imports none of them."""
