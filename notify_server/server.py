@@ -1,4 +1,4 @@
-"""The whole server: what it is composed of, the order in which it starts and stops."""
+"""The server: its composition, and the order in which its parts start and stop."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from notify_server.web.metrics import Metrics
 from notify_server.web.services import Services
 from notify_server.wire.auth import Cookies
 
-# Together below the 10 s in which a service has to be gone.
+# Together below the 10 s within which a service has to end.
 _HTTP_STOP_S = 3.0
 _DRAIN_S = 2.0
 _JOIN_S = 1.5
@@ -44,7 +44,7 @@ _STUCK_S = 5.0
 
 
 class NotifyServer:
-    """Opens its sockets when made, so that a taken port is known before anything else."""
+    """Opens its sockets when it is created, so that a port in use is reported first."""
 
     def __init__(self, config: Config, secret: str) -> None:
         """Open the sockets.
@@ -108,7 +108,7 @@ class NotifyServer:
     # --- starting, running, stopping -----------------------------------------------------------
 
     def start(self, locate: Callable[[], str]) -> None:
-        """Start all threads; return when the database was reached, or cannot be just now.
+        """Start all threads; return when the database was reached, or cannot be reached now.
 
         Args:
             locate: returns the database's URL.
@@ -135,7 +135,7 @@ class NotifyServer:
                 self._fail("a thread has ended")
 
     def stop(self, drain_s: float = _DRAIN_S) -> None:
-        """Answer what was asked, let ACKs arrive, mark them, and close everything; works twice.
+        """Answer open requests, wait for ACKs, mark them, close everything; may be called twice.
 
         Args:
             drain_s: how long to wait for the ACKs of what is in flight.

@@ -11,7 +11,7 @@ import psycopg
 import sql
 from readers.errors import NotFound, Taken
 
-# No hash has this form, so nobody can log in with a password until one is set.
+# No hash has this form, so no login with a password is possible until one is set.
 _NO_PASSWORD = "!"
 
 
@@ -33,7 +33,7 @@ def add_user(
     user = User(user_id or uuid.uuid4(), username)
     address = email or f"{username}@localhost"
     try:
-        # An adopted database that has a name twice has no key that would refuse a third.
+        # An adopted database that has a name twice has no key that would reject a third.
         added = connection.execute(
             "INSERT INTO users (id, username, email, password_hash) SELECT %s, %s, %s, %s "
             "WHERE NOT EXISTS (SELECT FROM users WHERE username = %s OR email = %s)",

@@ -1,4 +1,4 @@
-"""What the commands share: how they are declared, the database, and what they print."""
+"""What the commands share: their declaration, the database, and their output."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Call:
 
     @contextmanager
     def connected(self) -> Iterator[sql.Connection]:
-        """Open a connection to a database that is migrated.
+        """Open a connection to a database with the current schema.
 
         Raises:
             sql.SqlError: there is none, or it is not migrated.
@@ -85,12 +85,12 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def plain_text(text: str) -> str:
-    """Return an argument that a database takes.
+    """Return an argument that a database can store.
 
     Raises:
         ArgumentTypeError: it is blank, or no UTF-8.
     """
-    # What is no UTF-8 arrives as halves of surrogate pairs.
+    # Bytes that are not UTF-8 arrive as halves of surrogate pairs.
     if not text.strip() or any("\ud800" <= c <= "\udfff" for c in text):
         raise argparse.ArgumentTypeError("must be UTF-8 and not empty")
     return text

@@ -40,7 +40,7 @@ def serve(call: Call) -> None:
 
 @contextmanager
 def _stopped_by_signals(server: NotifyServer) -> Iterator[None]:
-    """Stop the server in order at the first signal, leave at once at the second."""
+    """Stop the server in order at the first signal, exit at once at the second."""
     seen: list[int] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -78,5 +78,5 @@ def _run(server: NotifyServer, call: Call) -> None:
 def _print_addresses(server: NotifyServer, as_json: bool) -> None:
     addresses = {"http": server.http_address, "udp": server.udp_address}
     plain = f"listening http={addresses['http']} udp={addresses['udp']}"
-    with suppress(OSError):  # nobody has to read it
+    with suppress(OSError):  # stdout may be closed
         print(json.dumps(addresses) if as_json else plain, flush=True)

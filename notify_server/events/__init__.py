@@ -1,1 +1,1 @@
-"""The kinds of events, and what a valid one looks like."""
+"""The kinds of events, and the validation of their bodies."""

@@ -1,4 +1,4 @@
-"""The values in the body of an event: for each sort its JSON Schema and its reader. Pure.
+"""The fields in the body of an event: for each sort its JSON Schema and its reader. Pure.
 
 A reader takes a value as `validation.parse_json` returns it, in which fractions are Decimal, and
 the name of the field for its error.
@@ -61,7 +61,7 @@ def _event_id(value: object, name: str) -> str:
 
 
 def _row_id(value: object, name: str) -> int:
-    # JSON has one kind of number: 7.0 is a whole one too.
+    # JSON has only one kind of number: 7.0 is a whole number too.
     if type(value) is int or isinstance(value, Decimal):
         if 1 <= value <= MAX_BIGINT and value == int(value):
             return int(value)

@@ -1,4 +1,4 @@
-"""The kinds of events: all that the server knows of each stands in one table. Pure.
+"""The kinds of events, in one table with everything that the server knows of each. Pure.
 
 To add a kind: its entry in `KINDS`, the rule in `batch/rules/events.py` that makes its events, and
 its rows in docs/protocol.md.
@@ -110,7 +110,7 @@ _UPDATE = with_one_of(_body(**_LISTS), *_LISTS)
 
 
 def _manga_update(body: Body) -> Composed:
-    """Compose the changes: of a field with details the last ones, of others the name alone."""
+    """Compose the changes: fields with details have their last values, others only a name."""
     details = {detail["field"]: detail for detail in body["detailed_changes"] or []}
     names = list(dict.fromkeys([*(body["changes"] or []), *details]))
     changes = [details.get(name) or _change(name, None, None) for name in names]

@@ -64,7 +64,7 @@ def parse_event(kind: str, value: object, spare_id: str) -> Event:
     """Return the event of a POST to `/notify/KIND`. Unknown fields are ignored.
 
     Args:
-        spare_id: the event's id where the body has none.
+        spare_id: the event's id if the body has none.
 
     Raises:
         Invalid: the first field that is wrong.

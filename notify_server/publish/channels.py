@@ -1,4 +1,4 @@
-"""What a channel is: a way to send stored events to readers; `server.py` composes them."""
+"""The protocol of channels: ways to send stored events to readers; `server.py` composes them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from notify_server.store.notifications import StoredEvent
 
 
 class Channel(Protocol):
-    """What publishing needs of a channel. Any thread may call it, and no call waits."""
+    """A channel as publishing uses it. Any thread may call it; no call blocks."""
 
     @property
     def backlog(self) -> int:
-        """How many recipients the channel has not dealt with yet."""
+        """How many recipients the channel has still to process."""
 
     def push(self, event: StoredEvent) -> None:
         """Send the event to the recipients that the channel can reach."""

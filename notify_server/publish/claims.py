@@ -1,4 +1,4 @@
-"""Who pushes an event at this server: the request that stores it, or `OtherServers`.
+"""Decides who pushes an event at this server: the request that stores it, or `OtherServers`.
 
 Several servers over one database hear of each other's events through LISTEN/NOTIFY, and of their
 own too. Each event must be pushed here once.
@@ -23,7 +23,7 @@ class Claims:
         self._unsettled: set[str] = set()
 
     def begin(self, event_id: str) -> None:
-        """Claim the event for a request that is about to store it, and pushes it if it did."""
+        """Claim the event for a request that stores it, and pushes it if it was stored."""
         with self._lock:
             self._storing[event_id] += 1
 
@@ -48,7 +48,7 @@ class Claims:
                 self._unsettled.add(event_id)
 
     def acquire(self, event_id: str) -> bool:
-        """Claim an event that was heard of; return False where it is pushed or claimed already.
+        """Claim an event of another server; return False if it is pushed or claimed already.
 
         What a request has claimed but does not store comes back through `take_unsettled`.
         """
@@ -61,7 +61,7 @@ class Claims:
             return True
 
     def remember(self, event_id: str, xid: int) -> None:
-        """Note that an event that was acquired has been pushed."""
+        """Record that an acquired event has been pushed."""
         with self._lock:
             self._pushed[event_id] = xid
 
@@ -72,6 +72,6 @@ class Claims:
         return unsettled
 
     def forget(self, snapshot: Snapshot) -> None:
-        """Forget the events that will not come up again: all that the snapshot saw."""
+        """Forget the events that will not be reported again: all that the snapshot saw."""
         with self._lock:
             self._pushed = {e: xid for e, xid in self._pushed.items() if not snapshot.sees(xid)}

@@ -1,4 +1,4 @@
-"""Follows what other servers over the same database store and rotate.
+"""Follows what other servers on the same database store and rotate.
 
 LISTEN/NOTIFY is only the wake-up; the rows are the truth. The last look at the database says what
 has been dealt with. After an interruption, and every half minute in case a wake-up was lost, a new
@@ -35,7 +35,7 @@ _LOG_AGAIN_S = 60.0  # between two lines about the same outage
 
 
 class OtherServers:
-    """One thread with a connection that only listens; it borrows another one to ask.
+    """One thread with a connection that only listens; it borrows another one for queries.
 
     Attributes:
         has_tried: set when the database was reached, or could not be.
@@ -51,7 +51,7 @@ class OtherServers:
         is_following: threading.Event,
         on_failure: Callable[[str], None],
     ) -> None:
-        """Take what is needed to follow; `start` begins.
+        """Take what the thread needs; `start` starts it.
 
         Args:
             locate: returns the database's URL, and starts an embedded server that has stopped.
@@ -68,7 +68,7 @@ class OtherServers:
         self._wake = os.eventfd(0, os.EFD_CLOEXEC)
         self.has_tried = threading.Event()
         self.is_following = is_following
-        # A daemon, so that a database that hangs cannot keep the process from leaving.
+        # A daemon, so that a database that hangs cannot keep the process from ending.
         self._thread = threading.Thread(target=self._run, name="other-servers", daemon=True)
 
     def start(self) -> None:
@@ -137,14 +137,14 @@ class OtherServers:
                 self._look()
 
     def _wait(self, connection: sql.Connection) -> None:
-        """Wait until something was sent, for the stop, or half a second."""
+        """Wait for a message or the stop, half a second at most."""
         poller = select.poll()
         poller.register(connection.fileno(), select.POLLIN)
         poller.register(self._wake, select.POLLIN)
         poller.poll(_WAIT_MS)
 
     def _look(self) -> None:
-        """Push what the last look did not see, and only then replace it.
+        """Push what the last look did not see, and then replace it.
 
         Where the database goes away on the way, the next look begins from the same one again.
         """
@@ -186,7 +186,7 @@ class OtherServers:
         log.info("Pushed another server's event event_id=%s", event_id)
 
     def _load(self, event_id: str) -> StoredEvent | None:
-        """Return None where there is nothing to push, or nothing that can be read."""
+        """Return the event; None if there is nothing to push, or it cannot be read."""
         try:
             with self._database.connection() as connection:
                 return receipts.load_event(connection, event_id)

@@ -1,4 +1,4 @@
-"""Events on their way in: stored first, then pushed to the channels."""
+"""Accepts events: stores them first, then pushes them to the channels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from notify_server.store.connections import Database
 from notify_server.store.notifications import EventOutcome, StoredEvent, StoreResult
 from notify_server.wire.datagram import Content
 
-# Recipients that may wait to be sent to: 12 MB.
+# The most recipients that may be waiting: 12 MB.
 _MAX_BACKLOG = 500_000
 _ATTEMPTS = 3
 
@@ -39,7 +39,7 @@ class Publisher:
             received: monotonic time of the POST.
 
         Raises:
-            TooBusy: too much waits to be sent; nothing was stored.
+            TooBusy: too many recipients are waiting; nothing was stored.
             DatabaseDown, DatabaseUnwritable: nothing was accepted.
             Unstorable: the database rejects this event.
         """

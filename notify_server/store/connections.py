@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 # Far above what any statement takes, and below the 60 s that senders give a batch.
 _STATEMENT_TIMEOUT_S = 20
-# A server that does not even end its statements in time has stopped working.
+# A server that does not end its statements in time has stopped working.
 _MOST_LENT_S = 25
 
 
@@ -108,7 +108,7 @@ class Database:
             connection.close()
 
     def close_stuck(self) -> None:
-        """Shut down connections that have been lent for far too long, so that their users fail."""
+        """Shut down connections that have been lent for too long, so that their users fail."""
         overdue = monotonic() - _MOST_LENT_S
         for connection, since in list(self._lent.items()):
             if since < overdue and not connection.closed:
@@ -116,7 +116,7 @@ class Database:
                 _shut_down(connection)
 
     def close(self) -> None:
-        """Close what is idle now, and the rest when it is given back."""
+        """Close idle connections now, and the others when they are returned."""
         self._is_closed = True
         self._close_idle()
 
@@ -139,7 +139,7 @@ def open_connection(url: str) -> sql.Connection:
 
 
 def _has_been_closed(connection: sql.Connection) -> bool:
-    """Return whether an idle connection has something to read, which can only be its end."""
+    """Return whether an idle connection has something to read, which means that it has ended."""
     if connection.closed:
         return True
     poller = select.poll()
@@ -148,7 +148,7 @@ def _has_been_closed(connection: sql.Connection) -> bool:
 
 
 def _shut_down(connection: sql.Connection) -> None:
-    """Make the thread that waits for an answer on it fail; it may have been closed just now."""
+    """Make a thread that waits for its answer fail; the connection may be closed already."""
     with suppress(OSError, psycopg.Error):
         with socket.socket(fileno=os.dup(connection.fileno())) as end:
             end.shutdown(socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""Columns of `notifications` as any program may have filled them, made safe to read.
+"""Columns of `notifications`, as other programs may have filled them, made safe to read.
 
 PostgreSQL holds times and numbers that Python cannot, and JSON nested deeper than it can follow.
 """
@@ -12,21 +12,21 @@ from typing import Any, NoReturn
 from notify_server.events.fields import Json
 from notify_server.wire.datagram import Content
 
-# Deeper than anything that can be posted, and far from Python's own limit.
+# Deeper than any posted value may be, and well below Python's own limit.
 _DEEPEST = 100
 # A datagram shows less of a text than this; titles in the database may be much longer.
 _SHOWN = 1_300
 
 
 def moment(column: str) -> str:
-    """Return SQL for a time: the nearest one that Python can hold."""
+    """Return SQL for a time: the nearest one that Python can represent."""
     return (
         f"CASE WHEN {column} IS NOT NULL THEN greatest('0001-01-01 00:00:00+00', "
         f"least({column}, '9999-12-31 23:59:59.999999+00')) END"
     )
 
 
-# To be read by `read_data`, and by `read_content`.
+# Read by `read_data` and `read_content`.
 DATA = "data::text"
 CONTENT = (
     f"type, manga_id, left(title, {_SHOWN}), left(message, {_SHOWN}), "

@@ -38,7 +38,7 @@ def mark_read(connection: sql.Connection, ids: list[int]) -> int:
 
 
 def mark_all(database: Database, mark: Mark, ids: list[int]) -> list[int]:
-    """Mark the notifications and return the ids that are left for later.
+    """Mark the notifications; return the ids that have to be tried again later.
 
     Some are left where the database is unavailable, or another program keeps their rows locked.
     """
@@ -59,7 +59,7 @@ def mark_all(database: Database, mark: Mark, ids: list[int]) -> list[int]:
 
 
 def _mark_unlocked(connection: sql.Connection, mark: Mark, ids: list[int]) -> list[int]:
-    """Mark all, or all but the rows that another program keeps locked; return the ids of these."""
+    """Mark all rows, or all that no other program keeps locked; return the ids of the rest."""
     try:
         with connection.transaction():
             connection.execute(_SHORT_WAIT)

@@ -19,7 +19,7 @@ from notify_server.wire.datagram import Content
 from readers.keys import CHANNEL
 
 # One statement, and so one transaction and one round trip. The message to other servers is part of
-# the transaction: they hear of what is committed.
+# the transaction: they are notified of what is committed.
 _STORE = """
 WITH receipt AS (
     INSERT INTO notification_receipts (event_id, type, manga_id)
@@ -60,7 +60,7 @@ class EventOutcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class StoreResult:
-    """What storing an event came to.
+    """The result of storing an event.
 
     Attributes:
         xid: the transaction that stored it.
@@ -88,7 +88,7 @@ class StoredEvent:
 
 
 def is_read_only(connection: sql.Connection) -> bool:
-    """Return whether this is a standby, or a database that was set to take no writes."""
+    """Return whether this is a standby, or a database that is set to read-only."""
     row = connection.execute("SELECT current_setting('transaction_read_only')").fetchone()
     return row == ("on",)
 

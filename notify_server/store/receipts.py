@@ -18,7 +18,7 @@ _MOST_RECEIPTS = 20_000
 
 
 class Look(NamedTuple):
-    """One look at the database.
+    """What one look at the database has seen.
 
     Attributes:
         seq: the number of the newest receipt.
@@ -34,7 +34,7 @@ class Look(NamedTuple):
 
 
 def look(connection: sql.Connection, before: Look | None) -> Look:
-    """Look at the database; without a look before, nothing in it is unseen."""
+    """Look at the database; in the first look, nothing counts as unseen."""
     rows = connection.execute(
         "SELECT now(), pg_current_snapshot()::text, "
         "  (SELECT coalesce(max(seq), 0) FROM notification_receipts), event_id, xid "
@@ -66,7 +66,7 @@ def _rotated(connection: sql.Connection, since: datetime) -> dict[bytes, int]:
 
 
 def load_event(connection: sql.Connection, event_id: str) -> StoredEvent | None:
-    """Return a stored event; None where there is none, or it had no recipients."""
+    """Return a stored event; None if it does not exist, or had no recipients."""
     receipt = connection.execute(
         "SELECT xmin::text::bigint, pg_current_snapshot()::text FROM notification_receipts "
         "WHERE event_id = %s",

@@ -1,4 +1,4 @@
-"""The recipients of an event: how they are found, and the packed form in which they come."""
+"""The recipients of an event: the SQL that finds them, and their packed form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is unread, and rows as datagrams again: the SQL behind replay."""
+"""The SQL behind replay: what is unread, and rows as datagrams again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 MAX_REPLAY = 1_000
 _CACHED_TEMPLATES = 256
-# Errors that say nothing about the rows that were asked for: it helps to ask again.
+# Errors that are not about the requested rows: try again.
 _PASSING = (sql.SqlError, psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable)
 
 _Key = tuple[str, datetime]

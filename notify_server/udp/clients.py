@@ -1,4 +1,4 @@
-"""Who is subscribed, by address and by user, and what waits for them. Belongs to the UDP thread."""
+"""The clients, by address and by user, and their queues. Belongs to the UDP thread."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class InFlight:
 
 @dataclass(slots=True, eq=False)
 class Replay:
-    """What a client still gets from the database before anything new.
+    """What a client still gets from the database, before anything new.
 
     Attributes:
         ids: of unread rows that are not loaded yet, None until the database has answered.
         is_loading: whether a page of them is being loaded.
-        later: live notifications that arrived meanwhile, each with its transaction.
-        settled: ids that were dealt with since the question was asked; the answer may list them.
+        later: live notifications that arrived in the meantime, each with its transaction.
+        settled: ids that were acknowledged since the query; its answer may still list them.
     """
 
     ids: deque[int] | None = None
@@ -58,10 +58,10 @@ class Client:
         is_proved: False for a legacy client, which has no session.
         session, suffix: 32 hexadecimal digits, and the end of its datagrams.
         generation: of the key that it has proved to hold.
-        queue: notifications that wait for the window, oldest first.
+        queue: notifications that are waiting for the window, oldest first.
         replay: None when everything that was unread is queued.
         snapshot: of the last replay's query; None where there has been none.
-        is_behind: whether it was skipped, so that the database must be asked again.
+        is_behind: whether it was skipped, so that its unread rows must be queried again.
         fastest_ack_s: the shortest time from a notification to its ACK.
     """
 
@@ -75,7 +75,7 @@ class Client:
     suffix: bytes = field(init=False)
     generation: int = 0
     in_flight: dict[int, InFlight] = field(default_factory=dict)
-    # None until something is queued: an empty deque takes 600 bytes.
+    # None until something is queued: an empty deque needs 600 bytes.
     queue: deque[tuple[int, DatagramTemplate]] | None = None
     replay: Replay | None = None
     snapshot: Snapshot | None = None
@@ -94,7 +94,7 @@ class Client:
         return bool(self.queue) or self.replay is not None or self.is_behind
 
     def own_queue(self) -> deque[tuple[int, DatagramTemplate]]:
-        """Return the queue, which is made when it is first needed."""
+        """Return the queue; create it when it is first needed."""
         if self.queue is None:
             self.queue = deque()
         return self.queue
@@ -103,12 +103,12 @@ class Client:
 class Clients:
     """All clients. A candidate is a client whose subscription is being checked.
 
-    Memory is bounded since the rows are the truth: a client for which too much waits is skipped,
+    Memory is bounded, as the database has all rows: a client whose queue is too long is skipped,
     and gets the rest from the database when it has caught up.
 
     Attributes:
         candidates: by address.
-        queued: notifications that wait for all clients together.
+        queued: notifications in all queues together.
         ready, ready_plain: clients with and without ACK to which something may be sent now.
     """
 
@@ -170,14 +170,14 @@ class Clients:
         client.queue = None
         client.in_flight.clear()
 
-    # --- what waits for them -------------------------------------------------------------------
+    # --- their queues --------------------------------------------------------------------------
 
     def mark_ready(self, client: Client) -> None:
-        """Have `Delivery` look at what waits for the client."""
+        """Have `Delivery` look at the client's queue."""
         (self.ready if client.ack else self.ready_plain)[client] = None
 
     def queue_live(self, client: Client, id: int, template: DatagramTemplate, xid: int) -> None:
-        """Queue what is new, after the client's replay where there is one."""
+        """Queue a new notification, after the client's replay if there is one."""
         if client.replay is not None:
             self._queue(client, client.replay.later, (id, template, xid))
             return

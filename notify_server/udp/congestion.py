@@ -9,7 +9,7 @@ _QUIET_S = 0.1
 
 
 class Congestion:
-    """Whether the receivers, all together, fall behind: then sending faster only means repeating.
+    """Whether the receivers as a whole fall behind: then faster sending only causes repeats.
 
     Measured by how much longer each ACK takes than that client's fastest. A silent client has no
     weight, but a slow one with much to acknowledge can dominate: so this may slow down what is sent

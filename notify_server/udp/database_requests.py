@@ -1,4 +1,4 @@
-"""What the UDP thread asks of the database thread. A reply is a call in the UDP thread."""
+"""Requests of the UDP thread to the database thread. A reply is a call in the UDP thread."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Marks(NamedTuple):
 
 
 class Unread(NamedTuple):
-    """A user's unread rows, oldest first, what the query saw, and the generation of his key."""
+    """A user's unread rows, oldest first, the query's snapshot, and the key's generation."""
 
     ids: list[int]
     snapshot: Snapshot
@@ -34,7 +34,7 @@ class Refusal(Enum):
 
 
 class UnreadRequest(NamedTuple):
-    """Check the proof in the message, where there is one, and list what the user has not read."""
+    """Check the proof in the message, if there is one, and list what the user has not read."""
 
     user: bytes
     message: Subscribe | None
@@ -51,7 +51,7 @@ class PageRequest(NamedTuple):
 class DatabaseRequests:
     """Collects marks, and sends them before every request for what is unread.
 
-    The database thread keeps that order, so what was just acknowledged is never replayed.
+    The database thread keeps that order, so a notification just acknowledged is never replayed.
     """
 
     def __init__(self, put: Callable[[Marks | UnreadRequest | PageRequest], None]) -> None:

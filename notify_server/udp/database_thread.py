@@ -1,4 +1,4 @@
-"""The UDP side's one way to the database: marks, checks of subscriptions, pages of replays.
+"""All database work of the UDP side: marks, checks of subscriptions, pages of replays.
 
 One thread, so that the order of its statements is known: ids that were handed over before a
 subscription are marked before that subscription's unread rows are looked up.
@@ -45,14 +45,14 @@ class DatabaseThread:
         self._unread: deque[UnreadRequest] = deque()
         self._pages: deque[PageRequest] = deque()
         self._is_stopping = False
-        # A daemon, so that a database that hangs cannot keep the process from leaving.
+        # A daemon, so that a database that hangs cannot keep the process from ending.
         self._thread = threading.Thread(target=self._run, name="database", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self, timeout_s: float) -> None:
-        """Return when everything handed over is marked, or cannot be in this time."""
+        """Return when everything handed over is marked, or the time is over."""
         with self._changed:
             self._is_stopping = True
             self._changed.notify()
@@ -93,7 +93,7 @@ class DatabaseThread:
                 return
 
     def _wait(self, is_marked: bool) -> None:
-        """Wait for requests; after a failure leave the database alone, but not who subscribes."""
+        """Wait for requests; after a failure pause, but still answer subscriptions."""
         if is_marked:
             self._changed.wait_for(lambda: self._is_stopping or self._has_work())
         else:
@@ -105,7 +105,7 @@ class DatabaseThread:
         return bool(any(self._marks) or self._unread or self._pages)
 
     def _mark(self, taken: Marks) -> bool:
-        """Return whether all was marked; what was not is kept."""
+        """Return whether all was marked; the rest is kept."""
         acknowledged = marks.mark_all(self._database, marks.mark_acknowledged, taken.acknowledged)
         read = marks.mark_all(self._database, marks.mark_read, taken.read)
         with self._changed:

@@ -1,4 +1,4 @@
-"""Who is sent what, and when: fan-out, windows, retries, ACKs. No I/O of its own.
+"""Delivery to clients: fan-out, windows, retries, ACKs. No I/O of its own.
 
 Belongs to the UDP thread. A client's notifications pass through its replay (ids of rows, and what
 is new meanwhile), its queue, and the window of what is in flight:
@@ -26,12 +26,12 @@ from notify_server.udp.stats import Figures, Stats
 from notify_server.wire.datagram import DatagramTemplate
 
 WINDOW = 32
-# A client without ACK gets its replay in such portions, so that its socket's buffer can follow.
+# A client without ACKs gets its replay in portions, which its socket's buffer can hold.
 _PORTION = 64
 _PORTION_INTERVAL_S = 0.01
 # Recipients that are looked up in one turn: most may not be connected here.
 _LOOK_UPS = 2_048
-_SLOW_INTERVAL_S = 0.02  # between two portions while the receivers fall behind
+_SLOW_INTERVAL_S = 0.02  # between portions, while receivers fall behind
 
 
 class Fanout:
@@ -71,7 +71,7 @@ class Delivery:
         self._requests = requests
         self._vector = vector
         self._stats = stats
-        # What is in the message vector: clients without ACK by their place in it, and first tries.
+        # What the message vector holds: clients without ACKs by their place in it, first tries.
         self._plain: list[tuple[int, Client, int]] = []
         self._first_tries: list[Due] = []
         self._congestion = Congestion()
@@ -94,7 +94,7 @@ class Delivery:
         return now < self._next_slow and self._congestion.is_high(now)
 
     def advance(self, now: float) -> None:
-        """Find what is overdue, so that ACKs of it can be read before it is sent again."""
+        """Find what is overdue, so that its ACKs can be read before it is sent again."""
         self._retries.advance(now)
 
     @property
@@ -102,14 +102,14 @@ class Delivery:
         return bool(self._retries)
 
     def wait_ms(self) -> int:
-        """Return how long there may be nothing to do."""
+        """Return for how long nothing has to be done."""
         if self._clients.ready_plain or self.pending:
             return int(_PORTION_INTERVAL_S * 1000)
         return 20 if self._retries.is_timing or self._requests.has_marks else 500
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing waits to be sent or acknowledged."""
+        """Whether nothing is waiting to be sent or acknowledged."""
         is_sending = self._fanouts or self._retries
         return not is_sending and not any(c.in_flight or c.queue for c in self._clients)
 
@@ -118,7 +118,7 @@ class Delivery:
         return Figures(deepcopy(self._stats), len(self._clients), waiting)
 
     def send_some(self, now: float, limit: int) -> None:
-        """Send what is overdue, what waits, and one event to up to `limit` of its recipients.
+        """Send what is overdue, what is queued, and one event to up to `limit` of its recipients.
 
         Not more, so that ACKs are read in between.
         """
@@ -188,7 +188,7 @@ class Delivery:
         self._vector.add(template.fill(id, client.suffix), client.raw_address)
 
     def _flush(self, now: float) -> None:
-        """Send what was collected; what went to clients without ACK is read now."""
+        """Send what was collected; mark as read what was sent to clients without ACKs."""
         count = len(self._vector)
         if not count:
             return
@@ -212,7 +212,7 @@ class Delivery:
     # --- ACKs and retries ----------------------------------------------------------------------
 
     def acknowledge(self, client: Client, ids: Iterable[int], now: float) -> None:
-        """Settle what is in flight to this very client; other ids change nothing."""
+        """Settle what is in flight to this client; other ids change nothing."""
         for id in ids:
             flight = client.in_flight.pop(id, None)
             if flight is None:
@@ -252,7 +252,7 @@ class Delivery:
                 self._send_queue(client, now)
 
     def _send_queue(self, client: Client, now: float) -> None:
-        """Send what the window allows, and ask for more where the queue runs low."""
+        """Send what the window allows, and load more if the queue runs low."""
         space = WINDOW - len(client.in_flight) if client.ack else _PORTION
         for id, template in self._clients.take_queued(client, space):
             self._send_first(client, id, template, now)

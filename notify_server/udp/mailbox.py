@@ -26,7 +26,7 @@ class Mailbox:
         return len(self._calls)
 
     def make_calls(self) -> None:
-        """Make the calls that are there now; what comes meanwhile waits for the next turn."""
+        """Make the calls that are queued now; later ones wait for the next turn."""
         for _ in range(len(self._calls)):
             try:
                 self._calls.popleft()()
@@ -38,7 +38,7 @@ class Mailbox:
         return self._wake
 
     def clear(self) -> None:
-        """Make the file descriptor, which is readable now, unreadable until the next call."""
+        """Clear the file descriptor, which is readable now, until the next call."""
         os.eventfd_read(self._wake)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Reads what clients send, and acts on it. Belongs to the UDP thread.
+"""Reads and handles what clients send. Belongs to the UDP thread.
 
 What is wrong changes nothing. SUBSCRIBE goes to `Subscriptions`.
 """
@@ -23,13 +23,13 @@ log = logging.getLogger(__name__)
 _READS_IDLE, _READS_BUSY, _READS_FULL, _READS_ALL = 256, 16, 256, 20_000
 # What the kernel counts for one small datagram in the receive buffer, at most.
 _KERNEL_BYTES = 1_280
-# To read so many ACKs takes some 30 ms.
+# Reading so many ACKs takes some 30 ms.
 _MOST_UNREAD = 4_000
 
 
 @dataclass
 class Receiver:
-    """Reads from the socket, more or less in a turn depending on what is being sent.
+    """Reads from the socket; how much in a turn depends on what is being sent.
 
     Attributes:
         last_read: monotonic time of the last datagram.
@@ -55,12 +55,12 @@ class Receiver:
     def read_some(self, now: float) -> None:
         for _ in range(self._limit()):
             try:
-                # One byte more than may be, so that a longer datagram is seen to be too long.
+                # One byte more than allowed, so that a longer datagram is recognised.
                 datagram, address = self.socket.recvfrom(MAX_DATAGRAM + 1)
             except BlockingIOError:
                 self._sent_when_empty = self.stats.sent
                 return
-            except OSError as exc:  # an ICMP refusal of something that was sent
+            except OSError as exc:  # an ICMP answer to something that was sent
                 log.debug("Receiving failed reason=%s", exc)
                 continue
             self.stats.received += 1
@@ -71,9 +71,9 @@ class Receiver:
                 log.exception("Unexpected error while handling a datagram address=%s", address[0])
 
     def _limit(self) -> int:
-        """Leave ACKs to wait a little while an event goes out, as long as the buffer holds them."""
+        """Return how much to read: during an event ACKs can wait if the buffer holds them."""
         if self.delivery.has_overdue:
-            return _READS_ALL  # what has been acknowledged already is not sent again
+            return _READS_ALL  # so that nothing acknowledged is sent again
         if not self.delivery.pending:
             return _READS_IDLE
         unread = self.stats.sent - self._sent_when_empty
@@ -115,7 +115,7 @@ class Receiver:
             log.info("Client unsubscribed address=%s", address[0])
 
     def _client_of(self, message: Ping | Unsubscribe, address: Address) -> Client | None:
-        """Return the client there if it is the user's; a legacy one need not name its user."""
+        """Return the client there if it is the user's; legacy ones need not name the user."""
         client = self.clients.at(address)
         if client is None or client.user == message.user:
             return client

@@ -1,4 +1,4 @@
-"""What a client has not read: loaded page by page, and sent before what is new.
+"""Replay: a client's unread rows, loaded page by page and sent before what is new.
 
 Belongs to the UDP thread.
 """
@@ -48,13 +48,13 @@ class Replays:
         self.clients.mark_ready(client)
 
     def skip(self, client: Client) -> None:
-        """Go on with what is new, since the database could not be asked."""
+        """Continue with what is new, as the database is unavailable."""
         if client.replay is not None:
             client.replay.ids = deque()
             self.clients.mark_ready(client)
 
     def refill(self, client: Client) -> None:
-        """Ask for more where the client's queue runs low; end a replay that is complete."""
+        """Load more if the client's queue runs low; end a replay that is complete."""
         if client.replay is not None:
             self._advance(client, client.replay)
         if client.replay is None and client.is_behind and not client.queue:
@@ -85,7 +85,7 @@ class Replays:
         rows: list[tuple[int, DatagramTemplate]] | None,
     ) -> None:
         replay.is_loading = False
-        if rows is None and replay.ids is not None:  # the next refill asks again
+        if rows is None and replay.ids is not None:  # the next refill tries again
             replay.ids.extendleft(reversed(ids))
         elif rows is not None and not client.is_gone:
             client.own_queue().extend(rows)
@@ -99,6 +99,6 @@ class Replays:
             return
         if isinstance(answer, Unread):
             self.begin(client, answer)
-        else:  # the next refill asks again
+        else:  # the next refill tries again
             self.clients.drop_replay(client)
             client.is_behind = True

@@ -12,17 +12,17 @@ from notify_server.udp.clients import Client, InFlight
 OFFSETS_S = (1.0, 3.0, 7.0)
 GIVE_UP_S = 15.0
 _TICK_S = 0.05
-# Each is moved by chance, and after that by a tick and by the turn of the thread that sends:
-# together by less than a tenth.
+# Each gets a random shift, and is rounded to a tick and to a turn of the sending thread: together
+# less than a tenth.
 _EARLIEST, _LATEST = 0.92, 1.02
 
 Due = tuple[Client, InFlight]
 
 
 class Retries:
-    """What is in flight, by the time of its next retry.
+    """Notifications in flight, by the time of their next retry.
 
-    What was acknowledged is not taken out, but found to be so when it is due.
+    Acknowledged ones are not taken out, but skipped when they are due.
     """
 
     def __init__(self) -> None:
@@ -39,12 +39,12 @@ class Retries:
         return bool(self._buckets)
 
     def add(self, sent: Iterable[Due], tries: int, first_sent: float) -> None:
-        """Add what was first sent at that time, and so often since."""
+        """Add what was first sent at that time, and repeated so often since."""
         if tries <= len(OFFSETS_S):
             offset = OFFSETS_S[tries - 1] * random.uniform(_EARLIEST, _LATEST)
         else:
             offset = GIVE_UP_S
-        # After a standstill that moment may have passed: then at the next look.
+        # After a standstill that time may have passed: then it is due at the next look.
         tick = max(int((first_sent + offset) / _TICK_S) + 1, self._next_tick)
         self._buckets.setdefault(tick, []).extend(sent)
 

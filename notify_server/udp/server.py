@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 _SENDS_PER_TURN = 64
 _MARK_INTERVAL_S = 0.1
-# While an event goes out, the database may do better than marking it.
+# While an event is being sent, marking can wait.
 _MARK_DELAY_S = 0.2
 _SWEEP_INTERVAL_S = 1.0
 _GATHER_S, _GATHER_MS = 0.001, 1
@@ -41,8 +41,8 @@ class UdpServer:
     """The thread that owns the socket and the clients; to others it is a `Channel`.
 
     Attributes:
-        backlog: recipients who wait to be looked up, as of the last turn.
-        last_turn: monotonic time of the last turn; they are half a second apart at most.
+        backlog: recipients still to be looked up, as of the last turn.
+        last_turn: monotonic time of the last turn; turns are half a second apart at most.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class UdpServer:
         self._thread.start()
 
     def stop(self, drain_s: float) -> None:
-        """End the thread when nothing is in flight any more, `drain_s` from now at the latest."""
+        """End the thread once nothing is in flight, `drain_s` from now at the latest."""
         if self._thread.is_alive():
             self._mailbox.put(partial(self._stop_by, monotonic() + drain_s))
             self._thread.join()
@@ -101,7 +101,7 @@ class UdpServer:
         self._mailbox.put(partial(self._subscriptions.revoke_keys, generations))
 
     def figures(self) -> Figures | None:
-        """Return the figures of this moment, None where the thread does not answer in time."""
+        """Return the current figures, None if the thread does not answer in time."""
         if self.is_alive:
             answer: Future[Figures] = Future()
             self._mailbox.put(lambda: answer.set_result(self._delivery.figures()))
@@ -145,7 +145,7 @@ class UdpServer:
             self._subscriptions.expire(now)
 
     def _wait(self) -> None:
-        """Wait until something is to be done.
+        """Wait until there is something to do.
 
         Where datagrams arrive in quick succession they are left to gather for a millisecond: to
         wake up for each of a thousand ACKs costs more than to read them.

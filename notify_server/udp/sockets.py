@@ -32,7 +32,7 @@ _FORCE = {"SO_RCVBUF": 33, "SO_SNDBUF": 32}
 
 
 def prepare(sock: socket.socket) -> None:
-    """Let no call on the socket wait, and the kernel keep much of what arrives and leaves."""
+    """Make the socket non-blocking, and enlarge its buffers."""
     sock.setblocking(False)
     _set_buffer(sock, "SO_RCVBUF", _RECEIVE_BYTES)
     _set_buffer(sock, "SO_SNDBUF", _SEND_BYTES)
@@ -50,7 +50,7 @@ def send(sock: socket.socket, stats: Stats, datagram: bytes, address: Address) -
     try:
         try:
             sock.sendto(datagram, address)
-        except ConnectionRefusedError:  # belongs to an earlier datagram: once more
+        except ConnectionRefusedError:  # of an earlier datagram: try once more
             sock.sendto(datagram, address)
     except OSError as exc:
         log.debug("Sending failed address=%s reason=%s", address[0], exc)
@@ -135,7 +135,7 @@ class MessageVector:
         return self._count
 
     def add(self, datagram: bytes, address: bytes) -> None:
-        """Add a datagram; there must be a place left. `address` comes from `raw_address`."""
+        """Add a datagram; the vector must not be full. `address` comes from `raw_address`."""
         i = self._count
         start = i * MAX_DATAGRAM
         self._body_view[start : start + len(datagram)] = datagram
@@ -145,7 +145,7 @@ class MessageVector:
         self._count = i + 1
 
     def flush(self) -> list[int]:
-        """Send all; return the places of those that the system would not send."""
+        """Send all; return the places of those that the system did not send."""
         count, self._count = self._count, 0
         failed: list[int] = []
         position = 0
@@ -156,7 +156,7 @@ class MessageVector:
             if not error:
                 has_retried = False
             elif not has_retried and error in (errno.EAGAIN, errno.ECONNREFUSED, errno.EINTR):
-                # A full buffer empties; a refusal belongs to an earlier datagram.
+                # A full buffer empties; an ICMP error is about an earlier datagram.
                 has_retried = True
                 if error == errno.EAGAIN:
                     self._wait_writable()
@@ -166,7 +166,7 @@ class MessageVector:
         return failed
 
     def _send(self, position: int, count: int) -> tuple[int, int]:
-        """Return how many were sent, and the error where none was."""
+        """Return how many were sent, and the error if none was."""
         start = ctypes.byref(self._headers, position * ctypes.sizeof(_Header))
         sent = self._sendmmsg(self._socket.fileno(), start, count - position, socket.MSG_DONTWAIT)
         return (sent, 0) if sent > 0 else (0, ctypes.get_errno())

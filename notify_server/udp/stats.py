@@ -25,7 +25,7 @@ class Histogram:
         self.sum += seconds * times
 
     def cumulative(self) -> list[tuple[str, float]]:
-        """Return each bound as text with the count up to it, as Prometheus wants them."""
+        """Return each bound as text with the count up to it, in Prometheus's form."""
         bounds = [*map(str, _BOUNDS), "+Inf"]
         return list(zip(bounds, map(float, accumulate(self.counts)), strict=True))
 
@@ -53,7 +53,7 @@ class Figures(NamedTuple):
 
     Attributes:
         stats: a copy, which does not change any more.
-        waiting: notifications that wait to be sent.
+        waiting: notifications that are waiting to be sent.
     """
 
     stats: Stats

@@ -18,7 +18,7 @@ class SubscriptionCheck:
     """Answers requests for what is unread, many with two queries.
 
     Attributes:
-        is_following: until it is set nobody can subscribe, since events would be missed.
+        is_following: until it is set no client can subscribe, as events would be missed.
     """
 
     database: Database
@@ -48,11 +48,11 @@ class SubscriptionCheck:
         ]
 
     def _is_good(self, request: UnreadRequest, generations: dict[bytes, int]) -> bool:
-        """Return whether the user exists and the proof, where there is one to check, is right."""
+        """Return whether the user exists, and the proof, if one has to be checked, is right."""
         generation, message = generations.get(request.user), request.message
         if message is None or message.cookie is None:
             return generation is not None
-        # Reckoned for unknown users too, so that the time does not tell who is known.
+        # Computed for unknown users too, so that the time does not reveal who is known.
         key = derive_key(self.secret, str(UUID(bytes=request.user)), generation or 0)
         is_right = auth.proof_is_valid(
             message.proof, key, message.user_text, message.ack, message.cookie

@@ -1,4 +1,4 @@
-"""How clients come and go: SUBSCRIBE, expiry, rotated keys. Belongs to the UDP thread.
+"""Subscriptions: SUBSCRIBE, expiry, rotated keys. Belongs to the UDP thread.
 
 SUBSCRIBE takes three steps, so that a forged address costs nothing and the socket never waits for
 the database: the cookie (nothing is kept), then a candidate that collects what is new while the
@@ -37,7 +37,7 @@ FULL = ("server_full", "no more clients can be accepted")
 
 @dataclass(frozen=True)
 class Subscriptions:
-    """Takes clients in and drops them.
+    """Adds clients and drops them.
 
     Attributes:
         legacy: who may subscribe without proof: `off`, `loopback` or `any`.
@@ -55,13 +55,13 @@ class Subscriptions:
     # --- what clients send ---------------------------------------------------------------------
 
     def challenge(self, address: Address, question_length: int) -> None:
-        """Send a cookie, unless that is longer than the question."""
+        """Send a cookie, unless the answer would be longer than the request."""
         answer = protocol.challenge(self.cookies.make(address, time.time()))
         if len(answer) <= question_length:
             self.send(answer, address)
 
     def subscribe(self, message: Subscribe, address: Address, length: int, now: float) -> None:
-        """Answer a SUBSCRIBE of that length, or have the database asked first."""
+        """Answer a SUBSCRIBE of that length, or have it checked by the database first."""
         if message.cookie is None:
             if message.user is not None and self._may_be_legacy(address):
                 self._ask(message.user, message, address, now)
@@ -77,7 +77,7 @@ class Subscriptions:
             self._ask(message.user, message, address, now)
 
     def _may_be_legacy(self, address: Address) -> bool:
-        """Return whether it may subscribe without proof: never where a proved client is."""
+        """Return whether it may subscribe without proof: never in place of a proved client."""
         if self.legacy == "off":
             return False
         client = self.clients.at(address)
@@ -92,7 +92,7 @@ class Subscriptions:
         is_new = client is None or not _is_same(client, user, message)
         if client is None or is_new:
             if self._is_full(client):
-                if message.cookie is not None:  # else the address may be forged
+                if message.cookie is not None:  # otherwise the address may be forged
                     self._refuse(address, FULL)
                 return
             is_proved = message.cookie is not None
@@ -141,7 +141,7 @@ class Subscriptions:
         elif is_mine:
             self.replays.skip(client)
         if answer is Refusal.REJECTED and message.cookie is not None:
-            self._refuse(client.address, BAD_PROOF)  # else no answer: the client asks again
+            self._refuse(client.address, BAD_PROOF)  # otherwise no answer: the client repeats it
 
     def _confirm(self, client: Client, is_new: bool, generation: int) -> None:
         if is_new:
@@ -166,7 +166,7 @@ class Subscriptions:
                     self.clients.remove(client)
 
     def expire(self, now: float) -> None:
-        """Drop clients that have been silent for too long; go on sending to the others."""
+        """Drop clients that have been silent for too long; continue sending to the others."""
         for client in self.clients:
             if now - client.last_seen > CLIENT_TTL_S:
                 self.stats.clients_expired += 1
@@ -176,7 +176,7 @@ class Subscriptions:
 
 
 def _is_same(client: Client, user: bytes, message: Subscribe) -> bool:
-    """Return whether this is the subscription of the registered client once more."""
+    """Return whether the registered client repeats its subscription."""
     is_proved = message.cookie is not None
     same_kind = (client.session is not None) == is_proved
     return client.user == user and same_kind and client.ack == (message.ack and is_proved)

@@ -1,4 +1,4 @@
-"""The Flask application: who may come in, and who answers what."""
+"""The Flask application: authorisation, routes and errors."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from notify_server.wire import auth
 
 
 def create_app(parts: Services) -> Flask:
-    """Return the application, with everything it works with handed in."""
+    """Return the application, which uses these services."""
     app = Flask("notify_server", static_folder=None)
     keep(app, parts)
-    app.url_map.merge_slashes = False  # by a redirect, which is no JSON
+    app.url_map.merge_slashes = False  # that would be a redirect, which is not JSON
     app.before_request(_require_key)
     app.after_request(_count)
     app.register_blueprint(routes)
@@ -23,7 +23,7 @@ def create_app(parts: Services) -> Flask:
 
 
 def allows(api_key: str | None, path: str, authorization: str) -> bool:
-    """Return whether a request is let in; `api_key` is None where none is needed."""
+    """Return whether a request is authorised; `api_key` is None if none is needed."""
     if api_key is None or path == "/healthz":
         return True
     return auth.token_is_valid(authorization, api_key)

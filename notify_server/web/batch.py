@@ -26,7 +26,7 @@ Result = dict[str, Any]
 
 
 def result_of(event: Event, stored: StoreResult) -> Result:
-    """Return what became of an event, as in the answer."""
+    """Return the result of an event, as in the answer."""
     if stored.outcome is EventOutcome.UNKNOWN_MANGA:
         return _rejected(event, 404, f"manga_id: there is no manga {event.manga_id}")
     return {
@@ -38,7 +38,7 @@ def result_of(event: Event, stored: StoreResult) -> Result:
 
 
 def publish_all(elements: list[object], publisher: Publisher, started: float) -> list[Result]:
-    """Publish each event; after an error that passes, or when the time is over, no more.
+    """Publish each event; stop after a temporary error, or when the time is over.
 
     What follows an event of its title that could not be stored is not stored either: readers hear
     of 8 before 9.

@@ -1,4 +1,4 @@
-"""Errors as answers: which status an exception means, and its JSON."""
+"""Errors as answers: the status of each exception, and its JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What /metrics shows, in a registry of its own."""
+"""The metrics of /metrics, in a registry of their own."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _COUNTERS = {
 
 
 class Metrics(Collector):
-    """Renders the figures of the UDP side, and counts requests."""
+    """Renders the metrics of the UDP side, and counts requests."""
 
     def __init__(
         self, figures: Callable[[], Figures | None], receive_drops: Callable[[], int]
     ) -> None:
-        """Take functions that return the figures now, and what the kernel has dropped."""
+        """Take functions that return the current figures, and what the kernel has dropped."""
         self._figures = figures
         self._receive_drops = receive_drops
         self._registry = CollectorRegistry()

@@ -62,7 +62,7 @@ def _typed(kind: Kind) -> Schema:
     return {**body, "required": ["type", *body["required"]], "properties": properties}
 
 
-# Each element is judged by itself: an invalid one does not make the request invalid.
+# Each element is checked separately: an invalid one does not make the request invalid.
 _ELEMENT = {"anyOf": [*map(_typed, KINDS.values()), {}]}
 _ELEMENTS = {"type": "array", "minItems": 1, "maxItems": MAX_EVENTS, "items": _ELEMENT}
 _BATCH = _object("events", events=_ELEMENTS)

@@ -1,4 +1,4 @@
-"""What the routes work with, kept in the application."""
+"""The services that routes use, kept in the application."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _EXTENSION = "notify_server"
 
 
 class Services(NamedTuple):
-    """What the routes work with.
+    """The services that routes use.
 
     Attributes:
         api_key: None where requests need none.
@@ -34,6 +34,6 @@ def keep(app: Flask, parts: Services) -> None:
 
 
 def services() -> Services:
-    """Return those of the running application."""
+    """Return the services of the running application."""
     found: Services = current_app.extensions[_EXTENSION]
     return found

@@ -23,7 +23,7 @@ DRAIN_S = 2.0
 
 
 class JsonErrorTask(ErrorTask):  # type: ignore[misc]  # waitress is not typed
-    """What waitress itself rejects is answered like everything else."""
+    """Answers in JSON to what waitress itself rejects."""
 
     def execute(self) -> None:
         error = self.request.error

@@ -1,4 +1,4 @@
-"""waitress in a thread, with a stop that finishes what is being answered and answers in JSON."""
+"""waitress in a thread; its stop finishes what is being answered, and its errors are JSON."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from notify_server.web.waitress_channel import Channel
 log = logging.getLogger(__name__)
 
 THREADS = 8
-# Never wait for the database, so they have a thread of their own, and answer while it hangs.
+# These never wait for the database. They have their own thread, to answer while it hangs.
 _QUICK_PATHS = ("/healthz", "/metrics")
-# More than any route takes: waitress counts the frames of a chunked body too.
+# More than any route accepts: waitress also counts the frames of a chunked body.
 _MAX_BODY = 2 * 1024 * 1024
 _IDLE_TIMEOUT_S = 30
 _MAX_CONNECTIONS = 500  # with those to the database below the usual 1,024 descriptors
@@ -33,7 +33,7 @@ _FLUSH_S = 1.0
 
 
 class _Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
-    """The threads that answer: several for requests in general, one for the quick ones."""
+    """The threads that answer: several for all requests, and one for the quick ones."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class _Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
 
 
 class _Server(TcpWSGIServer):  # type: ignore[misc]
-    """Accepts connections; where there are too many, one that waits makes room for a new one.
+    """Accepts connections; if there are too many, one that waits is closed for a new one.
 
     Attributes:
         allows: whether a request with this path and this Authorization may send a body.
@@ -81,7 +81,7 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]
             self.channel_class(self, connection, address, self.adj, map=self._map)
 
     def _rest(self, exc: OSError) -> None:
-        """Accept nothing for a while: the socket would stay readable, and be asked without end."""
+        """Accept nothing for a while: the socket stays readable, and polling would spin."""
         log.error("No connection can be accepted, closing one that waits reason=%r", exc.strerror)
         self._rests_until_s = monotonic() + _REST_S
         self._close_one()
@@ -107,9 +107,9 @@ class WebServer:
             asyncore_use_poll=True,
             channel_timeout=_IDLE_TIMEOUT_S,
             cleanup_interval=5,
-            connection_limit=2 * _MAX_CONNECTIONS,  # never reached: room is made before
+            connection_limit=2 * _MAX_CONNECTIONS,  # never reached: a connection is closed before
             max_request_body_size=_MAX_BODY,
-            inbuf_overflow=2 * _MAX_BODY,  # no file for a body
+            inbuf_overflow=2 * _MAX_BODY,  # so that no body is kept in a file
             log_socket_errors=False,
             ident=None,
         )

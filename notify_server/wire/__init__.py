@@ -1,1 +1,1 @@
-"""What stands in datagrams, and who may send them: pure."""
+"""The contents of datagrams, and proofs of who may send them: pure."""

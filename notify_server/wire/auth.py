@@ -11,7 +11,7 @@ import hashlib
 import hmac
 
 COOKIE_TTL_S = 30
-# Servers that share a secret may disagree about the time by this much.
+# The clocks of servers that share a secret may differ by this much.
 _CLOCK_SKEW_S = 5
 _COOKIE_LENGTH = 27  # base64 of 4 bytes of time and 16 of HMAC
 _MAC_BYTES = 16
@@ -20,7 +20,7 @@ Address = tuple[str, int] | tuple[str, int, int, int]
 
 
 def subscribe_proof(key: str, user_text: str, ack: bool, cookie: str) -> str:
-    """Return what shows that a client holds the key; `user_text` is as in its datagram."""
+    """Return the proof that a client holds the key; `user_text` is as in its datagram."""
     return _hmac(key.encode(), f"subscribe|{user_text}|{int(ack)}|{cookie}").hex()
 
 

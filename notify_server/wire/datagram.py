@@ -14,10 +14,10 @@ from typing import NamedTuple
 from notify_server.events.fields import Json
 from notify_server.wire.protocol import MAX_DATAGRAM, encode, timestamp
 
-# What stands around the common part: the longest id, and `,"session":"<32 digits>"}`.
+# What surrounds the common part: the longest id, and `,"session":"<32 digits>"}`.
 _ID_DIGITS = 19
 _SUFFIX = len(',"session":""}') + 32
-# Texts are not cut below this before lists are; the message is what a reader sees.
+# Texts are cut to this length before lists are cut; readers see the message.
 _LEAST_TEXT, _LEAST_MESSAGE = 24, 64
 _LEAST_KEYS = 8
 _VALUES = ("data", "changes")

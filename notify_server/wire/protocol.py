@@ -67,7 +67,7 @@ def parse(datagram: bytes) -> ClientMessage | None:
     if usual is not None:
         return Ack(usual[1].decode(), [int(usual[2])])
     try:
-        body = json.loads(datagram.decode())  # of bytes it would take UTF-16 too
+        body = json.loads(datagram.decode())  # json.loads would accept bytes in UTF-16 too
     except (ValueError, RecursionError):
         return None
     if type(body) is not dict:
@@ -84,7 +84,7 @@ def parse(datagram: bytes) -> ClientMessage | None:
 
 def _parse_ack(body: dict[str, object]) -> Ack | None:
     session, ids = body.get("session"), body.get("ids")
-    # bool is a subclass of int, and True would be taken for the id 1.
+    # bool is a subclass of int: True would count as the id 1.
     if type(session) is str and type(ids) is list and all(type(i) is int for i in ids):
         return Ack(session, ids)
     return None
@@ -113,7 +113,7 @@ def _parse_ping_or_unsubscribe(kind: str, body: dict[str, object]) -> Ping | Uns
 
 
 def _is_text(value: str) -> bool:
-    """Return whether UTF-8 can hold it: JSON can also write half a surrogate pair."""
+    """Return whether UTF-8 can encode the text: JSON can contain half a surrogate pair."""
     return not any("\ud800" <= c <= "\udfff" for c in value)
 
 
