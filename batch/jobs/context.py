@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 from batch.config import LOCAL, Config
@@ -121,13 +122,7 @@ class Workers:
         Raises:
             SourceDown, Stopped, BatchError, SqlError: as `do`.
         """
-        waiting = iter(items)
-
-        def next_item() -> Item | None:
-            if (item := next(waiting, None)) is None:
-                self.pool.expect_no_more()
-            return item
-
+        next_item = partial(next, iter(items), None)
         return (report for _, report in self.do(function, next_item))
 
     def do(

@@ -84,9 +84,6 @@ class Pool(Executor):
     def wait(self, futures: Iterable[Future[T]], timeout_s: float | None = None) -> set[Future[T]]:
         """Wait until one of the futures is done, a signal comes, or time is up."""
 
-    def expect_no_more(self) -> None:
-        """Say that no further task comes, so that a worker without one may end."""
-
     @abstractmethod
     def drain(self, timeout_s: float) -> None:
         """Tell every worker to stop waiting, drop what is queued, let what is in flight end."""
@@ -110,17 +107,14 @@ class LocalPool(Pool):
         self._started = 0
         self._next_start_s = 0.0
         self._is_stopping = False
-        self._expects_more = True
         self.size = workers
         self._workers: list[_Worker] = []
-        self._leaving: list[_Worker] = []
         stop.at_once = self.kill
 
     @property
     def pids(self) -> list[int]:
         """The worker processes that are alive."""
-        workers = [*self._workers, *self._leaving]
-        return [w.process.pid for w in workers if w.process.pid and w.process.is_alive()]
+        return [w.process.pid for w in self._workers if w.process.pid and w.process.is_alive()]
 
     def wait(self, futures: Iterable[Future[T]], timeout_s: float | None = None) -> set[Future[T]]:
         """Wait as Pool.wait does, and move the work along."""
@@ -142,10 +136,6 @@ class LocalPool(Pool):
         self._dispatch()
         return future
 
-    def expect_no_more(self) -> None:
-        self._expects_more = False
-        self._end_idle()
-
     def drain(self, timeout_s: float) -> None:
         for task in self._queue:
             task.future.cancel()
@@ -163,13 +153,13 @@ class LocalPool(Pool):
             else:
                 worker.process.kill()
         deadline_s = time.monotonic() + END_S
-        for group in (self._workers, self._leaving):
-            while group:
-                group[-1].process.join(max(deadline_s - time.monotonic(), 0.01))
-                if group[-1].process.is_alive():
-                    group[-1].process.kill()
-                    group[-1].process.join()
-                _close(group.pop())
+        while self._workers:
+            process = self._workers[-1].process
+            process.join(max(deadline_s - time.monotonic(), 0.01))
+            if process.is_alive():
+                process.kill()
+                process.join()
+            _close(self._workers.pop())
         self._stop.at_once = lambda: None
 
     def kill(self) -> None:
@@ -181,7 +171,7 @@ class LocalPool(Pool):
         self._started += 1
         name = f"worker-{self._started}"
         ours, theirs = multiprocessing.Pipe()
-        inherited = [worker.connection for worker in [*self._workers, *self._leaving]] + [ours]
+        inherited = [*(worker.connection for worker in self._workers), ours]
         process = start_child(child.serve, theirs, inherited, os.getpid(), name=name)
         theirs.close()
         return _Worker(name, process, ours)
@@ -204,15 +194,6 @@ class LocalPool(Pool):
         self._workers.append(self._start())
         return self._workers[-1]
 
-    def _end_idle(self) -> None:
-        """End workers that nothing is left for; the task of one that dies starts another."""
-        if self._expects_more or self._queue:
-            return
-        for worker in [w for w in self._workers if w.task is None]:
-            _tell_to_end(worker.connection)
-            self._workers.remove(worker)
-            self._leaving.append(worker)
-
     def _pump(self, timeout_s: float | None, listen: bool = True) -> None:
         """Wait for the next messages from the workers, and deal with them."""
         sources: dict[object, _Worker] = {}
@@ -223,7 +204,6 @@ class LocalPool(Pool):
         for worker in {id(sources[r]): sources[r] for r in ready if r in sources}.values():
             self._receive_all(worker)
         self._dispatch()
-        self._end_idle()
 
     def _patience(self, timeout_s: float | None) -> float | None:
         """Return how long to wait: until another worker may be started, where one is wanted."""

@@ -123,27 +123,6 @@ def test_no_worker_is_started_before_the_last_ones_start_is_a_while_ago(
         assert len(pool.pids) == 1
 
 
-def test_workers_that_nothing_is_left_for_leave_while_others_are_busy(tmp_path: Path) -> None:
-    with running(2) as (pool, _):
-        busy = pool.submit(work_until_told, tmp_path)
-        idle = pool.submit(own_pid)
-        all_results(pool, [idle])
-        assert len(pool.pids) == 2
-        pool.expect_no_more()
-        wait_until(lambda: idle.result() not in pool.pids)
-        (tmp_path / "go on").touch()
-        all_results(pool, [busy])
-        assert busy.result() == "finished"
-
-
-def test_a_task_is_done_again_also_when_the_other_workers_have_left(tmp_path: Path) -> None:
-    with running(2) as (pool, _):
-        fatal = pool.submit(die_once, tmp_path / "marker")
-        pool.expect_no_more()
-        all_results(pool, [fatal])
-        assert fatal.result() == "done"
-
-
 def test_the_queue_holds_at_most_twice_as_many_tasks_as_there_are_workers() -> None:
     with running(2) as (pool, _):
         longest = 0
