@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from uuid import UUID
 
 JsonObject = Mapping[str, object]
@@ -166,8 +166,12 @@ class Summary:
 
 
 def plain_decimal(text: str | None) -> Decimal | None:
-    """Return `"10.5"` as 10.50, rounded as numeric(10,2) does; None for all else, as `"12a"`."""
+    """Return `"10.5"` as 10.50; None for all that numeric(10,2) cannot hold, as `"12a"`, `"1.001"`.
+
+    Numbers are not rounded: 12.001 and 12.002 would vanish into 12.
+    """
     if text is None or not _DECIMAL.fullmatch(text.strip()):
         return None
-    number = Decimal(text.strip()).quantize(Decimal("0.01"), ROUND_HALF_UP)
-    return number if number < 10**8 else None
+    number = Decimal(text.strip())
+    cut = number.quantize(Decimal("0.01"))
+    return cut if cut == number else None

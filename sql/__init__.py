@@ -14,6 +14,8 @@ from sql.adoption.report import (
     look_back,
 )
 from sql.connection import (
+    EARLIEST,
+    LATEST,
     Connection,
     connect,
     connect_arguments,
@@ -40,6 +42,8 @@ from sql.schema import migrate, require_current
 from sql.urls import checked, is_local, masked
 
 __all__ = [
+    "EARLIEST",
+    "LATEST",
     "REJECTIONS",
     "Adoption",
     "Connection",

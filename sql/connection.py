@@ -9,11 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 from psycopg import errors
+from psycopg.abc import Buffer
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.types.datetime import TimestamptzLoader
 
 from sql.errors import DatabaseDown, DatabaseUnwritable
 from sql.surroundings import refuse_unsuitable
@@ -81,6 +84,23 @@ WHERE place > 1"""
 # The databases that this process, or the one that it was forked from, has looked at.
 _suitable: set[str] = set()
 
+# What stands for dates that Python cannot hold (infinity, the year 10000, BC): past or future all
+# the same, with room to add to it.
+EARLIEST = datetime(2, 1, 1, tzinfo=UTC)
+LATEST = datetime(9998, 12, 31, tzinfo=UTC)
+
+
+class _AnyTimestamp(TimestamptzLoader):
+    """Read every date, so that one bad row does not cost the others."""
+
+    def load(self, data: Buffer) -> datetime:
+        try:
+            return super().load(data)
+        except psycopg.DataError:
+            text = bytes(data)
+            return EARLIEST if text.startswith(b"-") or text.endswith(b"BC") else LATEST
+
+
 # What a failed connection's text contains → what the operator reads. The first match counts.
 _REASONS = (
     (r"password authentication failed|no password supplied", "the password was refused"),
@@ -106,7 +126,11 @@ def connect_arguments(url: str, application_name: str) -> dict[str, Any]:
 
 
 def pin_session(connection: Connection) -> None:
-    """Give the session the settings of PINNED, and the schema that holds our tables."""
+    """Give the session the settings of PINNED, and the schema that holds our tables.
+
+    Also make it read dates that Python cannot hold as EARLIEST or LATEST.
+    """
+    connection.adapters.register_loader("timestamptz", _AnyTimestamp)
     connection.execute(
         f"{_PIN} UNION ALL {_PIN_SCHEMA}".encode(), [list(PINNED), list(PINNED.values())]
     )

@@ -128,12 +128,20 @@ def _store(
 ) -> News:
     """Store what is new; find the title's baseline in the same feed where it is needed."""
     uploads, rules = {due.mangadex_id: feed.chapters}, rules_of(config)
-    is_complete = feed.is_whole and bool(feed.chapters) and not feed.rejected
-    stored = news.store_news(connection, uploads, rules, now, is_complete)
+    listed = _listed_uploads(connection, feed)
+    stored = news.store_news(connection, uploads, rules, now, listed)
     for title in stored.unjudged:
         if news.fix_baselines(connection, title, feed.chapters, feed.rejected, config.languages):
-            return news.store_news(connection, uploads, rules, now, is_complete)
+            return news.store_news(connection, uploads, rules, now, listed)
     return stored
+
+
+def _listed_uploads(connection: Connection, feed: Feed) -> frozenset[UUID] | None:
+    """Return all uploads of a feed; None where it may have more, or came empty for any reason."""
+    is_whole = feed.is_whole and not feed.has_missed and feed.chapters
+    if not (is_whole and rejections.are_known(connection, feed.rejected)):
+        return None
+    return frozenset(map(UUID, feed.ids))
 
 
 def _record(
@@ -147,6 +155,7 @@ def _record(
     if rejections.are_known(connection, entries):
         chapters.mark_checked(connection, due.mangadex_id, checked_at)
     readable = [str(chapter.mangadex_chapter_id) for chapter in feed.chapters]
-    usable = [] if stored.rejected else [str(due.mangadex_id)]
+    is_rejected = str(due.mangadex_id) in {item.mangadex_id for item in stored.rejected}
+    usable = [] if is_rejected else [str(due.mangadex_id)]
     rejections.clear_chapters(connection, [*readable, *usable])
     rejections.record_chapters(connection, CHAPTER_CHECK, stored.rejected, due.now)

@@ -25,6 +25,7 @@ STATUSES = frozenset({"ongoing", "completed", "hiatus", "cancelled"})
 NO_GROUP = UUID("00e03853-1b96-4f41-9542-c71b8692033b")
 
 Entity = TypeVar("Entity", Manga, Chapter)
+Value = TypeVar("Value")
 
 _UUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _WHOLE_PART = re.compile(r"(\d{1,9})(\.\d+)?", re.ASCII)
@@ -113,9 +114,9 @@ def _chapter(entity: JsonObject) -> Chapter:
         translated_language=language,
         volume=_key(attributes, "volume"),
         number=plain_decimal(_text(attributes, "chapter")),
-        title=_text(attributes, "title") or None,
-        external_url=_text(attributes, "externalUrl") or None,
-        pages=_whole(attributes, "pages", 0),
+        title=_optional(_text, attributes, "title") or None,
+        external_url=_optional(_text, attributes, "externalUrl") or None,
+        pages=_optional(_whole, attributes, "pages") or 0,
         readable_at=readable_at,
         appeared_at=_appeared_at(attributes, readable_at),
         groups=_group_ids(related),
@@ -254,6 +255,16 @@ def _text(attributes: JsonObject, name: str, label: str | None = None) -> str | 
     return _storable(value)
 
 
+def _optional(
+    read: Callable[[JsonObject, str], Value], attributes: JsonObject, name: str
+) -> Value | None:
+    """Return a field that readers can do without: a wrong one must not cost the whole entity."""
+    try:
+        return read(attributes, name)
+    except _Fault:
+        return None
+
+
 def _key(attributes: JsonObject, name: str) -> str | None:
     """Return a short text, which has to fit into an index."""
     text = (_text(attributes, name) or "").strip()
@@ -277,7 +288,7 @@ def _list(value: object, label: str) -> list[object]:
     return value
 
 
-def _whole(attributes: JsonObject, name: str, default: int) -> int:
+def _whole(attributes: JsonObject, name: str, default: int = 0) -> int:
     value = attributes.get(name)
     if value is None:
         return default

@@ -23,12 +23,16 @@ class Feed:
 
     Attributes:
         rejected: entries that could not be read.
+        ids: of all entries.
         is_whole: False if the feed continues beyond the ceiling.
+        has_missed: whether entries may have moved past the reader.
     """
 
     chapters: list[Chapter] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
+    ids: set[str] = field(default_factory=set)
     is_whole: bool = False
+    has_missed: bool = False
 
 
 @dataclass(slots=True)
@@ -120,7 +124,8 @@ def _read_pages(
         chapters, rejected = extract.each(extract.chapter, page.entities)
         feed.chapters += chapters
         feed.rejected += rejected
-        feed.is_whole = window.is_whole
+        feed.ids = window.ids
+        feed.is_whole, feed.has_missed = window.is_whole, window.has_missed
         yield chapters
 
 

@@ -1,7 +1,8 @@
 """Which chapters are new, and what becomes of the rows that are stored. Pure.
 
 chapter key   what one row of `chapters` and one announcement stand for: a number in a language,
-              in a volume where numbering restarts, or a single upload that has no number
+              in a volume where numbering restarts, or a single upload that has no number, or
+              whose volume is not known yet
 position      where a number stands in the order of its series; None where it is unknown
 baseline      the highest position that was readable before the title was first synced
 announcement  of a chapter key: made once, and never again
@@ -10,8 +11,8 @@ announcement  of a chapter key: made once, and never again
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
@@ -20,6 +21,8 @@ from batch.models import Chapter, plain_decimal
 
 ALL_LANGUAGES = "*"  # the baseline of a title that another program had tracked before
 ZERO = Decimal("0.00")
+# Uploads of one number whose volume is not known are the same chapter if they come within this.
+SAME_CHAPTER = timedelta(days=14)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +43,10 @@ class Position(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ChapterKey:
-    """The key of a row: `scope` is '', `volume:V` or `chapter:UUID`, as in `number_scope`.
+    """The key of a row; `scope` is '', `volume:V`, `upload:UUID` or `chapter:UUID`.
 
-    Its text is part of the keys of events: `en::10.5`, `en:volume:3:1`, `en:chapter:UUID:0`.
+    These are the values of `number_scope`. A key's text is part of the keys of events: `en::10.5`,
+    `en:volume:3:1`, `en:upload:UUID:1`, `en:chapter:UUID:0`.
     """
 
     language: str
@@ -56,6 +60,10 @@ class ChapterKey:
     def has_number(self) -> bool:
         return not self.scope.startswith("chapter:")
 
+    @property
+    def awaits_volume(self) -> bool:
+        return self.scope.startswith("upload:")
+
     def position(self, numbering_restarts: bool) -> Position | None:
         """Return None without a number, or without a volume where the volume counts first."""
         if not self.has_number:
@@ -68,11 +76,16 @@ class ChapterKey:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """A row of `chapter_baselines`; the number is None where nothing was readable before."""
+    """A row of `chapter_baselines`; the number is None where nothing was readable before.
+
+    Attributes:
+        is_lowered: the source has withdrawn what it rested on first.
+    """
 
     language: str
     number: Decimal | None
     volume: Decimal | None = None
+    is_lowered: bool = False
 
     @property
     def position(self) -> Position | None:
@@ -81,7 +94,11 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class StoredChapter:
-    """A row of `chapters`."""
+    """A row of `chapters`.
+
+    Attributes:
+        is_gone: its upload was found to be withdrawn; the row stays.
+    """
 
     id: int
     manga_id: int
@@ -92,6 +109,7 @@ class StoredChapter:
     external_url: str | None
     pages: int | None
     published_at: datetime | None
+    is_gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +119,9 @@ class Title:
     Attributes:
         first_synced_at: in whole seconds, as the API's times are.
         stored: the rows that matter for the uploads that came: theirs, also where they belong to
-            other titles, those of the same numbers, and the highest of each language.
+            other titles, those of the same numbers, and the highest of each language; all where
+            numbering restarts, or where the whole feed was read.
+        told_uploads: of those that came, the ones that were announced by their id.
     """
 
     id: int
@@ -111,6 +131,7 @@ class Title:
     numbering_restarts: bool
     stored: Sequence[StoredChapter] = ()
     baselines: Mapping[str, Baseline] = field(default_factory=dict)
+    told_uploads: frozenset[UUID] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +153,7 @@ class TitleChanges:
     inserts: list[tuple[ChapterKey, Chapter]] = field(default_factory=list)
     updates: list[tuple[StoredChapter, ChapterKey, Chapter]] = field(default_factory=list)
     removals: list[StoredChapter] = field(default_factory=list)
+    gone: list[StoredChapter] = field(default_factory=list)
     announcements: list[Announcement] = field(default_factory=list)
 
 
@@ -157,8 +179,11 @@ def key_of(chapter: Chapter, numbering_restarts: bool) -> ChapterKey:
     language = chapter.translated_language
     if chapter.number is None:
         return ChapterKey(language, f"chapter:{chapter.mangadex_chapter_id}", ZERO)
-    volume = plain_decimal(chapter.volume) if numbering_restarts else None
-    return ChapterKey(language, "" if volume is None else f"volume:{shown(volume)}", chapter.number)
+    if not numbering_restarts:
+        return ChapterKey(language, "", chapter.number)
+    volume = plain_decimal(chapter.volume)
+    scope = f"upload:{chapter.mangadex_chapter_id}" if volume is None else f"volume:{shown(volume)}"
+    return ChapterKey(language, scope, chapter.number)
 
 
 def shown(number: Decimal) -> str:
@@ -188,13 +213,50 @@ def find_baselines(
 
     Every upload counts, whoever made it and whether or not it was taken down since.
     """
+    highest = _highest_before(title, feed)
+    return [_baseline(language, highest.get(language), title) for language in sorted(languages)]
+
+
+def lower_baselines(title: Title, feed: Sequence[Chapter]) -> list[Baseline]:
+    """Return the baselines whose uploads were withdrawn or corrected, lowered to what is left.
+
+    Args:
+        feed: all uploads that are listed. A language without any proves nothing.
+    """
+    left = _highest_before(title, [chapter for chapter in feed if not chapter.is_unavailable])
+    lowered = []
+    for language in sorted({chapter.translated_language for chapter in feed}):
+        known = baseline_of(title, language)
+        if known is None or known.position is None or known.language == ALL_LANGUAGES:
+            continue
+        position = left.get(language)
+        if position is None or position < known.position:
+            lowered.append(replace(_baseline(language, position, title), is_lowered=True))
+    return lowered
+
+
+def find_taken_down(title: Title, feed: Sequence[Chapter]) -> list[Announcement]:
+    """Return what was readable before, above a lowered baseline: to be marked, so never told.
+
+    Somebody else may upload it again.
+    """
+    keys = {
+        key_of(chapter, title.numbering_restarts)
+        for chapter in feed
+        if chapter.is_unavailable and chapter.appeared_at < title.first_synced_at
+    }
+    return [Announcement(key, has_event=False) for key in keys if is_above_baseline(key, title)]
+
+
+def _highest_before(title: Title, feed: Iterable[Chapter]) -> dict[str, Position]:
+    """Return the highest position of each language that appeared before the first sync."""
     highest: dict[str, Position] = {}
     for chapter in feed:
         position = key_of(chapter, title.numbering_restarts).position(title.numbering_restarts)
         language = chapter.translated_language
         if position and chapter.appeared_at < title.first_synced_at:
             highest[language] = max(position, highest.get(language, position))
-    return [_baseline(language, highest.get(language), title) for language in sorted(languages)]
+    return highest
 
 
 def _baseline(language: str, highest: Position | None, title: Title) -> Baseline:
@@ -220,23 +282,44 @@ def needs_baseline(title: Title, readable: Iterable[Chapter]) -> bool:
     return False
 
 
-def find_gone(title: Title, feed: Sequence[Chapter], is_complete: bool) -> frozenset[UUID]:
+def find_gone(
+    title: Title,
+    feed: Sequence[Chapter],
+    listed: frozenset[UUID] | None,
+    languages: frozenset[str],
+) -> frozenset[UUID]:
     """Return the stored uploads that nobody can read any more.
 
     Args:
-        is_complete: whether the feed lists all there is, so that what is missing is gone.
+        listed: all uploads that the source has in these languages, so that what is missing is
+            gone; None where that is not known.
     """
-    stored = {row.mangadex_chapter_id for row in title.stored if row.mangadex_chapter_id}
-    taken_down = {c.mangadex_chapter_id for c in feed if c.is_unavailable}
-    listed = {c.mangadex_chapter_id for c in feed}
-    return frozenset(stored & taken_down | (stored - listed if is_complete else set()))
+    taken_down = {chapter.mangadex_chapter_id for chapter in feed if chapter.is_unavailable}
+    return frozenset(
+        row.mangadex_chapter_id
+        for row in title.stored
+        if row.mangadex_chapter_id
+        and row.manga_id == title.id
+        and (
+            row.mangadex_chapter_id in taken_down
+            or (
+                listed is not None
+                and row.key.language in languages
+                and row.mangadex_chapter_id not in listed
+            )
+        )
+    )
 
 
 def is_new(chapter: Chapter, key: ChapterKey, title: Title) -> bool:
-    """Return whether it is above the baseline, or without a position appeared since."""
-    position = key.position(title.numbering_restarts)
-    if position is None:
-        return chapter.appeared_at >= title.first_synced_at
+    """Return whether it is above the baseline, or without a position appeared since.
+
+    What comes back from before the first sync is history, also above a baseline that was lowered.
+    """
+    position, baseline = key.position(title.numbering_restarts), baseline_of(title, key.language)
+    if position is None or (baseline is not None and baseline.is_lowered):
+        has_appeared_since = chapter.appeared_at >= title.first_synced_at
+        return has_appeared_since and (position is None or is_above_baseline(key, title))
     return is_above_baseline(key, title)
 
 
@@ -258,7 +341,7 @@ def decide_changes(
         title: as it is stored.
         readable: what `select_readable` returns.
         gone: uploads that nobody can read any more; the row of one passes to another upload of
-            the same key, if there is one. Absence alone never removes a row.
+            the same key, if there is one, or is marked. Absence alone never removes a row.
     """
     result = TitleChanges()
     came = {chapter.mangadex_chapter_id: chapter for chapter in readable}
@@ -270,13 +353,50 @@ def decide_changes(
             corrected.append((row, chapter))
         elif row.manga_id == title.id:
             taken[row.key] = row
-            if chapter and _differs(row, chapter):
+            if chapter and (row.is_gone or _differs(row, chapter)):
                 result.updates.append((row, row.key, chapter))
     for row, chapter in corrected:
         _move(result, taken, title, row, chapter)
     for chapter in came.values():
         _admit(result, taken, title, chapter, gone)
+    found_gone = (row for row in taken.values() if row and row.mangadex_chapter_id in gone)
+    result.gone.extend(row for row in found_gone if not row.is_gone)
     return result
+
+
+def known_before(title: Title, changes: TitleChanges) -> Title:
+    """Return the title with the rows that its readers could know of before these changes.
+
+    Left out is what is gone, and what stands where it has only now been corrected to.
+    """
+    told = {each.key for each in changes.announcements if each.has_event}
+    updated = {row.id: key for row, key, _ in changes.updates}
+    withdrawn = {row.id for row in (*changes.removals, *changes.gone)}
+    known = [
+        replace(row, manga_id=title.id, key=updated[row.id])
+        for row in title.stored
+        if row.id in updated and updated[row.id] not in told
+    ]
+    known += [
+        row for row in title.stored if not (row.is_gone or row.id in updated or row.id in withdrawn)
+    ]
+    return replace(title, stored=known)
+
+
+def highest_found(changes: TitleChanges) -> Decimal | None:
+    """Return the highest number that is new, or whose upload is back."""
+    came_back = [key for row, key, _ in changes.updates if row.is_gone]
+    return _highest_number([each.key for each in changes.announcements] + came_back)
+
+
+def highest_withdrawn(changes: TitleChanges) -> Decimal | None:
+    """Return the highest number that no row has any more, or whose upload is gone."""
+    moved = [row.key for row, key, _ in changes.updates if row.key != key]
+    return _highest_number(moved + [row.key for row in (*changes.removals, *changes.gone)])
+
+
+def _highest_number(keys: Iterable[ChapterKey]) -> Decimal | None:
+    return max((key.number for key in keys if key.has_number), default=None)
 
 
 def _move(
@@ -305,10 +425,15 @@ def _admit(
     gone: frozenset[UUID],
 ) -> None:
     """An upload without a row gets one if it is new and the first of its key."""
-    key = key_of(chapter, title.numbering_restarts)
+    own = key_of(chapter, title.numbering_restarts)
+    if own.awaits_volume and chapter.mangadex_chapter_id in title.told_uploads:
+        return
+    key = _shared_key(taken, own, chapter)
+    if key != own:  # told as the other, whose key passes away when its volume is known
+        result.announcements.append(Announcement(own, has_event=False))
     if key in taken:
         row = taken[key]
-        if row and row.mangadex_chapter_id in gone:
+        if row and (row.is_gone or row.mangadex_chapter_id in gone):
             taken[key] = None
             result.updates.append((row, key, chapter))
     elif is_new(chapter, key, title):
@@ -317,12 +442,32 @@ def _admit(
         result.announcements.append(Announcement(key))
 
 
+def _shared_key(
+    taken: Mapping[ChapterKey, StoredChapter | None], key: ChapterKey, chapter: Chapter
+) -> ChapterKey:
+    """Return the key of another group's upload of the chapter, where neither's volume is known."""
+    for other, row in taken.items() if key.awaits_volume else ():
+        if (other.language, other.number) != (key.language, key.number):
+            continue
+        if not other.scope:  # from before such uploads were remembered by their ids
+            return other
+        uploaded_at = row.published_at if row else None
+        is_near = uploaded_at is None or chapter.readable_at - uploaded_at < SAME_CHAPTER
+        if other.awaits_volume and is_near:
+            return other
+    return key
+
+
 def _stays(row: StoredChapter, chapter: Chapter, title: Title) -> bool:
-    """Rows from before there were languages keep the number that they share (`row:ID`)."""
+    """Tell whether a row keeps its key.
+
+    Rows from before there were languages keep the number that they share (`row:ID`), and those
+    without a volume from before they were remembered by upload keep theirs until it is known.
+    """
     key = key_of(chapter, title.numbering_restarts)
     if row.manga_id != title.id:
         return False
-    if row.key.scope.startswith("row:"):
+    if row.key.scope.startswith("row:") or (key.awaits_volume and not row.key.scope):
         return (row.key.language, row.key.number) == (key.language, key.number)
     return row.key == key
 
@@ -332,7 +477,7 @@ def _is_same_number(row: StoredChapter, key: ChapterKey, title: Title) -> bool:
     return (
         row.manga_id == title.id
         and (row.key.language, row.key.number) == (key.language, key.number)
-        and "" in (row.key.scope, key.scope)
+        and any(each.awaits_volume or not each.scope for each in (row.key, key))
     )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from batch.models import Chapter
+import sql
+from batch.models import Chapter, Rejected
 from batch.rules.chapters import (
     Announcement,
     Baseline,
@@ -18,17 +21,22 @@ from batch.rules.chapters import (
 from batch.store.titles import FUTURE, take_turn
 from sql import Connection
 
+log = logging.getLogger(__name__)
+
 _NO_CHAPTER = UUID(int=0)
 
 Uploads = Mapping[UUID, Sequence[Chapter]]
 Changes = Sequence[tuple[Title, TitleChanges]]
 
 
-def read_titles(connection: Connection, uploads: Uploads) -> list[Title]:
+def read_titles(
+    connection: Connection, uploads: Uploads, with_all_rows: bool = False
+) -> list[Title]:
     """Return the tracked ones of these titles, by `manga.id`, with what decides on their uploads.
 
     Args:
         uploads: by `manga.mangadex_id`.
+        with_all_rows: not only those that matter for the uploads.
     """
     rows = connection.execute(
         # The API's times are cut to seconds: what appeared in that very second came after it.
@@ -36,9 +44,10 @@ def read_titles(connection: Connection, uploads: Uploads) -> list[Title]:
         " FROM manga WHERE mangadex_id = ANY(%s) AND first_synced_at IS NOT NULL ORDER BY id",
         [list(uploads)],
     ).fetchall()
-    restarting = [manga_id for manga_id, _, _, _, restarts in rows if restarts]
-    stored = _read_chapters(connection, {row[0]: uploads[row[1]] for row in rows}, restarting)
+    whole = [manga_id for manga_id, _, _, _, restarts in rows if restarts or with_all_rows]
+    stored = _read_chapters(connection, {row[0]: uploads[row[1]] for row in rows}, whole)
     baselines = _read_baselines(connection, [row[0] for row in rows])
+    told = _read_told_uploads(connection, {row[0]: uploads[row[1]] for row in rows if row[4]})
     return [
         Title(
             id=manga_id,
@@ -48,6 +57,7 @@ def read_titles(connection: Connection, uploads: Uploads) -> list[Title]:
             numbering_restarts=restarts,
             stored=stored[manga_id],
             baselines=baselines.get(manga_id, {}),
+            told_uploads=told if restarts else frozenset(),
         )
         for manga_id, mangadex_id, title, first_synced_at, restarts in rows
     ]
@@ -55,7 +65,7 @@ def read_titles(connection: Connection, uploads: Uploads) -> list[Title]:
 
 _RELEVANT = """
 SELECT id, manga_id, mangadex_chapter_id, translated_language, number_scope, chapter_number,
-       volume, title, external_url, pages, published_at
+       volume, title, external_url, pages, published_at, unavailable_at IS NOT NULL
 FROM chapters WHERE id IN (
     -- the uploads themselves, wherever they were,
     SELECT id FROM chapters WHERE mangadex_chapter_id = ANY(%(upload)s::uuid[])
@@ -73,19 +83,20 @@ FROM chapters WHERE id IN (
     ) AS came (manga_id, language), LATERAL (
         SELECT id FROM chapters c WHERE c.manga_id = came.manga_id
         AND c.translated_language = came.language AND c.number_scope = ''
+        AND c.unavailable_at IS NULL
         AND c.chapter_number < 'NaN'  -- other programs may write that, and it would be the highest
         ORDER BY c.chapter_number DESC LIMIT 1
     ) AS top
     UNION ALL
-    -- and all where it takes a volume to tell which is the highest.
-    SELECT id FROM chapters WHERE manga_id = ANY(%(restarting)s::bigint[])
+    -- and all where it takes a volume to tell which is the highest, or the source lists all.
+    SELECT id FROM chapters WHERE manga_id = ANY(%(whole)s::bigint[])
     AND chapter_number < 'NaN'
 ) ORDER BY id
 """
 
 
 def _read_chapters(
-    connection: Connection, titles: Mapping[int, Sequence[Chapter]], restarting: Sequence[int]
+    connection: Connection, titles: Mapping[int, Sequence[Chapter]], whole: Sequence[int]
 ) -> dict[int, list[StoredChapter]]:
     """Return the rows that matter, by title; an upload that came to it is another title's row."""
     came = [(manga_id, chapter) for manga_id, found in titles.items() for chapter in found]
@@ -96,13 +107,15 @@ def _read_chapters(
             "manga_id": [manga_id for manga_id, _ in came],
             "language": [chapter.translated_language for _, chapter in came],
             "number": [chapter.number for _, chapter in came],
-            "restarting": list(restarting),
+            "whole": list(whole),
         },
     ).fetchall()
     arrived = {chapter.mangadex_chapter_id: manga_id for manga_id, chapter in came}
     found: dict[int, list[StoredChapter]] = {manga_id: [] for manga_id in titles}
     for row_id, manga_id, upload, language, scope, number, *rest in rows:
         row = StoredChapter(row_id, manga_id, upload, ChapterKey(language, scope, number), *rest)
+        if row.published_at in (sql.EARLIEST, sql.LATEST):
+            log.warning("The date of a stored chapter cannot be read chapter=%d", row_id)
         for key in {manga_id, arrived.get(upload, manga_id)} & titles.keys():
             found[key].append(row)
     return found
@@ -113,13 +126,28 @@ def _read_baselines(
 ) -> dict[int, dict[str, Baseline]]:
     found: dict[int, dict[str, Baseline]] = {}
     rows = connection.execute(
-        "SELECT manga_id, translated_language, latest_chapter, latest_volume"
-        " FROM chapter_baselines WHERE manga_id = ANY(%s)",
+        "SELECT manga_id, translated_language, latest_chapter, latest_volume,"
+        " lowered_at IS NOT NULL FROM chapter_baselines WHERE manga_id = ANY(%s)",
         [manga_ids],
     ).fetchall()
-    for manga_id, language, number, volume in rows:
-        found.setdefault(manga_id, {})[language] = Baseline(language, number, volume)
+    for manga_id, *values in rows:
+        baseline = Baseline(*values)
+        found.setdefault(manga_id, {})[baseline.language] = baseline
     return found
+
+
+def _read_told_uploads(
+    connection: Connection, titles: Mapping[int, Sequence[Chapter]]
+) -> frozenset[UUID]:
+    """Return those of the uploads that were announced by their ids."""
+    if not titles:
+        return frozenset()
+    rows = connection.execute(
+        "SELECT mangadex_chapter_id FROM chapter_announcements"
+        " WHERE manga_id = ANY(%s) AND mangadex_chapter_id = ANY(%s)",
+        [list(titles), [each.mangadex_chapter_id for found in titles.values() for each in found]],
+    ).fetchall()
+    return frozenset(row[0] for row in rows)
 
 
 def save_baselines(connection: Connection, manga_id: int, baselines: Iterable[Baseline]) -> None:
@@ -131,7 +159,7 @@ def save_baselines(connection: Connection, manga_id: int, baselines: Iterable[Ba
         " SELECT %s, * FROM unnest(%s::text[], %s::numeric[], %s::numeric[])"
         " ON CONFLICT (manga_id, translated_language) DO UPDATE SET"
         " latest_chapter = excluded.latest_chapter, latest_volume = excluded.latest_volume,"
-        " established_at = now() WHERE b.latest_chapter IS NOT NULL"
+        " established_at = now(), lowered_at = NULL WHERE b.latest_chapter IS NOT NULL"
         " AND (b.latest_volume IS NULL) <> (excluded.latest_volume IS NULL)",
         [
             manga_id,
@@ -142,13 +170,76 @@ def save_baselines(connection: Connection, manga_id: int, baselines: Iterable[Ba
     )
 
 
-def apply_changes(connection: Connection, changed: Changes) -> None:
-    """Remove, move, update and insert rows, in the order of titles and their numbers."""
+def lower_baselines(connection: Connection, manga_id: int, lowered: Sequence[Baseline]) -> None:
+    """Replace baselines of a title by lower ones."""
+    connection.execute(
+        "UPDATE chapter_baselines AS b SET latest_chapter = l.number, latest_volume = l.volume,"
+        " lowered_at = now() FROM unnest(%s::text[], %s::numeric[], %s::numeric[])"
+        " AS l (language, number, volume)"
+        " WHERE b.manga_id = %s AND b.translated_language = l.language",
+        [
+            [row.language for row in lowered],
+            [row.number for row in lowered],
+            [row.volume for row in lowered],
+            manga_id,
+        ],
+    )
+
+
+def apply_changes(connection: Connection, changed: Changes) -> list[Rejected]:
+    """Remove, move, update, insert and mark rows, in the order of titles and their numbers.
+
+    Returns:
+        nothing that is rejected: that is an error, for which nothing is written.
+    """
     removals = [row.id for _, changes in changed for row in changes.removals]
     if removals:
         connection.execute("DELETE FROM chapters WHERE id = ANY(%s)", [removals])
     _apply_updates(connection, changed)
     _apply_inserts(connection, changed)
+    gone = [row.id for _, changes in changed for row in changes.gone]
+    if gone:
+        connection.execute("UPDATE chapters SET unavailable_at = now() WHERE id = ANY(%s)", [gone])
+    return []
+
+
+def apply_singly(connection: Connection, changed: Changes) -> list[Rejected]:
+    """As `apply_changes`, a row at a time; what is rejected is stored as its number alone.
+
+    A chapter's title or link that cannot be stored must not cost its announcement.
+
+    Returns:
+        the chapters that are stored without them.
+    """
+    rejected = []
+    for title, changes in changed:
+        apply_changes(connection, [(title, replace(changes, inserts=[], updates=[]))])
+        parts = [TitleChanges(updates=[each]) for each in changes.updates]
+        parts += [TitleChanges(inserts=[each]) for each in changes.inserts]
+        for part in parts:
+            try:
+                with connection.transaction():
+                    apply_changes(connection, [(title, part)])
+            except sql.REJECTIONS as exc:
+                apply_changes(connection, [(title, _bare(part))])
+                reason = f"stored without its title and link: {sql.one_line(exc)}"
+                rejected += [Rejected(key, reason) for key in _upload_ids(part)]
+    return rejected
+
+
+def _bare(changes: TitleChanges) -> TitleChanges:
+    updates = [(row, key, _without_texts(chapter)) for row, key, chapter in changes.updates]
+    inserts = [(key, _without_texts(chapter)) for key, chapter in changes.inserts]
+    return TitleChanges(inserts=inserts, updates=updates)
+
+
+def _without_texts(chapter: Chapter) -> Chapter:
+    return replace(chapter, title=None, external_url=None, pages=0)
+
+
+def _upload_ids(changes: TitleChanges) -> list[str]:
+    came = [chapter for _, chapter in changes.inserts] + [each for *_, each in changes.updates]
+    return [str(chapter.mangadex_chapter_id) for chapter in came]
 
 
 def _apply_updates(connection: Connection, changed: Changes) -> None:
@@ -166,7 +257,8 @@ def _apply_updates(connection: Connection, changed: Changes) -> None:
         " translated_language = u.translated_language, number_scope = u.number_scope,"
         " chapter_number = u.chapter_number, mangadex_chapter_id = u.mangadex_chapter_id,"
         " volume = u.volume, title = u.title, external_url = u.external_url, pages = u.pages,"
-        f" published_at = u.published_at FROM unnest({_TYPES}, %s::bigint[]) AS u ({_NAMES}, id)"
+        f" published_at = u.published_at, unavailable_at = NULL"
+        f" FROM unnest({_TYPES}, %s::bigint[]) AS u ({_NAMES}, id)"
         " WHERE c.id = u.id",
         [*columns, [row.id for _, row, _, _ in updates]],
     )
@@ -237,11 +329,33 @@ def announce(
 def _announcement_key(key: ChapterKey) -> tuple[str, str, object, UUID]:
     kind, _, value = key.scope.partition(":")
     volume = value if kind == "volume" else ""
-    return key.language, volume, key.number, UUID(value) if kind == "chapter" else _NO_CHAPTER
+    is_upload = kind in ("chapter", "upload")
+    return key.language, volume, key.number, UUID(value) if is_upload else _NO_CHAPTER
+
+
+def lower_totals(connection: Connection, withdrawn: Mapping[int, int]) -> None:
+    """Lower `total_chapters` of titles by `manga.id` where it is that of what was withdrawn.
+
+    It falls to the highest number that is left.
+    """
+    if not withdrawn:
+        return
+    connection.execute(
+        "UPDATE manga SET total_chapters = ("
+        " SELECT max(trunc(number))::integer FROM ("
+        "  SELECT chapter_number FROM chapters c WHERE c.manga_id = manga.id"
+        "  AND c.unavailable_at IS NULL AND c.chapter_number < 'NaN'"
+        "  AND NOT starts_with(c.number_scope, 'chapter:')"
+        "  UNION ALL SELECT latest_chapter FROM chapter_baselines b WHERE b.manga_id = manga.id"
+        " ) AS rest (number))"
+        " FROM unnest(%s::bigint[], %s::integer[]) AS w (id, total)"
+        " WHERE manga.id = w.id AND manga.total_chapters = w.total",
+        [list(withdrawn), list(withdrawn.values())],
+    )
 
 
 def raise_totals(connection: Connection, highest: Mapping[int, int]) -> None:
-    """Raise `total_chapters` of titles by `manga.id`; it never falls."""
+    """Raise `total_chapters` of titles by `manga.id`."""
     if not highest:
         return
     connection.execute(

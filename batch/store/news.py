@@ -8,9 +8,12 @@ so that the others are stored all the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
 
 import psycopg
 
@@ -27,6 +30,8 @@ from sql import Connection
 
 MAX_TITLES = 100  # in one transaction
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(slots=True)
 class News:
@@ -36,7 +41,7 @@ class News:
         titles: how many of them are tracked.
         chapters, events: how many are new.
         gone: stored uploads that nobody can read any more.
-        rejected: titles that could not be stored.
+        rejected: titles that could not be stored, and chapters that were stored in part.
         unjudged: titles of which nothing is stored before their baseline is found.
     """
 
@@ -62,31 +67,47 @@ def store_news(
     uploads: Uploads,
     rules: Rules,
     now: datetime,
-    are_complete: bool = False,
+    listed: frozenset[UUID] | None = None,
 ) -> News:
     """Store and announce what is new among the uploads of at most MAX_TITLES titles.
 
     Args:
         connection: outside of a transaction, or in the one of the caller that it is part of.
         uploads: by `manga.mangadex_id`.
-        are_complete: whether these are all uploads that the titles have.
+        listed: all uploads that the source has of the titles, also those that could not be read;
+            None where not all of them were asked for.
 
     Raises:
         BatchError: no chapter can be stored, for want of a right or of a column.
     """
     try:
         with connection.transaction():
-            return _store_set(connection, uploads, rules, now, are_complete)
-    except sql.REJECTIONS as exc:  # first: what a trigger raises is a ProgrammingError too
+            return _store_set(connection, uploads, rules, now, listed, chapters.apply_changes)
+    except sql.REJECTIONS:  # first: what a trigger raises is a ProgrammingError too
         if len(uploads) == 1:
-            reason = f"the database rejects its chapters: {sql.one_line(exc)}"
-            return News(rejected=[Rejected(str(key), reason) for key in uploads])
+            return _store_singly(connection, uploads, rules, now, listed)
     except psycopg.ProgrammingError as exc:
         raise BatchError(f"chapters cannot be stored: {sql.one_line(exc)}") from exc
     result = News()
     for key, found in uploads.items():
-        result.add(store_news(connection, {key: found}, rules, now, are_complete))
+        result.add(store_news(connection, {key: found}, rules, now, listed))
     return result
+
+
+def _store_singly(
+    connection: Connection,
+    uploads: Uploads,
+    rules: Rules,
+    now: datetime,
+    listed: frozenset[UUID] | None,
+) -> News:
+    """Store one title's chapters row by row: what is wrong with one may be only its title."""
+    try:
+        with connection.transaction():
+            return _store_set(connection, uploads, rules, now, listed, chapters.apply_singly)
+    except sql.REJECTIONS as exc:
+        reason = f"the database rejects its chapters: {sql.one_line(exc)}"
+        return News(rejected=[Rejected(str(key), reason) for key in uploads])
 
 
 def fix_baselines(
@@ -110,26 +131,53 @@ def fix_baselines(
 
 
 def _store_set(
-    connection: Connection, uploads: Uploads, rules: Rules, now: datetime, are_complete: bool
+    connection: Connection,
+    uploads: Uploads,
+    rules: Rules,
+    now: datetime,
+    listed: frozenset[UUID] | None,
+    apply: Callable[[Connection, Changes], list[Rejected]],
 ) -> News:
     take_turn(connection)
     news = News()
     changed: list[tuple[Title, TitleChanges]] = []
-    for title in chapters.read_titles(connection, uploads):
+    for title in chapters.read_titles(connection, uploads, with_all_rows=listed is not None):
         news.titles += 1
         found = uploads[title.mangadex_id]
+        title = title if listed is None else _lower_baselines(connection, title, found)
         readable = chapter_rules.select_readable(found, rules, now)
         if chapter_rules.needs_baseline(title, readable):
             news.unjudged.append(title)
             continue
-        gone = chapter_rules.find_gone(title, found, are_complete)
+        gone = chapter_rules.find_gone(title, found, listed, rules.languages)
         news.gone += len(gone)
         changed.append((title, chapter_rules.decide_changes(title, readable, gone)))
-    chapters.apply_changes(connection, changed)
-    chapters.raise_totals(connection, _highest_numbers(changed))
+    news.rejected += apply(connection, changed)
+    chapters.lower_totals(connection, _wholes(changed, chapter_rules.highest_withdrawn))
+    chapters.raise_totals(connection, _wholes(changed, chapter_rules.highest_found))
     news.chapters = sum(len(changes.inserts) for _, changes in changed)
     news.events = outbox.add_events(connection, _announce(connection, changed))
     return news
+
+
+def _lower_baselines(connection: Connection, title: Title, feed: Sequence[Chapter]) -> Title:
+    """Let baselines fall to what is left of a title's whole feed; return it with them."""
+    lowered = {each.language: each for each in chapter_rules.lower_baselines(title, feed)}
+    if not lowered:
+        return title
+    for language, baseline in lowered.items():
+        log.info(
+            "Baseline lowered: what it rested on was withdrawn manga=%d language=%s from=%s to=%s",
+            title.id,
+            language,
+            title.baselines[language].number,
+            baseline.number,
+        )
+    chapters.lower_baselines(connection, title.id, list(lowered.values()))
+    title = replace(title, baselines={**title.baselines, **lowered})
+    taken_down = chapter_rules.find_taken_down(title, feed)
+    chapters.announce(connection, [(title.id, each) for each in taken_down])
+    return title
 
 
 def _announce(connection: Connection, changed: Changes) -> list[OutboxEvent]:
@@ -140,15 +188,11 @@ def _announce(connection: Connection, changed: Changes) -> list[OutboxEvent]:
     found: list[OutboxEvent] = []
     for title, changes in changed:
         first = [each for each in changes.announcements if (title.id, each.key) in made]
-        found += events.chapter_events(title, first)
+        found += events.chapter_events(chapter_rules.known_before(title, changes), first)
     return found
 
 
-def _highest_numbers(changed: Changes) -> Mapping[int, int]:
-    """Return the whole part of the highest new number, by `manga.id`."""
-    highest: dict[int, int] = {}
-    for title, changes in changed:
-        for each in changes.announcements:
-            if each.number is not None:
-                highest[title.id] = max(int(each.number), highest.get(title.id, 0))
-    return highest
+def _wholes(changed: Changes, find: Callable[[TitleChanges], Decimal | None]) -> Mapping[int, int]:
+    """Return the whole part of what is found in each title's changes, by `manga.id`."""
+    found = {title.id: find(changes) for title, changes in changed}
+    return {manga_id: int(number) for manga_id, number in found.items() if number is not None}

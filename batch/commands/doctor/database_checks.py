@@ -15,6 +15,11 @@ MIN_VERSION = 13
 LONG_OWED = timedelta(hours=1)
 SEE_DATABASE = "see docs/operations.md: The database"
 _ON_DEMAND = "initial_sync"
+DATED = {
+    "manga": ("first_synced_at", "last_synced_at", "last_chapter_check"),
+    "chapters": ("published_at",),
+}
+MAX_NAMED = 5  # rows of a table that a check names
 WRITTEN = ("manga", "genres", "manga_genres", "chapters", "sync_state", "notification_events")
 
 
@@ -80,6 +85,7 @@ def check_work(connection: sql.Connection, patience: timedelta) -> Iterator[Chec
     rows = sync_state.read_all(connection)
     yield check_columns(connection)
     yield _titles(connection)
+    yield _dates(connection)
     yield from _refused(rows)
     yield _workflows(rows, patience, now)
     yield _events(outbox.read_backlog(connection), now)
@@ -92,6 +98,20 @@ def _titles(connection: sql.Connection) -> Check:
     if row and row[0]:
         return Check("titles", "ok", "the catalogue has titles")
     return Check("titles", "warn", "the catalogue is empty", "run: mangahub-batch initial-sync")
+
+
+def _dates(connection: sql.Connection) -> Check:
+    """Name rows with dates that the programs cannot read; they cost no other row anything."""
+    found = []
+    for table, columns in DATED.items():
+        odd = " OR ".join(f"{c} NOT BETWEEN '0001-01-01' AND '9999-12-31'" for c in columns)
+        query = f"SELECT id FROM {table} WHERE {odd} ORDER BY id LIMIT {MAX_NAMED}"
+        ids = [str(row[0]) for row in connection.execute(query.encode())]
+        found += [f"{table} with the id {', '.join(ids)}"] if ids else []
+    if not found:
+        return Check("dates", "ok", "all can be read")
+    fact = f"outside of the years 1 to 9999: {'; '.join(found)}"
+    return Check("dates", "warn", fact, "set them right, or to NULL")
 
 
 def _refused(rows: list[SyncState]) -> Iterator[Check]:

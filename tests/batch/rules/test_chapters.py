@@ -284,7 +284,8 @@ def test_a_number_may_stand_in_every_volume() -> None:
 def test_uploads_without_a_volume_share_their_number() -> None:
     subject = title("8", volume="2", restarts=True)
     changes = planned(subject, upload("1", 1), upload("1", 2, volume="x"))
-    assert [key for key, _ in changes.inserts] == [ChapterKey("en", "", Decimal(1))]
+    scope = f"upload:{UUID(int=1)}"
+    assert [key for key, _ in changes.inserts] == [ChapterKey("en", scope, Decimal(1))]
 
 
 # --- corrections ---------------------------------------------------------------------------------
