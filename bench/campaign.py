@@ -1,0 +1,75 @@
+"""Kill programs at random moments, and print what readers missed or heard twice.
+
+    python -m bench.campaign [--kills 300] [--seed 1]
+
+A few times a second a job, one of its processes or the notification server dies by kill -9, while
+chapters and titles come and change at a stand-in source. What readers should have heard is
+reckoned from the source.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+from bench.harness import new_database, print_table, server
+from mangadex_sim import Simulator
+from tests.support.campaign import SETTINGS, Campaign, Outcome
+from tests.support.hub import Hub
+from tests.support.programs import Programs
+from tests.support.readers import Readers
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    began_s = time.monotonic()
+    outcome = run(arguments.kills, arguments.seed)
+    for name, found in (("lost", outcome.lost), ("twice", outcome.twice)):
+        for each in found:
+            print(f"{name}: {each}")
+    rows = [[what, str(number)] for what, number in sorted(outcome.kills.items())]
+    rows += [["told", str(outcome.told)], ["lost", str(len(outcome.lost))]]
+    rows += [["twice", str(len(outcome.twice))]]
+    seconds = time.monotonic() - began_s
+    print_table(f"seed {arguments.seed}, in {seconds:.0f} s", ["killed", "times"], rows)
+    if outcome.lost or outcome.twice:
+        raise SystemExit(1)
+
+
+def run(kills: int, seed: int) -> Outcome:
+    """Run a campaign over a database, a source and programs of its own."""
+    home = Path(tempfile.mkdtemp(prefix="mangahub-campaign-"))
+    programs = Programs(home)
+    opened: list[Readers] = []
+
+    def make_readers(hub: Hub) -> Readers:
+        opened.append(Readers(hub.udp, json.loads(hub.notify("key", "--all", "--json"))))
+        return opened[-1]
+
+    try:
+        with server() as server_url, Simulator(titles=0, rate=0, latency_s=0.01) as sim:
+            env = SETTINGS | {
+                "DATABASE_URL": new_database(server_url, "campaign"),
+                "MANGADEX_API_URL": sim.url,
+                "NOTIFY_SECRET": "a secret for a campaign, long enough",
+            }
+            try:
+                hub = Hub(sim, env, programs.run, programs.start, home)
+                return Campaign(hub, seed, make_readers).run(kills)
+            finally:
+                programs.end()
+    finally:
+        for readers in opened:
+            readers.close()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
