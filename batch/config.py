@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import warnings
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.util import find_spec
@@ -16,6 +18,7 @@ from mangahub.parsers import (
     absolute_path,
     boolean,
     choice,
+    has_host,
     http_url,
     integer,
     listing,
@@ -61,20 +64,31 @@ def _executor(text: str) -> str:
 
 
 def _is_scheduler(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        is_whole = bool(parts.hostname) and bool(parts.port)
-    except ValueError:
-        return False
-    return is_whole and text == f"dask://{parts.netloc}" and "@" not in text and text.isprintable()
+    parts = urlsplit(text) if has_host(text) else None
+    return parts is not None and parts.port is not None and text == f"dask://{parts.netloc}"
 
 
 def _alert_urls(text: str) -> tuple[str, ...]:
     """Return addresses that stand apart by commas or blanks; a comma inside of one stays."""
     urls = tuple(filter(None, re.split(r"[\s,]+(?=[A-Za-z][\w+.-]*://)|[\s,]+$", text)))
-    if all(re.fullmatch(r"[A-Za-z][\w+.-]*://\S+", url) for url in urls):
-        return urls
-    raise NotAllowed("addresses such as json://host/path, separated by commas")
+    if not all(re.fullmatch(r"[A-Za-z][\w+.-]*://\S+", url) for url in urls):
+        raise NotAllowed("addresses such as json://host/path, separated by commas")
+    # Their beginnings only: the rest holds secrets.
+    if unknown := [url.partition("://")[0] for url in urls if not _has_service(url)]:
+        known = "addresses as https://appriseit.com/services/ has them"
+        raise NotAllowed(f"{known}, which {unknown[0]}://... is not")
+    return urls
+
+
+def _has_service(url: str) -> bool:
+    """Return whether Apprise can send to the address; where it is missing, `doctor` says so."""
+    if find_spec("apprise") is None:
+        return True
+    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)  # it would log the address
+    with warnings.catch_warnings(action="ignore"):
+        import apprise  # an extra
+
+        return apprise.Apprise.instantiate(url) is not None
 
 
 @dataclass(frozen=True, slots=True)

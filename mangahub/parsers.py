@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import uuid
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from mangahub.env import NotAllowed
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
+_LABEL = "(?!-)[a-z0-9_-]{1,63}(?<!-)"  # lower case, as urlsplit returns it
+_HOST_NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*\.?")
 
 
 def printable_ascii(text: str) -> str:
@@ -79,19 +82,31 @@ def _is_uuid(text: str) -> bool:
 
 def http_url(text: str) -> str:
     """Return an http(s) URL with a host, without last slash, credentials, query or fragment."""
-    if _is_http_url(text):
+    is_plain = text.isprintable() and not any(c.isspace() or c in "?#\\" for c in text)
+    if is_plain and text.lower().startswith(("http://", "https://")) and has_host(text):
         return text.rstrip("/")
-    raise NotAllowed("an http:// or https:// address without credentials")
+    raise NotAllowed("an http:// or https:// address without credentials, of a host named in ASCII")
 
 
-def _is_http_url(text: str) -> bool:
+def has_host(url: str) -> bool:
+    """Return whether `//host` or `//host:port` stands in the URL, and can be looked up."""
     try:
-        parts = urlsplit(text)
-        port_is_valid = parts.port is None or 0 < parts.port < 65536
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
     except ValueError:
         return False
-    plain = text.isprintable() and not any(c.isspace() or c in "?#@\\" for c in text)
-    return plain and parts.scheme in ("http", "https") and bool(parts.hostname) and port_is_valid
+    place = f"[{host}]" if ":" in host else host
+    # Whatever else would stand there, as credentials or an empty port, is missing in this.
+    is_whole = parts.netloc.lower() == (place if port is None else f"{place}:{port}")
+    return is_whole and port != 0 and (_is_ip_address(host) or bool(_HOST_NAME.fullmatch(host)))
+
+
+def _is_ip_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def absolute_path(text: str) -> Path:

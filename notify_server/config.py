@@ -12,18 +12,24 @@ from mangahub.env import Env, NotAllowed, SettingError, read_config, setting
 from mangahub.parsers import choice, integer, printable_ascii
 from mangahub.sockets import is_loopback
 
+_BROADCAST = ipaddress.ip_address("255.255.255.255")
+
 
 def _address(text: str) -> str:
-    """Return a numeric address; of a host name the first one."""
+    """Return a numeric address that a host can have; of a host name the first one."""
     try:
-        return str(ipaddress.ip_address(text.strip("[]")))
-    except ValueError:
-        pass
-    try:
-        found = socket.getaddrinfo(text, None, type=socket.SOCK_DGRAM)
+        plain = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+        found = socket.getaddrinfo(plain, None, type=socket.SOCK_DGRAM)[0][4]
     except (OSError, UnicodeError):
         raise NotAllowed("an IPv4 or IPv6 address of this host, or its name") from None
-    return str(found[0][4][0])
+    address = ipaddress.ip_address(str(found[0]).partition("%")[0])
+    if address.is_multicast or address == _BROADCAST:
+        raise NotAllowed("an address of this host alone, not one of many hosts")
+    if address.version == 4 or not address.is_link_local:
+        return str(address)
+    if not (interface := int(found[-1])):
+        raise NotAllowed("a link-local address with its interface, such as fe80::1%eth0")
+    return f"{address}%{interface}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from psycopg.types.datetime import TimestamptzLoader
 
 from sql.errors import DatabaseDown, DatabaseUnwritable
 from sql.surroundings import refuse_unsuitable
-from sql.urls import masked
+from sql.urls import blamed, masked
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -140,6 +140,7 @@ def connect(url: str, application_name: str = "mangahub") -> Connection:
     """Return a new autocommit session with pinned settings.
 
     Raises:
+        SettingError: no server can be reached by such a URL.
         DatabaseDown: it cannot be reached, or does not let us in.
         Unsuitable: the programs cannot work with it.
     """
@@ -160,6 +161,8 @@ def _open(url: str, application_name: str) -> Connection:
     try:
         return psycopg.connect(url, **connect_arguments(url, application_name))
     except (psycopg.Error, UnicodeError) as exc:
+        if bad_setting := blamed(exc, url):
+            raise bad_setting from None
         raise DatabaseDown(f"cannot connect to {masked(url)}: {_reason(exc, url)}") from None
 
 

@@ -12,6 +12,11 @@ from psycopg.conninfo import conninfo_to_dict
 from mangahub.env import SettingError
 
 _ALLOWED = "a libpq URL such as postgresql://user:password@host:5432/database"
+# What libpq says of a part of the URL, as soon as it is to connect.
+_BAD_PART = re.compile(
+    r"connection is bad: (invalid|weak|definition|could not parse|Unix-domain)"
+    r"|invalid integer value"
+)
 _SSL_MODES = frozenset({"disable", "allow", "prefer", "require", "verify-ca", "verify-full"})
 
 
@@ -48,10 +53,17 @@ def checked(name: str, url: str) -> str:
     return url
 
 
-def _refused(name: str, url: str) -> SettingError:
+def blamed(exc: Exception, url: str) -> SettingError | None:
+    """Return what to say where a connection failed because of the URL, whatever answers there."""
+    if isinstance(exc, UnicodeError) or _BAD_PART.search(str(exc)):
+        return _refused("DATABASE_URL", url, f"{_ALLOWED} ({' '.join(masked(str(exc)).split())})")
+    return None
+
+
+def _refused(name: str, url: str, allowed: str = _ALLOWED) -> SettingError:
     """Without an @ the password may stand where the port should."""
     shown = re.sub(rf"{_BEFORE_PASSWORD}[^@]*$", r"\1:***", masked(url), flags=re.DOTALL)
-    return SettingError(name, shown, _ALLOWED)
+    return SettingError(name, shown, allowed)
 
 
 def _ports_are_valid(ports: object) -> bool:

@@ -237,13 +237,6 @@ def is_installed() -> bool:
     return find_spec("apprise") is not None
 
 
-def is_address(url: str) -> bool:
-    """Return whether Apprise has a service for the address; nothing is sent."""
-    child = _start(url, None)
-    child.join(PATIENCE_S)
-    return _has_succeeded(child)
-
-
 def send(urls: tuple[str, ...], message: Message, stop: SignalStop) -> bool:
     """Return whether the message has reached an address; PATIENCE_S at most, less on a signal.
 
@@ -253,16 +246,12 @@ def send(urls: tuple[str, ...], message: Message, stop: SignalStop) -> bool:
     if not is_installed():
         log.warning("Alerts cannot be sent: MANGAHUB_ALERT_URLS needs `%s`", INSTALL)
         return False
-    senders = [_start(url, message) for url in urls]
+    senders = [start_child(_use, url, message, os.getpid(), name="alert") for url in urls]
     _await(senders, stop)
     sent = sum([_has_succeeded(sender) for sender in senders])
     if sent < len(urls):
         log.warning("An alert did not reach every address addresses=%d reached=%d", len(urls), sent)
     return sent > 0
-
-
-def _start(url: str, message: Message | None) -> BaseProcess:
-    return start_child(_use, url, message, os.getpid(), name="alert")
 
 
 def _has_succeeded(child: BaseProcess) -> bool:
@@ -282,20 +271,18 @@ def _await(senders: Sequence[BaseProcess], stop: SignalStop) -> None:
         wait([stop.fileno(), *alive], left_s)
 
 
-def _use(url: str, message: Message | None, parent: int) -> None:
-    """In a child: exit with 0 if the address can be used, and has taken the message."""
+def _use(url: str, message: Message, parent: int) -> None:
+    """In a child: exit with 0 if the address has taken the message."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     die_with_parent(parent)
     _silence()
     import apprise  # an extra
 
-    notifier = apprise.Apprise()
-    is_done = notifier.add(url)
-    if message and is_done:
-        kind = apprise.NotifyType.SUCCESS if message.is_good else apprise.NotifyType.FAILURE
-        text = apprise.NotifyFormat.TEXT
-        is_done = bool(notifier.notify(message.body, message.title, kind, body_format=text))
+    notifier = apprise.Apprise(url)
+    kind = apprise.NotifyType.SUCCESS if message.is_good else apprise.NotifyType.FAILURE
+    text = apprise.NotifyFormat.TEXT
+    is_done = bool(notifier.notify(message.body, message.title, kind, body_format=text))
     os._exit(0 if is_done else 1)  # at once: threads that the library may have left do not matter
 
 

@@ -113,6 +113,7 @@ def test_an_empty_variable_counts_as_not_set(variable: str) -> None:
         ("MANGA_SYNC_BLOCKED_UPLOADERS", f"{{{ONE}}}", "UUIDs"),
         ("MANGA_SYNC_CHAPTER_BATCH", "0", "from 1"),
         ("UDP_SERVER_URL", "http://", "http:// or https://"),
+        ("UDP_SERVER_URL", "http://a..b", "http:// or https://"),
         ("MANGAHUB_DATA", "data", "an absolute path"),
         ("LOG_FORMAT", "xml", "one of text, json"),
         ("LOG_LEVEL", "info", "one of DEBUG, INFO"),
@@ -125,6 +126,16 @@ def test_a_bad_value_is_told_with_variable_value_and_what_is_allowed(
         load(Env({variable: value}))
     assert str(caught.value).startswith(f"{variable}={value!a} is not allowed: it must be ")
     assert allowed in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["foo://sesame@host", "discord://sesame", "json://ok, tgram://sesame"]
+)
+def test_an_address_that_apprise_has_no_service_for_is_named_by_its_scheme_alone(url: str) -> None:
+    with pytest.raises(SettingError, match=r"^MANGAHUB_ALERT_URLS='\*\*\*' is not all") as caught:
+        load(Env({"MANGAHUB_ALERT_URLS": url}))
+    assert url.split(", ")[-1].partition("://")[0] + "://..." in str(caught.value)
+    assert "sesame" not in str(caught.value)
 
 
 @pytest.mark.parametrize("variable", ["MANGADEX_API_KEY", "NOTIFY_API_KEY"])

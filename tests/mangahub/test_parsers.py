@@ -69,6 +69,10 @@ def test_what_is_no_truth_value_is_rejected(text: str) -> None:
         ("HTTP://Host/", "HTTP://Host"),
         ("http://[::1]:8085", "http://[::1]:8085"),
         ("http://127.0.0.1:1", "http://127.0.0.1:1"),
+        ("http://127.1", "http://127.1"),
+        ("http://[fe80::1%25eth0]:80", "http://[fe80::1%25eth0]:80"),
+        ("https://xn--mnchen-3ya.example./ä", "https://xn--mnchen-3ya.example./ä"),
+        ("http://api_1", "http://api_1"),
     ],
 )
 def test_an_address_is_read_without_its_last_slash(text: str, url: str) -> None:
@@ -81,6 +85,10 @@ def test_an_address_is_read_without_its_last_slash(text: str, url: str) -> None:
         "h", "//h", "http:", "http://", "http:///path", "http://:80", "ftp://h", "file:///etc",
         "http://h:0", "http://h:65536", "http://h:port", "http://[::1", "http://h/?q=1", "http://h?",
         "http://h/#part", "http://h#", "http://h/a b", "http://h\n.example", "http://h\\x",
+        "http://h:", "http://u@h", "http://u:p@h", "http://.", "http://.h", "http://a..b", "http://-h",
+        "http://h-.example", "http://*", "http://a,b", "http://a%20b", "http://[::1]x", "http://[v1.a]",
+        "http://[h]", "http://h]", "http://" + "a" * 64, "http://" + "a." * 130 + "b", "http://☃.net",
+        "http://h:٣",
     ],
 )  # fmt: skip
 def test_what_is_no_plain_address_is_rejected(text: str) -> None:

@@ -15,7 +15,7 @@ import psycopg_pool
 import pytest
 
 import sql
-from mangahub.env import Env
+from mangahub.env import Env, SettingError
 from sql import embedded
 from sql.connection import PINNED
 from tests.support.databases import HOSTILE_SETTINGS, make_hostile
@@ -165,6 +165,25 @@ def test_a_port_where_nothing_listens() -> None:
     assert text == (
         f"cannot connect to postgresql://u:***@127.0.0.1:{port}/db: nothing listens there"
     )
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "127.0.0.1:1/db?target_session_attrs=any1",
+        "127.0.0.1:1/db?keepalives=often",
+        "127.0.0.1:1/db?ssl_min_protocol_version=9",
+        "/db?hostaddr=nowhere",
+        "/db?service=none",
+        "/db?host=/" + "a" * 200,
+        "a..b/db",
+    ],
+)
+def test_what_libpq_takes_for_no_address_is_a_bad_setting(part: str) -> None:
+    with pytest.raises(SettingError, match=r"^DATABASE_URL='postgresql://u:") as caught:
+        sql.connect(f"postgresql://u:{SECRET}@{part}")
+    assert SECRET not in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_an_unknown_host() -> None:

@@ -268,7 +268,17 @@ def test_a_scheduler_that_dies_ends_the_run_for_now(
 
 
 @pytest.mark.parametrize(
-    "value", ["dask://", "dask://host", "dask://h:0", "dask://h:1/x", "tcp://h:1", "dask://u@h:1"]
+    "value",
+    [
+        "dask://",
+        "dask://host",
+        "dask://h:0",
+        "dask://h:1/x",
+        "tcp://h:1",
+        "dask://u@h:1",
+        "dask://a..b:1",
+        "dask://*:1",
+    ],
 )
 def test_another_executor_is_refused(value: str) -> None:
     with pytest.raises(SettingError, match="must be local or dask://host:port"):

@@ -260,12 +260,6 @@ def test_alerts_need_their_library(
     assert ("pip install" in found.cure) == (not is_installed)
 
 
-def test_an_address_that_no_service_is_for_is_named_by_its_beginning_only() -> None:
-    (found,) = checks.check_extras(config(MANGAHUB_ALERT_URLS="json://host/a, foo://sesame@host"))
-    assert (found.severity, found.fact.split("; ")[1]) == ("warn", "no service for foo://…")
-    assert "appriseit.com" in found.cure
-
-
 @pytest.mark.parametrize(
     ("mode", "severities"), [(None, []), (0o600, []), (0o640, ["bad"]), (0o604, ["bad"])]
 )
