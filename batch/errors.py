@@ -43,7 +43,7 @@ class TransientError(ApiError):
     """A passing fault (5xx, a broken answer, no connection): retry.
 
     Attributes:
-        retry_after: how long the source asks to wait; None where it does not say.
+        retry_after: how long the source asks to wait; None if it does not say.
     """
 
     def __init__(self, message: str, retry_after: timedelta | None = None) -> None:

@@ -92,7 +92,7 @@ class Chapter:
     """One chapter upload as the API tells it.
 
     Attributes:
-        number: None where the API has none, or one that is no plain decimal.
+        number: None if the API has none, or one that is no plain decimal.
         readable_at: from when readers can open it; it may be to come, and it may be back-dated.
         appeared_at: the later of `readableAt` and `createdAt`; before it nobody could read it.
         groups: scanlation groups; empty for an individual upload.

@@ -47,8 +47,8 @@ uploader (name, id or null), createdAt, updatedAt, publishAt, readableAt, in_s (
 seconds from now), externalUrl (then publishAt is in 2037), pages, unavailable, version. Without a
 number a published chapter is the title's next one; null is a chapter without a number.
 
-Failures (`fail`) happen once unless told otherwise: count (null: until healed), skip (requests to
-let pass first), paths (patterns such as "/manga/*/feed"), probability with seed, active_s. Modes:
+Failures (`fail`) happen once by default: count (null: until healed), skip (requests to let pass
+first), paths (patterns such as "/manga/*/feed"), probability with seed, active_s. Modes:
 
   429_epoch 429_epoch_past 429_retry_after 429_bare (wait_s)  403_json 403_html_ban
   400_json 400_agent 400_html_overload  404_json  500 502_html 503 504_html  302 204
@@ -60,7 +60,7 @@ let pass first), paths (patterns such as "/manga/*/feed"), probability with seed
   data_null data_absent total_absent
 
 The catalogue's history is fixed: another start with the same titles and seed answers the same, and
-orders are forgotten. `traits` lists which titles carry which awkward case.
+orders are forgotten. `traits` lists which titles have which awkward case.
 """
 
 from mangadex_sim.remote import SimControl

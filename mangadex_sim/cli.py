@@ -13,7 +13,7 @@ from mangadex_sim.catalogue.clock import parse_instant
 from mangadex_sim.settings import MAX_TITLES, RETRY_HEADERS, Settings
 from mangadex_sim.simulator import Simulator
 
-# A thread that renders a page must not keep another from noting when its request came.
+# A thread that renders a page must not delay another that notes a request's arrival.
 _SWITCH_S = 0.0005
 
 _EPILOG = """\

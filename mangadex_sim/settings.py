@@ -1,4 +1,4 @@
-"""What a simulator can be told at its start; most of it can be changed while it runs."""
+"""Settings of a simulator; most of them can be changed while it runs."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ HISTORY_END = 1_759_276_800  # 2025-10-01T00:00:00
 
 @dataclass(frozen=True)
 class Settings:
-    """Every knob with its default; ValueError names a bad one."""
+    """Every setting with its default; ValueError names a bad one."""
 
     titles: int = 150
     seed: int = 1
     # Chapters published over the last 48 hours before the start.
     recent_chapters: int = 0
-    # The catalogue's last dates, epoch seconds; fixed, so that a restart changes nothing. Taken
-    # back to two days before the start where the clock is not that far.
+    # The catalogue's last dates, epoch seconds; fixed, so that a restart changes nothing. Moved
+    # back to two days before the start if the clock is earlier.
     history_end: int = HISTORY_END
     # Requests within any sliding window, over the whole server; 0 switches the rule off.
     rate: int = 5
     window_s: float = 1.0
     # What a 429 says about waiting: X-RateLimit-Retry-After (epoch), Retry-After (seconds), …
     retry_header: str = "epoch"
-    # More refusals than this within the time make a ban; every request renews it.
+    # More 429s than this within the time cause a ban, which every request renews.
     ban_after: int = 10
     ban_within_s: float = 5.0
     ban_s: float = 10.0
@@ -37,7 +37,7 @@ class Settings:
     since_inclusive: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse values that make no sense."""
+        """Reject values out of range."""
         limits: dict[str, tuple[float, float]] = {
             "titles": (0, MAX_TITLES),
             "recent_chapters": (0, 1_000_000),

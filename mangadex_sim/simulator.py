@@ -19,7 +19,7 @@ class Simulator(Commands):
     """A running stand-in for the MangaDex API; a context manager.
 
     `settings` are a starting point, keywords change single ones (see Settings). ValueError or
-    TypeError for a bad one, OSError where the port cannot be had. Port 0 picks a free one.
+    TypeError for a bad one, OSError if the port cannot be bound. Port 0 picks a free one.
     """
 
     def __init__(

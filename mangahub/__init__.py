@@ -1,3 +1,3 @@
-"""What both programs share: the version, how settings are read, how log lines look."""
+"""What the programs share: the version, reading settings, logging, the command line."""
 
 __version__ = "0.2.0"

@@ -1,4 +1,4 @@
-"""What all command lines share: how arguments are read, and what may reach a terminal."""
+"""What all command lines share: reading arguments, and safe output."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def write(*lines: str) -> str | None:
     try:
         print("\n".join(printable(line, keep="\t") for line in lines), flush=True)
     except OSError as exc:
-        # What is left in the buffer would fail once more at the interpreter's end.
+        # The rest of the buffer would fail again when the interpreter exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(exc, BrokenPipeError):
             return f"the output cannot be written: {exc.strerror}"

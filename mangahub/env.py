@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class SettingError(Exception):
-    """A variable holds a value that is not allowed; its text is the one line for the operator."""
+    """A variable has a value that is not allowed; the text is one line for the operator."""
 
     def __init__(self, name: str, value: str, allowed: str) -> None:
         shown = ascii(value if len(value) <= 80 else value[:77] + "...")
@@ -25,7 +25,7 @@ class SettingError(Exception):
 
 
 class NotAllowed(ValueError):
-    """What a parser raises; its text says what is allowed."""
+    """Raised by parsers; the text says what is allowed."""
 
 
 class Env:
@@ -35,7 +35,7 @@ class Env:
         self._environ = os.environ if environ is None else environ
 
     def raw(self, name: str) -> str | None:
-        """Return the value without surrounding blanks, None where it is not set or empty."""
+        """Return the value without surrounding blanks, None if it is not set or empty."""
         return self._environ.get(name, "").strip() or None
 
     def is_blank(self, name: str) -> bool:
@@ -48,10 +48,10 @@ class Setting(Generic[T]):
     """One setting.
 
     Attributes:
-        default: the value where the variable is not set, or a function that returns it.
+        default: the value if the variable is not set, or a function that returns it.
         parse: returns the value of a text, or raises NotAllowed.
         is_secret: an error never shows the text.
-        may_be_blank: blanks count as not set; else they are an error.
+        may_be_blank: blanks count as not set; otherwise they are an error.
     """
 
     name: str
@@ -74,7 +74,7 @@ class Setting(Generic[T]):
         try:
             return self.parse(text)
         except NotAllowed as exc:
-            # What stands before an @ may be a password.
+            # The text before an @ may be a password.
             shown = "***" if self.is_secret else re.sub(r"//.*@", "//***@", text)
             raise SettingError(self.name, shown, str(exc)) from None
 

@@ -1,7 +1,7 @@
 """Log lines on stderr: text for people and the journal, or one JSON object a line.
 
 Text is a fixed sentence followed by `key=value` pairs. Under systemd (which sets JOURNAL_STREAM)
-a line starts with its priority, `<6>` for INFO, see sd-daemon(3); the journal takes it off again.
+a line starts with its priority, `<6>` for INFO, see sd-daemon(3); the journal removes it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         prefix = f"<{_PRIORITY.get(record.levelno, 5)}>" if self._journal else ""
-        # A traceback's lines are entries of the journal each, and need the priority each.
+        # Each line of a traceback is an entry of the journal and needs the priority.
         trace = "".join(f"\n{prefix}    {printable(line)}" for line in _trace(self, record))
         text = printable(record.getMessage()) + trace
         start = prefix if self._journal else f"{_utc(record):%Y-%m-%dT%H:%M:%SZ} "
@@ -46,7 +46,7 @@ class JsonFormatter(logging.Formatter):
             "message": "\n".join([record.getMessage(), *_trace(self, record)]),
             "process": record.process,
         }
-        # Escaped, so that it is JSON whatever the encoding of stderr.
+        # Escaped, so that it is valid JSON in any encoding of stderr.
         return json.dumps(entry)
 
 

@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run_command(arguments: argparse.Namespace, env: Env) -> tuple[str | None, int]:
-    """Return why the command failed, None where it did not, and the exit code."""
+    """Return why the command failed, None if it did not, and the exit code."""
     try:
         settings = config.load(env)
         configure(settings.log_format, settings.log_level)

@@ -39,7 +39,7 @@ class Config:
     Attributes:
         bind: the address of both sockets.
         udp_port, http_port: 0 lets the system choose.
-        secret: None where it is generated into `data_dir`. Blanks are rejected: the generated one
+        secret: None if it is generated into `data_dir`. Blanks are rejected: the generated one
             in their place would change all user keys.
     """
 

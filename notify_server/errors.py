@@ -1,4 +1,4 @@
-"""The notification server's errors: one root, and a leaf for each way in which a caller reacts."""
+"""The notification server's errors: one root, and one class for each reaction of a caller."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class NotifyError(Exception):
 
 
 class UsageError(NotifyError):
-    """Options that do not go together."""
+    """Options that exclude each other."""
 
 
 class SecretUnusable(NotifyError):
@@ -32,8 +32,8 @@ class PortTaken(NotifyError):
 
 
 class Unstorable(NotifyError):
-    """The database refuses this event, by its columns, its rules or a trigger."""
+    """The database rejects this event, by its columns, its rules or a trigger."""
 
 
 class TooBusy(NotifyError):
-    """More events wait to be pushed than may wait."""
+    """Too many events are waiting to be pushed."""

@@ -1,1 +1,1 @@
-"""What is kept of readers, for all programs; it imports none of them."""
+"""What is stored about readers; all programs may import it, and it imports none of them."""

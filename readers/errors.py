@@ -1,4 +1,4 @@
-"""Errors of this package: one root, and a leaf for each way in which a caller reacts."""
+"""Errors of this package: one root, and one class for each reaction of a caller."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ class ReadersError(Exception):
 
 
 class NotFound(ReadersError):
-    """What was named does not exist, or is not unambiguous."""
+    """The named thing does not exist, or the name is ambiguous."""
 
 
 class Taken(ReadersError):

@@ -1,4 +1,4 @@
-"""What a user reads, and how a title is named: SQL."""
+"""Users' libraries, and titles by name: SQL."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def find_title(connection: sql.Connection, text: str) -> TitleRow:
     A number may be one manga's id and another's title; `id:NUMBER` is always an id.
 
     Raises:
-        NotFound: there is none, or several, which are listed then.
+        NotFound: there is none, or several, which the text lists.
     """
     searches = (
         ("id = %(value)s", _as_number(text.removeprefix("id:")) if text[:3] == "id:" else None),

@@ -1,4 +1,4 @@
-"""Users of a database without MangaHub's own programs: SQL."""
+"""Users, for a database without MangaHub's own programs: SQL."""
 
 from __future__ import annotations
 

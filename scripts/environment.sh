@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Sourced by the scripts beside it: makes the virtual environment `.venv` of this checkout.
+# Sourced by the scripts in this directory: makes the virtual environment `.venv` of this checkout.
 #   ensure_environment local|dev      installs that extra, at once where it is installed already
-# Several scripts may do so at the same moment: one installs, the others wait for it.
+# If several scripts do so at the same time, one installs and the others wait for it.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=$root/.venv

@@ -22,7 +22,7 @@ while [ $# -gt 0 ]; do
 done
 
 ensure_environment local
-# Asked for help at the end, the program checks what stands before: nothing is migrated in vain.
+# With --help appended the program checks the arguments before it, so nothing is migrated for a bad one.
 "$venv/bin/mangahub-batch" initial-sync ${arguments[@]+"${arguments[@]}"} --help >/dev/null
 "$venv/bin/mangahub-batch" migrate >&2
 exec "$venv/bin/mangahub-batch" initial-sync ${arguments[@]+"${arguments[@]}"}

@@ -79,7 +79,7 @@ install_package() { # into a directory of its own: what runs is not touched, wha
     "$checkout"/{LICENSE,README.md,pyproject.toml,setup.cfg} "$sources"
   run "$new/bin/python" -m pip --disable-pip-version-check --no-input --quiet \
     install "${sources}[$extras]"
-  # What is made below another root has to find its Python where it will lie.
+  # An environment made below another root has to find its Python at its final path.
   is_real || run sed -i "1s|^#!$new/|#!$prefix/venv/|" "$new/bin/mangahub-batch" "$new/bin/mangahub-notify"
   run rm -rf "$sources"
 }
@@ -154,14 +154,14 @@ start_services() { # the added units' names
   fi
   run systemctl daemon-reload
   [ -z "$no_start" ] || return 0
-  # At first the target and with it all; later what is new, and nothing that was disabled since.
+  # At first the target, and with it all units; later only new units, none that was disabled since.
   if ! systemctl is-enabled --quiet mangahub.target 2>/dev/null; then
     run systemctl enable mangahub.target
   elif [ $# -gt 0 ]; then
     run systemctl enable "$@"
   fi
   run systemctl start mangahub.target
-  # Comes after the database and its schema, so this waits for them and tells whether they work.
+  # It is ordered after the database and its schema, so this waits for them and shows whether they work.
   run systemctl start mangahub-notify.service ||
     fail 1 "the notification server does not start: journalctl -b -u 'mangahub-*' tells why"
 }

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # variables are for those who source it
-# Sourced by install.sh and uninstall.sh: their common options, where things lie, and how commands
-# are shown and run.
+# Sourced by install.sh and uninstall.sh: their common options, the paths, and how commands are shown
+# and run.
 
 checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 program=$(basename "$0")
@@ -39,7 +39,7 @@ take_option() { # arguments...: sets `taken` to how many of them were a common o
 }
 
 settle_places() { # after the options
-  # It goes into unit files as it is.
+  # It is written into unit files unchanged.
   [[ $prefix =~ ^(/[A-Za-z0-9_+-][A-Za-z0-9._+-]*)+$ ]] ||
     fail 2 "--prefix $prefix is not allowed: it must be an absolute path of letters, digits and ._+-"
   case $prefix/ in

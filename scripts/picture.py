@@ -26,7 +26,7 @@ SHOWN_DATA = "~/.local/share/mangahub"
 
 def record() -> str:
     """Return what the tour writes to a terminal."""
-    # As long as what is shown in its place, so that columns stay columns.
+    # As long as the text it replaces, so that columns stay aligned.
     with tempfile.TemporaryDirectory(prefix="mangahub-t", dir="/tmp") as data:
         os.chmod(data, 0o755)
         ours, theirs = pty.openpty()
@@ -70,7 +70,7 @@ def draw(text: str) -> str:
     console.print(Text("$ ./scripts/quickstart.sh --offline", style="bold"))
     console.print(Text.from_ansi(text))
     svg = console.export_svg(title="mangahub-sync", theme=MONOKAI)
-    # No fonts from elsewhere: a viewer's own monospaced one does.
+    # No fonts are loaded: the viewer's own monospaced one is used.
     svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
     return svg.replace("Fira Code, monospace", "ui-monospace, Menlo, DejaVu Sans Mono, monospace")
 

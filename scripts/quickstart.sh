@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # From a fresh checkout to a catalogue with its first titles, and to the first notification:
 #   ./scripts/quickstart.sh [--offline]
-# Everything it starts it also stops. It may be run again at any time.
+# It stops everything that it starts, and can be run again at any time.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/environment.sh

@@ -4,7 +4,7 @@
 #   ./scripts/test.sh fast                  lint, and the tests that start no programs
 #   ./scripts/test.sh coverage              everything, and the lines that no test reaches
 #   ./scripts/test.sh PYTEST ARGUMENT…      for example: tests/sql -k adoption -x
-# Runs everything also when one part fails; the tests come last, so that the end is pytest's own.
+# Runs everything even if one part fails; the tests come last, so that the output ends with pytest's.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/environment.sh

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Takes away what install.sh has made; settings and data only with --purge.
+# Removes what install.sh has made; settings and data only with --purge.
 #   sudo ./scripts/uninstall.sh [--dry-run]
 set -euo pipefail
 # shellcheck source=scripts/installation.sh
@@ -38,7 +38,7 @@ parse_arguments() {
 confirm_purge() {
   local answer=''
   [ -n "$purge" ] && [ -z "$yes" ] && [ -z "$dry_run" ] || return 0
-  printf 'This removes %s with its database, %s and the user mangahub.\nType "purge" to go on: ' \
+  printf 'This removes %s with its database, %s and the user mangahub.\nType "purge" to continue: ' \
     "$data" "${settings%/*}" >&2
   read -r answer || true
   [ "$answer" = purge ] || fail 1 "nothing was removed"

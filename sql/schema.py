@@ -50,7 +50,7 @@ WHERE relname IN ('manga', 'users') AND relkind IN ('r', 'p') AND nspname NOT LI
     AND (to_regclass('manga') IS NULL OR to_regclass('users') IS NULL)
 GROUP BY nspname HAVING count(*) = 2 ORDER BY nspname LIMIT 1"""
 _TABLE_TIMEOUT_S = 30.0
-# Any constant does, as long as all programs agree on it.
+# An arbitrary constant, the same in all programs.
 _LOCK_KEY = 7_241_905_318_842_011
 
 
@@ -82,14 +82,14 @@ def migrate(url: str, is_stopped: IsStopped | None = None) -> list[str]:
     Several at once are safe: each file's transaction begins with one lock for the whole database.
 
     Args:
-        is_stopped: asked again and again whether to leave off.
+        is_stopped: polled for whether to stop.
 
     Raises:
-        MigrationStopped: it said so.
+        MigrationStopped: `is_stopped` returned true.
         DatabaseDown: it cannot be reached, or a table stayed locked by others.
-        SchemaTooNew, SchemaChanged: it is not this program's to change.
-        Unadoptable: old tables hold what cannot be converted; nothing was changed.
-        MigrationFailed: PostgreSQL objected; that file's changes were undone.
+        SchemaTooNew, SchemaChanged: another version made it.
+        Unadoptable: old tables hold values that cannot be converted; nothing was changed.
+        MigrationFailed: PostgreSQL rejected it; that file's changes were undone.
     """
     with connect(url, "mangahub-migrate") as connection:
         recorded = _examine(connection, is_stopped)
@@ -224,7 +224,7 @@ def _quiet_triggers(connection: Connection) -> Iterator[None]:
     yield
     connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
     left = connection.execute(_TRIGGERS, ("D",)).fetchall()
-    # Those that the migration dropped are gone, and those that were off before stay off.
+    # Triggers that the migration dropped stay dropped, and those that were off before stay off.
     for table, trigger in (pair for pair in paused if pair in left):
         connection.execute(f"ALTER TABLE {table} ENABLE TRIGGER {trigger}".encode())
 

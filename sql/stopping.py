@@ -28,7 +28,7 @@ def stoppable(connection: Connection, is_stopped: IsStopped | None) -> Iterator[
         return
     check(is_stopped)
     done = Event()
-    # More than once: a request that comes between two statements has no effect.
+    # Repeated: a request that comes between two statements has no effect.
     watcher = Thread(target=_watch, args=(connection, is_stopped, done), name="migrate-stop")
     watcher.start()
     try:

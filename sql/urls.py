@@ -20,11 +20,11 @@ _BAD_PART = re.compile(
 _SSL_MODES = frozenset({"disable", "allow", "prefer", "require", "verify-ca", "verify-full"})
 
 
-# A quoted value ends at its quote, another at a blank or &; a backslash takes the next along.
+# A quoted value ends at its quote, others at a blank or &; a backslash escapes the next character.
 _PASSWORD_FIELD = re.compile(
     r"(password\s*=\s*)('(?:\\.|[^'\\])*'?|(?:\\.|[^&\s\\])*)", re.IGNORECASE | re.DOTALL
 )
-# Up to the last @, because a password may hold one, or a slash, that should have been quoted.
+# Up to the last @, because a password may contain an unquoted one, or a slash.
 _BEFORE_PASSWORD = r"^(\w*:/+[^:@]*|(?!\w*:/)[^:@]*):"
 _PASSWORD_PART = re.compile(rf"{_BEFORE_PASSWORD}.*@", re.DOTALL)
 
@@ -39,7 +39,7 @@ def checked(name: str, url: str) -> str:
     """Return the value of the variable `name` if libpq can read it.
 
     Raises:
-        SettingError: it is no URL, or one of its parts cannot be right.
+        SettingError: it is not a URL, or one of its parts is wrong.
     """
     if not url.isprintable() or not url.startswith(("postgresql://", "postgres://")):
         raise _refused(name, url)

@@ -64,7 +64,7 @@ class DeliveryCounts:
 
 @dataclass(frozen=True, slots=True)
 class _EventResult:
-    """What the server answered about one event; `status` is None where it did not answer."""
+    """What the server answered about one event; `status` is None if it did not answer."""
 
     status: int | None
     error: str = ""

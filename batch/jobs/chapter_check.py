@@ -42,7 +42,7 @@ class Checked:
     """What a worker reports of a title: how many uploads it has, and what was stored.
 
     Attributes:
-        refusal: why the source refused the feed; None where it was read.
+        refusal: why the source refused the feed; None if it was read.
         is_unknown: whether the source has no such title, which is about that title alone.
     """
 

@@ -43,7 +43,7 @@ class JobContext:
         status_before: of the workflow's row; a run that does nothing leaves it as it was.
         full: `--all` was given.
         force: `--force` was given.
-        limit: `--count` or `--limit`, None where it was not given.
+        limit: `--count` or `--limit`, None if it was not given.
         permits: for the requests of this process itself.
     """
 
@@ -133,7 +133,7 @@ class Workers:
         """Call `function(settings, item)` in the workers; yield each item with its report.
 
         Args:
-            next_item: returns None where there is none now; it is called again after each report.
+            next_item: returns None if there is none now; it is called again after each report.
 
         Raises:
             SourceDown: at once after MAX_FAILED tasks or for a ban; else at the end.

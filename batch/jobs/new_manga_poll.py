@@ -45,7 +45,7 @@ def run(context: JobContext) -> None:
 
 
 def _read_window(context: JobContext, position: PollPosition) -> bool:
-    """Import the titles from `position.since` on; return False where the list has to go on.
+    """Import the titles from `position.since` on; return False if the list has to go on.
 
     It goes on from a later date, where the API's ceiling comes before its end, or from its
     beginning, where so many known titles are gone that nobody knows which to skip.

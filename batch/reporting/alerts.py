@@ -50,7 +50,7 @@ class Failure:
     """What is remembered of a workflow that fails.
 
     Attributes:
-        since: when it first failed after the last good run; None where it works.
+        since: when it first failed after the last good run; None if it works.
         told_at: when the operator was alerted.
     """
 
@@ -102,7 +102,7 @@ def decide(
     """Return what to remember once the message, if there is one, has been sent.
 
     Args:
-        last_success: before this run; None where there never was one, or nobody knows.
+        last_success: before this run; None if there never was one, or nobody knows.
         patience: how long a workflow may go without the success that was due.
     """
     now = end.ended_at

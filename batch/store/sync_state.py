@@ -123,7 +123,7 @@ def note_once(connection: Connection, sync_type: str, name: str, value: str) -> 
 
 
 def read_adopted_at(connection: Connection) -> datetime | None:
-    """Return when another program's tables were adopted; None where there were none."""
+    """Return when another program's tables were adopted; None if there were none."""
     row = connection.execute(
         "SELECT (value ->> 'adopted_at')::timestamptz FROM mangahub_meta WHERE key = 'adoption'"
     ).fetchone()

@@ -3,7 +3,7 @@
 The default filter: what is readable now (`readableAt <= now`), so that a link with a far-future
 publishAt is listed, as clients of the global list report. `publishAtSince` and
 `includeFutureUpdates=0` ask for publishAt itself to have come. Any of includeEmptyPages,
-includeFuturePublishAt and includeExternalUrl switches the default filter off; 1 means only such
+includeFuturePublishAt and includeExternalUrl turns the default filter off; 1 selects only such
 chapters, 0 none of them.
 """
 
@@ -24,7 +24,7 @@ from mangadex_sim.catalogue.numbers import sortable
 from mangadex_sim.catalogue.state import Catalogue
 
 MOST_LISTED = 10_000  # offset + limit of the real API
-# Base rows that one query may look at; more means that its filters are rarely met.
+# Base rows that one query may look at; more would mean that its filters rarely match.
 MOST_VISITED = 120_000
 _KEPT_SELECTIONS = 8
 

@@ -1,7 +1,7 @@
 """The closed query schema of every endpoint: nothing outside these tables is accepted.
 
-Source: OpenAPI description 5.13.1. Its name `includes` for /chapter is `includes[]` for everyone,
-and PHP takes both.
+Source: OpenAPI description 5.13.1. Its `includes` of /chapter is `includes[]` in all clients, and
+PHP accepts both.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Which titles `GET /manga` lists, and in which order.
 
 Cheap filters work on the bulk facts; those that need the title itself come last and build it.
-A selection is kept until an order changes the catalogue, so that paging through it costs a slice.
+A selection is kept until an order changes the catalogue, so that each further page is only a slice.
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ class MangaSelector:
         return lambda index: _texts(self._catalogue.title(index, now), "title")
 
 
-# Orders may have made these attributes anything, or taken them out.
+# Orders may have set these attributes to anything, or removed them.
 
 
 def _year(title: MangaEntry) -> int:

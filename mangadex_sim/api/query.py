@@ -2,7 +2,7 @@
 
 Sources: the parameter tables of the OpenAPI description 5.13.1, and a public report of the answer
 to an unknown parameter: "The property X is not defined and the definition does not allow
-additional properties". Everything that does not fit is an SimulatedError 400.
+additional properties". Everything else is a SimulatedError 400.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Text:
         return raw
 
     def check(self, name: str, text: str) -> None:
-        """Refuse text that does not fit."""
+        """Reject text that does not match."""
         if self._allowed and text not in self._allowed:
             raise invalid_query(
                 f"[{name}] Does not have a value in the enumeration "
@@ -230,7 +230,7 @@ class Query:
         return value if isinstance(value, list) and value else list(default)
 
     def order(self) -> dict[str, str]:
-        """Return the ordering, empty where none was asked for."""
+        """Return the ordering, empty if none was asked for."""
         value = self._values.get("order")
         return value if isinstance(value, dict) else {}
 

@@ -1,7 +1,7 @@
 """Turns titles and chapters into the JSON of the API, references expanded as asked.
 
-An unexpandable or unasked reference keeps id and type and lacks the key `attributes` (recorded;
-the description would allow null).
+A reference that cannot be expanded, or was not requested, has id and type and no key `attributes`
+(recorded; the description would allow null).
 """
 
 from __future__ import annotations

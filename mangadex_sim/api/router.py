@@ -159,7 +159,7 @@ class Router:
         return self._page(query, 10, now, selection)
 
     def show_chapter(self, chapter_id: str, query: Query, now: int) -> Json:
-        """GET /chapter/{id}; one that is scheduled is nobody's yet."""
+        """GET /chapter/{id}; a scheduled one is not found yet."""
         chapter = self._catalogue.find_chapter(chapter_id)
         if chapter is None or chapter.readable > now:
             raise not_found(f"Chapter with ID {chapter_id} does not exist")

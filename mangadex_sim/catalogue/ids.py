@@ -3,7 +3,7 @@
 A key packs what an id stands for into 52 bits. A seeded permutation of 122 bits (multiplications
 by odd numbers between xor-shifts, each of them invertible) spreads it over the free bits of a
 version 4 UUID. The other 70 bits of the key are zero: an id that does not decode to that is
-nobody's, so invented ids are told from real ones.
+unknown, which distinguishes invented ids from real ones.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Ids:
         return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
     def to_key(self, text: str) -> int | None:
-        """Return the key behind a UUID, or None where this seed never made it."""
+        """Return the key behind a UUID, or None if this seed never made it."""
         if not UUID_PATTERN.fullmatch(text):
             return None
         number = int(text.replace("-", ""), 16)

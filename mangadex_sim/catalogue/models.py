@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-# JSON objects as they go onto the wire. The simulator's product is JSON, so this is its edge.
+# JSON objects as they are sent.
 Json = dict[str, Any]
 
 RATINGS = ("safe", "suggestive", "erotica", "pornographic")

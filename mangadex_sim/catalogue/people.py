@@ -10,7 +10,7 @@ from mangadex_sim.catalogue.ids import AUTHOR, COVER, GROUP, USER, Ids, make_key
 from mangadex_sim.catalogue.models import Json, Reference
 
 GROUP_COUNT, USER_COUNT = 400, 900
-# The leftover of the site's third version that means "no group" [MangaDex clients treat it so].
+# A leftover of the site's third version that MangaDex clients treat as "no group".
 NO_GROUP = "00e03853-1b96-4f41-9542-c71b8692033b"
 
 _SINCE_2021 = 1_618_867_559  # 2021-04-19T21:25:59, when the real site moved all its people over
@@ -34,7 +34,7 @@ _NO_LINKS: Json = dict.fromkeys(_LINK_NAMES)
 
 
 class People:
-    """Everybody of one seed. Ordered people are known by the name that the order gave."""
+    """All people of one seed. People added by orders are known by the name in the order."""
 
     def __init__(self, seed: int, ids: Ids) -> None:
         self._seed = seed
@@ -52,7 +52,7 @@ class People:
         return Reference(kind, author_id, attributes if expandable else None)
 
     def named_author(self, kind: str, name: str) -> Reference:
-        """Return the reference to an author whom an order brought in."""
+        """Return the reference to an author that an order named."""
         return Reference(kind, self._ids.named(AUTHOR, name), self._describe_author(name))
 
     def creator(self, index: int, expandable: bool) -> Reference:

@@ -71,7 +71,7 @@ class Catalogue:
         return 0 <= index < self.size and index not in self.removed
 
     def find_title(self, title_id: str) -> int | None:
-        """Return the index behind an id, or None where it is deleted or never was."""
+        """Return the index behind an id, or None if it is deleted or never was."""
         index = self.find_index(title_id)
         return index if index is not None and self.has_title(index) else None
 
@@ -157,7 +157,7 @@ class Catalogue:
         return key not in self.chapters and key not in self.gone
 
     def find_chapter(self, chapter_id: str) -> ChapterRow | None:
-        """Return the row behind an id, or None where it is removed or never was."""
+        """Return the row behind an id, or None if it is removed or never was."""
         key = self.ids.to_key(chapter_id)
         if key is None or key in self.gone:
             return None

@@ -11,7 +11,7 @@ from mangadex_sim.catalogue.seeded_random import SeededRandom
 from mangadex_sim.catalogue.tags import Tags
 from mangadex_sim.catalogue.traits import has_trait
 
-# Several neighbours share an author; a pool of its own for artists who only draw.
+# Several neighbours share an author; artists who only draw have indexes of their own.
 _ARTIST_OFFSET = 10_000_000
 
 

@@ -286,7 +286,7 @@ PEN_NAMES = (
     "Comet Tail",
     "mugicha",
 )
-# Pairs of (Japanese, romanised): what a title is about, and where it plays.
+# Pairs of (Japanese, romanised): subjects and settings of titles.
 JAPANESE_SUBJECTS = (
     ("月夜", "Tsukiyo"),
     ("雨上がり", "Ameagari"),

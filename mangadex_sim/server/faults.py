@@ -1,4 +1,4 @@
-"""Which ordered failure the next request meets."""
+"""Decides which ordered failure applies to the next request."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Fault:
     random: Random = field(default_factory=lambda: Random(0))
 
     def matches(self, path: str) -> bool:
-        """Tell whether a path is meant."""
+        """Return whether the fault applies to the path."""
         return not self.paths or any(fnmatchcase(path, pattern) for pattern in self.paths)
 
 
@@ -101,7 +101,7 @@ class FaultPlan:
         return self._faults
 
     def choose(self, path: str) -> Fault | None:
-        """Return the fault that a request for a path meets; `spend` it where it takes effect."""
+        """Return the fault for a request to this path; `spend` it if it takes effect."""
         for fault in self.waiting():
             if not fault.matches(path):
                 continue

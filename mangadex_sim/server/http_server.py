@@ -32,17 +32,17 @@ log = logging.getLogger(__name__)
 
 
 class Handler(Protocol):
-    """Who decides about requests."""
+    """Decides what each request is answered."""
 
     def handle(self, request: Request) -> tuple[Reply, float]:
         """Return the reply and when it is due, in monotonic seconds."""
 
     def finish(self, request: Request, outcome: str) -> None:
-        """Hear how a request ended."""
+        """Record how a request ended."""
 
 
 class HttpServer:
-    """Listens on one TCP port. OSError where the address cannot be had."""
+    """Listens on one TCP port. OSError if the address cannot be bound."""
 
     def __init__(self, handler: Handler, host: str, port: int) -> None:
         self._handler = handler
@@ -69,7 +69,7 @@ class HttpServer:
     # --- opening and closing -------------------------------------------------------------------
 
     def open(self) -> None:
-        """Accept connections; harmless where it does already."""
+        """Accept connections; do nothing if it does already."""
         with self._lock:
             if self._reserved is None or self._stopped.is_set():
                 return
@@ -166,11 +166,11 @@ class HttpServer:
             reply, due_s = self._handler.handle(request)
             self._stopped.wait(max(0.0, due_s - time.monotonic()))
             outcome = str(reply.status) if reply.manner is Manner.PLAIN else reply.manner.value
-        except Exception:  # one request's fault must not end the others' server
+        except Exception:  # one failed request must not end the server
             log.exception("request failed target=%s", request.target[:200])
             return False
         finally:
-            # Before the first byte leaves: a client that has its answer finds it counted.
+            # Before the first byte is sent, so that a client that has its answer finds it counted.
             self._handler.finish(request, outcome)
         if request.method == "HEAD":
             reply = replace(reply, body=b"")

@@ -94,7 +94,7 @@ PAYLOAD_MODES = (*SPOILED_ITEMS, *REPEATED_ITEMS, *SPOILED_LISTS)
 
 
 def spoil(mode: str, document: Json, position: int) -> Json | None:
-    """Return the document with one thing wrong, or None where it holds nothing to spoil.
+    """Return the document with one thing wrong, or None if it holds nothing to spoil.
 
     `position` is that of the item in `data`, the last one if there are fewer.
     """

@@ -1,4 +1,4 @@
-"""The replies that are not the catalogue's: errors of the API, of its edge, of its guard.
+"""Replies without the catalogue: errors of the API, of the servers in front of it, and bans.
 
 The bodies follow what public threads and client code show; where none was ever recorded (429 and
 ban), the shape is a guess that no client may rely on.
@@ -29,7 +29,7 @@ def json_reply(document: object, status: int = 200) -> Reply:
 
 
 def error_reply(error: SimulatedError) -> Reply:
-    """Return an SimulatedError in the API's envelope."""
+    """Return a SimulatedError in the API's envelope."""
     entry: Json = {
         "id": _ERROR_ID,
         "status": error.status,
@@ -50,7 +50,7 @@ def html_page(status: int, heading: str, sentence: str) -> Reply:
 
 
 def too_many(kind: str, wait_s: float, now: float) -> Reply:
-    """Return a 429; `kind` says which header tells when to come back: see RETRY_HEADERS."""
+    """Return a 429; `kind` says which header says how long to wait: see RETRY_HEADERS."""
     if kind in ("epoch", "epoch_past"):
         error = SimulatedError(429, "too_many_requests_http_exception", "Too many requests")
         epoch = math.ceil(now + wait_s) if kind == "epoch" else int(now) - 5

@@ -1,4 +1,4 @@
-"""Counts what the API was asked; control requests are not counted."""
+"""Counts requests to the API, without control requests."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class RequestCounts:
             self._queries.append(target)
 
     def end(self, outcome: str) -> None:
-        """Count how a request ended: its status, or the manner in which it got none."""
+        """Count how a request ended: its status, or how it failed without one."""
         with self._lock:
             self._in_flight -= 1
             self._by_status[outcome] += 1

@@ -1,7 +1,7 @@
 """One simulated site: decides the reply to every request, control requests apart.
 
-The order of the checks is that of a request's way in: outage, rate rule, edge (URL, method, agent,
-proxy), ordered failures, the API itself.
+The checks are in the order in which a request meets them: outage, rate rule, edge (URL, method,
+agent, proxy), ordered failures, the API itself.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """HTTP/1.1 on a socket: reads requests, writes replies, also in all the wrong ways.
 
-Thin on purpose: the arrival of a request is taken the moment its first line is complete.
+Kept small on purpose: a request's arrival is the moment when its first line is complete.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Reply:
 
 
 def read_request(reader: BinaryIO) -> Request | None:
-    """Return the next request, or None where the client has gone; BadRequestError otherwise."""
+    """Return the next request, or None if the client has gone; BadRequestError otherwise."""
     line = reader.readline(MAX_LINE_BYTES)
     arrival_s = time.monotonic()
     if not line.strip():

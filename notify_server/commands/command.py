@@ -34,7 +34,7 @@ class Call:
         """Open a connection to a database with the current schema.
 
         Raises:
-            sql.SqlError: there is none, or it is not migrated.
+            sql.SqlError: it cannot be reached, or its schema is not current.
         """
         with sql.connect(sql.database_url(self.env), "mangahub-notify-admin") as connection:
             sql.require_current(connection)
@@ -88,7 +88,7 @@ def plain_text(text: str) -> str:
     """Return an argument that a database can store.
 
     Raises:
-        ArgumentTypeError: it is blank, or no UTF-8.
+        ArgumentTypeError: it is blank, or not UTF-8.
     """
     # Bytes that are not UTF-8 arrive as halves of surrogate pairs.
     if not text.strip() or any("\ud800" <= c <= "\udfff" for c in text):

@@ -104,7 +104,7 @@ def _finite(value: Decimal, name: str) -> Number:
     return int(value) if value == value.to_integral_value() else float(value)
 
 
-# Half surrogate pairs, which JSON can write, cannot be stored either, but no pattern can say so.
+# Half surrogate pairs cannot be stored either, but no pattern can express that.
 TEXT = Field({"type": "string", "minLength": 1, "pattern": "^[^\\u0000]*$"}, _text)
 EVENT_ID = Field({**TEXT.schema, "maxLength": _MAX_EVENT_ID}, _event_id)
 ROW_ID = Field({"type": "integer", "minimum": 1, "maximum": MAX_BIGINT}, _row_id)

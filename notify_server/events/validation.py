@@ -16,7 +16,7 @@ def parse_json(body: bytes) -> object:
     """Return the body's JSON value; fractions as Decimal, so that their digits can be counted.
 
     Raises:
-        Invalid: it is no JSON in UTF-8, or nested too deeply, or holds NaN or Infinity.
+        Invalid: it is not JSON in UTF-8, is nested too deeply, or contains NaN or Infinity.
     """
     try:
         text = body.decode("utf-8")

@@ -1,6 +1,6 @@
 """Decides who pushes an event at this server: the request that stores it, or `OtherServers`.
 
-Several servers over one database hear of each other's events through LISTEN/NOTIFY, and of their
+Several servers on one database are notified of each other's events by LISTEN/NOTIFY, and of their
 own too. Each event must be pushed here once.
 """
 
@@ -31,8 +31,8 @@ class Claims:
         """End the request's claim.
 
         Args:
-            xid: the transaction that stored the event, None where this request stored nothing.
-            is_certain: False where the answer to the statement was lost.
+            xid: the transaction that stored the event, None if this request stored nothing.
+            is_certain: False if the answer to the statement was lost.
         """
         with self._lock:
             self._storing[event_id] -= 1

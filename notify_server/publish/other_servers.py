@@ -1,8 +1,8 @@
 """Follows what other servers on the same database store and rotate.
 
-LISTEN/NOTIFY is only the wake-up; the rows are the truth. The last look at the database says what
-has been dealt with. After an interruption, and every half minute in case a wake-up was lost, a new
-look finds what the last one did not see.
+LISTEN/NOTIFY only wakes the thread up; the rows decide. The last look at the database says what has
+been pushed. After an interruption, and every half minute in case a wake-up was lost, a new look
+finds what the last one did not see.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class OtherServers:
     """One thread with a connection that only listens; it borrows another one for queries.
 
     Attributes:
-        has_tried: set when the database was reached, or could not be.
-        is_following: set when whatever is stored from now on will be pushed.
+        has_tried: set once the database was reached, or could not be.
+        is_following: set once everything that is stored from now on will be pushed.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class OtherServers:
     def _look(self) -> None:
         """Push what the last look did not see, and then replace it.
 
-        Where the database goes away on the way, the next look begins from the same one again.
+        If the connection is lost meanwhile, the next look starts from the same one again.
         """
         with self._database.connection() as connection:
             look = receipts.look(connection, self._last)

@@ -45,7 +45,7 @@ class Database:
         """Lend an autocommit connection for one transaction.
 
         Raises:
-            DatabaseDown: there is none, or it was lost on the way.
+            DatabaseDown: there is none, or it was lost meanwhile.
         """
         with self._available:
             connection = self._take() or self._open()

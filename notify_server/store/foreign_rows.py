@@ -1,6 +1,6 @@
 """Columns of `notifications`, as other programs may have filled them, made safe to read.
 
-PostgreSQL holds times and numbers that Python cannot, and JSON nested deeper than it can follow.
+PostgreSQL has times and numbers that Python cannot represent, and JSON nested too deeply for it.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def read_content(row: Sequence[Any]) -> Content:
 
 
 def read_data(text: str | None) -> tuple[dict[str, Json], list[Json]]:
-    """Return `data` and `changes` from a row's JSON; empty where they cannot be written again."""
+    """Return `data` and `changes` from a row's JSON; empty if they cannot be written again."""
     try:
         whole = json.loads(text or "null", parse_float=_finite, parse_constant=_reject)
     except (ValueError, RecursionError):

@@ -40,9 +40,9 @@ def mark_read(connection: sql.Connection, ids: list[int]) -> int:
 def mark_all(database: Database, mark: Mark, ids: list[int]) -> list[int]:
     """Mark the notifications; return the ids that have to be tried again later.
 
-    Some are left where the database is unavailable, or another program keeps their rows locked.
+    Some are left if the database is unavailable, or another program keeps their rows locked.
     """
-    # Sorted, so that two servers that mark the same rows wait for each other in one order.
+    # Sorted, so that two servers that mark the same rows lock them in the same order.
     ids = sorted(set(ids)) if len(ids) > 1 else ids
     left: list[int] = []
     for start in range(0, len(ids), _AT_ONCE):

@@ -78,7 +78,7 @@ class StoredEvent:
 
     Attributes:
         xid: the transaction that stored the rows.
-        received: monotonic time of the POST, None where it did not arrive at this server.
+        received: monotonic time of the POST, None if it did not arrive at this server.
     """
 
     content: Content
@@ -96,7 +96,7 @@ def is_read_only(connection: sql.Connection) -> bool:
 def store_event(connection: sql.Connection, event: Event) -> StoreResult:
     """Store the event for all its recipients, committed on return.
 
-    An event that is repeated, or speaks of an unknown title, stores nothing.
+    An event that is repeated, or is about an unknown title, stores nothing.
     """
     parameters = {
         "event_id": event.event_id,

@@ -11,8 +11,8 @@ from notify_server.store.notifications import StoredEvent
 from notify_server.store.recipients import PACKED, Recipients
 from notify_server.store.snapshot import Snapshot, full_xid, parse_snapshot
 
-# No statement that stores an event takes longer (see the statement timeout), and no more numbers
-# are taken in that time. So what is older than both was committed, and seen by the look before.
+# No statement that stores an event takes longer (see the statement timeout), and fewer numbers are
+# taken in that time. So everything older than both was committed, and seen by the look before.
 _LONGEST_TRANSACTION = timedelta(minutes=2)
 _MOST_RECEIPTS = 20_000
 

@@ -61,7 +61,7 @@ class TemplateLoader:
         """Return the template of each row; rows that are gone or cannot be read are missing.
 
         Raises:
-            SqlError, psycopg.Error: the database cannot be asked just now.
+            SqlError, psycopg.Error: the database cannot be queried now.
         """
         try:
             with database.connection() as connection:

@@ -1,8 +1,8 @@
 """PostgreSQL's snapshots: what a query could see of other transactions. Pure.
 
-A client's replay is one query. Whether a notification was part of it cannot be told by ids, which
-are not handed out in the order of commits, but by whether the query's snapshot saw the transaction
-that stored it. So a client is pushed exactly what its replay did not see.
+A client's replay is one query. Ids do not show whether a notification was part of it, as they are
+not assigned in the order of commits; the query's snapshot does, which saw the transaction that
+stored it or not. So a client is pushed exactly what its replay did not see.
 """
 
 from __future__ import annotations

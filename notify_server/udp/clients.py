@@ -60,7 +60,7 @@ class Client:
         generation: of the key that it has proved to hold.
         queue: notifications that are waiting for the window, oldest first.
         replay: None when everything that was unread is queued.
-        snapshot: of the last replay's query; None where there has been none.
+        snapshot: of the last replay's query; None if there has been none.
         is_behind: whether it was skipped, so that its unread rows must be queried again.
         fastest_ack_s: the shortest time from a notification to its ACK.
     """

@@ -12,8 +12,8 @@ class Congestion:
     """Whether the receivers as a whole fall behind: then faster sending only causes repeats.
 
     Measured by how much longer each ACK takes than that client's fastest. A silent client has no
-    weight, but a slow one with much to acknowledge can dominate: so this may slow down what is sent
-    to the others, and must never stop it. Where no ACK comes nothing waits.
+    weight, but a slow one with much to acknowledge can dominate: this may slow down what is sent to
+    the others, and must never stop it. Without ACKs nothing waits.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
 """Delivery to clients: fan-out, windows, retries, ACKs. No I/O of its own.
 
 Belongs to the UDP thread. A client's notifications pass through its replay (ids of rows, and what
-is new meanwhile), its queue, and the window of what is in flight:
+is new in the meantime), its queue, and the window of what is in flight:
 
     fan_out ──┬───────────────────────────────────► in flight ── ACK ──► marks
               └─► replay.later ─► queue ────────────────▲
@@ -55,7 +55,7 @@ class Delivery:
     """Sends notifications to clients and follows them until they are acknowledged.
 
     Attributes:
-        pending: recipients of events who have not been looked up yet.
+        pending: recipients of events that have not been looked up yet.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """Reads and handles what clients send. Belongs to the UDP thread.
 
-What is wrong changes nothing. SUBSCRIBE goes to `Subscriptions`.
+Invalid messages change nothing. SUBSCRIBE goes to `Subscriptions`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Receiver:
     _sent_when_empty: int = 0
 
     def __post_init__(self) -> None:
-        # How many datagrams may be answered before those answers have to be read.
+        # How many datagrams may be sent before their ACKs have to be read.
         buffer = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
         self._most_unread = min(buffer // _KERNEL_BYTES // 2, _MOST_UNREAD)
 

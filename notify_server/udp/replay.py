@@ -34,8 +34,8 @@ class Replays:
     def begin(self, client: Client, unread: Unread) -> None:
         """Replay these rows.
 
-        What is on its way to this client, or was settled after the request, is left out; so is
-        what arrived live meanwhile if the query saw it too.
+        Rows in flight to this client, or settled after the request, are left out; so are live
+        notifications that the query saw too.
         """
         replay = client.replay = client.replay or Replay()
         known = client.in_flight.keys() | {id for id, _ in client.queue or ()} | replay.settled

@@ -89,7 +89,7 @@ class UdpServer:
     def push(self, event: StoredEvent) -> None:
         """Send the event to those of its recipients who are connected here.
 
-        Who subscribes from now on sees the rows in the database.
+        A client that subscribes from now on sees the rows in the database.
         """
         if event.recipients:
             template = make_template(event.content, event.received)
@@ -147,8 +147,8 @@ class UdpServer:
     def _wait(self) -> None:
         """Wait until there is something to do.
 
-        Where datagrams arrive in quick succession they are left to gather for a millisecond: to
-        wake up for each of a thousand ACKs costs more than to read them.
+        If datagrams arrive in quick succession they gather for a millisecond: to wake up for each
+        of a thousand ACKs costs more than to read them.
         """
         if monotonic() - self._receiver.last_read < _GATHER_S:
             ready = self._mailbox_only.poll(_GATHER_MS)

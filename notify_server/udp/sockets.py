@@ -1,8 +1,8 @@
 """The UDP socket: its buffers, sending one datagram or many, and what the kernel dropped.
 
-Many leave with one system call: sendmmsg(2), which Python's socket module lacks. The kernel's
-headers are laid out once over fixed places; sending only copies a datagram and an address into the
-next one. About 1.4 times as fast as a `sendto` for each, and other threads can run meanwhile.
+Many datagrams are sent by one system call, sendmmsg(2), which Python's socket module lacks. The
+kernel's headers are laid out once over fixed places; sending only copies a datagram and an address
+into the next one. It is about 1.4 times as fast as a `sendto` for each, and other threads can run.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ADDRESS_BYTES = 28  # of sockaddr_in6, the longer one
 _BLOCKED_MS = 50
 _RECEIVE_BYTES = 16 * 2**20
 _SEND_BYTES = 4 * 2**20
-# Linux lets a privileged process exceed net.core.rmem_max; the socket module has no names for it.
+# Linux lets a privileged process exceed net.core.rmem_max; the socket module lacks the constants.
 _FORCE = {"SO_RCVBUF": 33, "SO_SNDBUF": 32}
 
 

@@ -1,8 +1,8 @@
 """Subscriptions: SUBSCRIBE, expiry, rotated keys. Belongs to the UDP thread.
 
 SUBSCRIBE takes three steps, so that a forged address costs nothing and the socket never waits for
-the database: the cookie (nothing is kept), then a candidate that collects what is new while the
-database thread checks the proof and lists what is unread, then the client.
+the database: the cookie (nothing is stored), then a candidate that collects new notifications while
+the database thread checks the proof and lists what is unread, then the client.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class Subscriptions:
         """Confirm the subscription and replay what is unread, or undo the request.
 
         Args:
-            replay: None where a replay to the client was under way already.
+            replay: None if a replay to the client was under way already.
             is_new: whether the client is a candidate, not one that subscribed before.
         """
         is_mine = replay is not None and client.replay is replay

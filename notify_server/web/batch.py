@@ -40,14 +40,14 @@ def result_of(event: Event, stored: StoreResult) -> Result:
 def publish_all(elements: list[object], publisher: Publisher, started: float) -> list[Result]:
     """Publish each event; stop after a temporary error, or when the time is over.
 
-    What follows an event of its title that could not be stored is not stored either: readers hear
-    of 8 before 9.
+    After an event that could not be stored, later ones of its title are not stored either: readers
+    hear of 8 before 9.
 
     Args:
         started: monotonic time of the request.
 
     Raises:
-        Exception: an error that passes, before any event was accepted: it answers the whole batch.
+        Exception: a temporary error before any event was accepted: it answers the whole batch.
     """
     results: list[Result] = []
     ended_by: int | None = None  # the status of all events from there on

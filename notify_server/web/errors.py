@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 INTERNAL = "internal error, see the server's log"
 _HTTP_MESSAGES = {404: "unknown route", 405: "this route does not allow this method"}
-# The first class that fits decides; other errors are faults of this program.
+# The first class that matches decides; other errors are bugs of this program.
 _STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (Invalid, 400),
     (Unstorable, 400),
@@ -27,7 +27,7 @@ _STATUSES: tuple[tuple[type[Exception], int], ...] = (
 
 
 def status_of(exc: Exception) -> int | None:
-    """Return the status that an error means, None for a fault of this program."""
+    """Return the status that an error means, None for a bug of this program."""
     return next((status for kind, status in _STATUSES if isinstance(exc, kind)), None)
 
 

@@ -130,7 +130,7 @@ def readiness() -> Response:
         abort(503, "the UDP side does not work")
     with services().database.connection() as connection:
         if notifications.is_read_only(connection):
-            # Raised here, so that the connection is not used again: the next may be writable.
+            # Raised here, so that the connection is not reused: the next one may be writable.
             raise sql.DatabaseUnwritable("the database is read only")
     return jsonify(status="ready")
 

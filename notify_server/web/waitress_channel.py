@@ -1,7 +1,7 @@
 """One HTTP connection of waitress: a request has a deadline, and a body is read from who may send.
 
-waitress alone reads as slowly as a client sends, keeps a body before anybody has looked at the key,
-and spools it to a file.
+waitress itself reads as slowly as a client sends, accepts a body before the key is checked, and
+spools it to a file.
 """
 
 from __future__ import annotations

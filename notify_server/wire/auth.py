@@ -1,6 +1,6 @@
 """Proofs and cookies: pure functions of the server's secret.
 
-A cookie is a time and an HMAC over it and the address it was sent to, so the server keeps nothing
+A cookie is a time and an HMAC over it and the address it was sent to, so the server stores nothing
 for addresses that have not shown that they are real.
 """
 

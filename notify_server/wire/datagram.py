@@ -29,7 +29,7 @@ class Content(NamedTuple):
 
     Attributes:
         type: the type of the datagram.
-        created_at: None in a row of another program that did not say.
+        created_at: None if another program's row lacks it.
     """
 
     type: str
@@ -45,7 +45,7 @@ class DatagramTemplate:
     """The bytes around the id and the session in one event's datagrams.
 
     Attributes:
-        received: monotonic time of the POST, None where it did not arrive at this server.
+        received: monotonic time of the POST, None if it did not arrive at this server.
     """
 
     __slots__ = ("_head", "_tail", "received")
@@ -68,7 +68,7 @@ def session_suffix(session: str | None) -> bytes:
 def make_template(content: Content, received: float | None = None) -> DatagramTemplate:
     """Encode what the datagrams of one event have in common.
 
-    Data and changes that UTF-8 cannot hold (half a surrogate pair, which a `json` column takes)
+    Data and changes that UTF-8 cannot encode (half a surrogate pair, which a `json` column accepts)
     are left out.
     """
     head = encode({"type": cut(content.type, 64)})[:-1] + b',"id":'

@@ -11,8 +11,8 @@ from typing import NamedTuple
 MAX_DATAGRAM = 1200
 CLIENT_TTL_S = 300
 
-# The ACK of one notification, as most JSON libraries write it: by far the most frequent message,
-# read so in a third of the time.
+# The ACK of one notification, as most JSON libraries write it: by far the most frequent message.
+# This takes a third of the time.
 _USUAL_ACK = re.compile(
     rb'\{"type": ?"ACK", ?"session": ?"([0-9a-f]{32})", ?"ids": ?\[([1-9][0-9]{0,17})\]\}'
 )
@@ -23,9 +23,9 @@ class Subscribe(NamedTuple):
     """SUBSCRIBE.
 
     Attributes:
-        user: the user's id as 16 bytes, None where the text is not a UUID.
+        user: the user's id as 16 bytes, None if the text is not a UUID.
         user_text: the id as it was sent; it is part of the proof.
-        cookie: None where the field is absent, as in the original protocol.
+        cookie: None if the field is absent, as in the original protocol.
     """
 
     user: bytes | None
@@ -43,7 +43,7 @@ class Ack(NamedTuple):
 
 
 class Ping(NamedTuple):
-    """PING; `session` and `user` are None where they are absent, as in the original protocol."""
+    """PING; `session` and `user` are None if they are absent, as in the original protocol."""
 
     session: str | None
     user: bytes | None
@@ -60,7 +60,7 @@ ClientMessage = Subscribe | Ack | Ping | Unsubscribe
 
 
 def parse(datagram: bytes) -> ClientMessage | None:
-    """Return the message in a datagram, None where it is malformed or of unknown type."""
+    """Return the message in a datagram, None if it is malformed or of unknown type."""
     if len(datagram) > MAX_DATAGRAM:
         return None
     usual = _USUAL_ACK.fullmatch(datagram)

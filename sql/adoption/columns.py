@@ -182,7 +182,7 @@ def _try(connection: Connection, column: Column, expected: str | None = None) ->
         ) from exc
 
 
-# One attempt a row, each in a subtransaction: slow, but only for a table that is refused.
+# One attempt a row, each in a subtransaction: slow, but only for a table that is rejected.
 _FIND = """
 DO $find$
 DECLARE

@@ -21,7 +21,7 @@ SELECT n.nspname,
 FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
 WHERE pg_class.oid = to_regclass('manga')"""
 
-# All that PostgreSQL does not alter by itself together with a column.
+# Everything that PostgreSQL does not alter together with a column.
 _DEPENDENTS = """
 SELECT DISTINCT coalesce(
     (SELECT CASE relkind WHEN 'v' THEN 'view ' WHEN 'm' THEN 'materialised view ' ELSE '' END
@@ -53,8 +53,8 @@ class Adoption:
     """Lines for people.
 
     Attributes:
-        origin: whether tables were adopted or made; None where they were there already.
-        warnings: what someone should look at.
+        origin: whether tables were adopted or created; None if they existed already.
+        warnings: for the operator.
     """
 
     origin: str | None = None

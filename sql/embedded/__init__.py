@@ -1,7 +1,7 @@
 """The embedded PostgreSQL: one server for all programs of a user, started when first needed.
 
-It is left running afterwards, like any database server; `python -m sql stop` ends it. Whatever is
-killed in between, the next program that needs it finds or makes a server that works.
+It keeps running afterwards, like any database server; `python -m sql stop` stops it. Whatever is
+killed in between, the next program that needs it finds or starts a working server.
 """
 
 from __future__ import annotations

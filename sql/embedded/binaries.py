@@ -1,6 +1,6 @@
 """Finds the programs of PostgreSQL: `MANGAHUB_PG_BIN`, the wheel's, or the system's.
 
-The wheel's own Python code is never run: it would open parents of the data directory to everybody.
+The wheel's own Python code is never run: it would open parents of the data directory to all users.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _wheel() -> Path | None:
 
 
 def _examine(folder: Path) -> Binaries | None:
-    """Ask the program itself for its version; None where it does not run."""
+    """Ask the program itself for its version; None if it does not run."""
     if not (folder / "initdb").is_file():
         return None
     try:
@@ -117,8 +117,8 @@ def reachable(binaries: Binaries, owner: Owner, data: Path) -> Binaries:
 def _copy_of(install: Path, data: Path) -> Path:
     """Copy the wheel's installation and libraries; the copy is made whole or not at all.
 
-    Their relative places stay, because the programs look for their libraries that way. The name
-    holds what changes with a new version of the wheel.
+    Their relative paths stay, because the programs find their libraries by them. The name contains
+    what changes with a new version of the wheel.
     """
     stat = (install / "bin" / "postgres").stat()
     mark = hashlib.sha256(f"{install.name} {stat.st_size} {stat.st_mtime_ns}".encode())

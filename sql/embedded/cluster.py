@@ -27,7 +27,7 @@ _POLL_S = 0.01
 _UNFINISHED = ".data-"
 
 _CONFIGURATION = """
-# Written once for the embedded server; what follows here may be changed.
+# Written once for the embedded server; you may change what follows.
 max_connections = 100
 shared_buffers = 64MB
 work_mem = 8MB
@@ -100,11 +100,11 @@ def _initdb(target: Path, binaries: Binaries, owner: Owner, durable: bool) -> No
 def _complaint(text: str) -> str:
     """Return the line of PostgreSQL's output that names the error.
 
-    That the system is starting up, or not accepting connections, was the answer to our own probes.
+    Lines about starting up, or not accepting connections, are answers to our own probes.
     """
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     lines = [line for line in lines if "FATAL:  the database system is" not in line] or lines
-    # A full disk is what stands behind whatever else went wrong then.
+    # If the disk is full, other errors are consequences of that.
     lines = [line for line in lines if "No space left on device" in line] or lines
     for mark in ("PANIC:", "FATAL:", "error:", "ERROR:", "could not"):
         for line in lines:
@@ -117,7 +117,7 @@ def start(places: Places, binaries: Binaries, owner: Owner, is_ready: Callable[[
     """Start the server and wait until it takes connections.
 
     Raises:
-        EmbeddedUnavailable: it ended, or is not ready in time; its own words are in the text.
+        EmbeddedUnavailable: it ended, or is not ready in time; the text has its message.
     """
     _clear_the_way(places)
     await_ready(places, _spawn(places, binaries, owner), is_ready)
@@ -143,13 +143,13 @@ def await_ready(places: Places, pid: int, is_ready: Callable[[], bool]) -> None:
 def _clear_the_way(places: Places) -> None:
     """Remove what a killed server left: its children, and files that name another process now.
 
-    PostgreSQL itself would refuse to start where their pid is in use again by the same user.
+    PostgreSQL would not start if their pid is in use again by the same user.
     """
     deadline = monotonic() + 2
     pause = Event()
     while left := processes.server_processes(places.cluster):
         if monotonic() > deadline:
-            # Their postmaster is dead, so nothing they do can be committed any more.
+            # Their postmaster is dead, so they cannot commit anything any more.
             for pid in left:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -161,7 +161,7 @@ def _clear_the_way(places: Places) -> None:
 def _spawn(places: Places, binaries: Binaries, owner: Owner) -> int:
     """Start `postgres` as a grandchild in a session of its own; return its pid.
 
-    The shell between us ends at once, so that we neither have to collect the server nor pass it
+    The shell in between ends at once, so that we need not collect the server, it does not inherit
     our pipes, and Ctrl-C in our terminal does not reach it.
     """
     settings = [

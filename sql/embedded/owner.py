@@ -71,7 +71,7 @@ def choose(home: Path) -> Owner:
     """Return the owner of an existing directory, else ourselves, else an unprivileged user.
 
     Raises:
-        EmbeddedUnavailable: the directory belongs to somebody else and we are not root.
+        EmbeddedUnavailable: the directory belongs to another user and we are not root.
     """
     uid = os.geteuid()
     existing = _uid_of(home)

@@ -41,7 +41,7 @@ class Places:
     def sockets(self) -> Path:
         """The socket's directory: a short one below /tmp where the path would not do.
 
-        It would not if it is too long, or holds what separates or quotes directories.
+        It is not if it is too long, or contains characters that separate or quote directories.
         """
         place = self.home / "run"
         fits = len(os.fsencode(place / _SOCKET_NAME)) <= _SOCKET_LIMIT
@@ -96,7 +96,7 @@ def _make_private(folder: Path, owner: Owner) -> None:
     except (NotADirectoryError, PermissionError) as exc:
         raise EmbeddedUnavailable(_foreign(folder, os.lstat(folder).st_uid)) from exc
     try:
-        # As root we made it a moment ago, or were killed before we could give it away.
+        # As root we created it just now, or were killed before we could change its owner.
         if owner.is_other and os.fstat(handle).st_uid == 0 and not os.listdir(handle):
             os.chown(handle, owner.uid, owner.gid)
         found = os.fstat(handle)

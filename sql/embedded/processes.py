@@ -12,7 +12,7 @@ def is_alive(pid: int) -> bool:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False
-    # The command's name, in brackets, may hold blanks and brackets; the state follows the last.
+    # The command's name, in brackets, may contain brackets itself; the state follows the last.
     return text.rpartition(")")[2].split()[0] not in ("Z", "X")
 
 

@@ -30,7 +30,7 @@ class RawServer:
         self._thread.start()
 
     def read(self, connection: socket.socket) -> bytes:
-        """The next request's head, empty where the client has gone."""
+        """The next request's head, empty if the client has gone."""
         head = b""
         while b"\r\n\r\n" not in head and (more := connection.recv(65_536)):
             head += more
