@@ -38,6 +38,7 @@ from sql.errors import (
     Unsuitable,
     one_line,
 )
+from sql.rights import require_writable
 from sql.schema import migrate, require_current
 from sql.urls import checked, is_local, masked
 
@@ -71,6 +72,7 @@ __all__ = [
     "one_line",
     "pin_session",
     "require_current",
+    "require_writable",
     "translated",
 ]
 

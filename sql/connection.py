@@ -117,6 +117,14 @@ _REASONS = (
     (r"SSL|certificate", "the encrypted connection failed"),
 )
 
+# Why a database that answers does not store → what to do.
+_UNWRITABLE: dict[type[psycopg.Error], str] = {
+    errors.DiskFull: "free some space on its disk",
+    errors.ReadOnlySqlTransaction: "set DATABASE_URL to the primary, or make it writable",
+    errors.InsufficientPrivilege: "GRANT the role of DATABASE_URL what `mangahub-batch doctor`"
+    " lists, or use the role that owns the tables",
+}
+
 
 def connect_arguments(url: str, application_name: str) -> dict[str, Any]:
     """Return keywords for psycopg or a psycopg pool; the URL's own parameters come first."""
@@ -177,14 +185,17 @@ def _reason(exc: Exception, url: str) -> str:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn a lost connection, a deadlock and a database that cannot store into our errors.
+    """Turn a lost connection, a deadlock and a database that does not store into our errors.
 
     Other errors of psycopg pass: they speak of the statement, and its author reacts to them.
     """
     try:
         yield
-    except (errors.DiskFull, errors.ReadOnlySqlTransaction) as exc:
-        raise DatabaseUnwritable(f"the database cannot store: {_first_line(exc)}") from exc
+    except tuple(_UNWRITABLE) as exc:
+        if isinstance(exc, errors.InsufficientPrivilege) and exc.diag.context:
+            raise  # a trigger's, which speaks of what it was given
+        cure = next(cure for kind, cure in _UNWRITABLE.items() if isinstance(exc, kind))
+        raise DatabaseUnwritable(f"the database cannot store: {_first_line(exc)}: {cure}") from exc
     except (errors.DeadlockDetected, errors.SerializationFailure) as exc:
         raise DatabaseDown(f"a conflict with another program: {_first_line(exc)}") from exc
     except psycopg.Error as exc:

@@ -29,7 +29,7 @@ class DatabaseDown(SqlError):
 
 
 class DatabaseUnwritable(SqlError):
-    """The database answers but cannot store: its disk is full, or it is read-only."""
+    """It answers but does not store: a full disk, a read-only database, or a missing right."""
 
 
 class Unsuitable(SqlError):

@@ -44,11 +44,12 @@ WHERE NOT tgisinternal AND tgenabled = %s AND tgrelid IN (
     to_regclass('notifications'), to_regclass('sync_state'))"""
 # A schema that holds a MangaHub, where none on the search path does.
 _OTHER_SCHEMA = """
-SELECT coalesce(nullif(current_setting('search_path'), ''), 'empty'), quote_ident(nspname)
+SELECT coalesce(nullif(current_setting('search_path'), ''), 'empty'), quote_ident(nspname),
+       has_schema_privilege(pg_namespace.oid, 'USAGE')
 FROM pg_namespace JOIN pg_class ON relnamespace = pg_namespace.oid
 WHERE relname IN ('manga', 'users') AND relkind IN ('r', 'p') AND nspname NOT LIKE 'pg\\_%'
     AND (to_regclass('manga') IS NULL OR to_regclass('users') IS NULL)
-GROUP BY nspname HAVING count(*) = 2 ORDER BY nspname LIMIT 1"""
+GROUP BY pg_namespace.oid, nspname HAVING count(*) = 2 ORDER BY nspname LIMIT 1"""
 _TABLE_TIMEOUT_S = 30.0
 # An arbitrary constant, the same in all programs.
 _LOCK_KEY = 7_241_905_318_842_011
@@ -166,7 +167,12 @@ def _refuse_other_schema(connection: Connection) -> None:
         return
     row = connection.execute(_OTHER_SCHEMA).fetchone()
     if row is not None:
-        path, other = row
+        path, other, is_usable = row
+        if not is_usable:
+            raise Unsuitable(
+                f"the tables of MangaHub are in schema {other}: GRANT USAGE ON SCHEMA {other} TO "
+                f"{connection.info.user}"
+            )
         choose = "options=-csearch_path%3D"
         raise Unsuitable(
             f"the tables of MangaHub are in schema {other}, and the search path is {path}: add "

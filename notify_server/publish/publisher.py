@@ -70,7 +70,9 @@ class Publisher:
 
     def _store_once(self, event: Event) -> StoreResult:
         with self.database.connection() as connection:
-            return notifications.store_event(connection, event)
+            result = notifications.store_event(connection, event)
+        self.database.note_written()
+        return result
 
     def _push(self, event: Event, result: StoreResult, received: float) -> None:
         content = Content(

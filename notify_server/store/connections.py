@@ -28,6 +28,9 @@ class Database:
 
     While the database is unavailable one caller at a time tries to reach it, and all others fail at
     once. An idle connection that the server has closed is replaced before it is used.
+
+    Attributes:
+        is_unwritable: whether it did not store what it was last given.
     """
 
     def __init__(self, url: str, size: int) -> None:
@@ -39,6 +42,7 @@ class Database:
         self._reconnecting = threading.Lock()
         self._reason_away: str | None = None
         self._is_closed = False
+        self.is_unwritable = False
 
     @contextmanager
     def connection(self) -> Iterator[sql.Connection]:
@@ -57,10 +61,23 @@ class Database:
                 connection.close()
                 if isinstance(exc, sql.DatabaseDown):
                     self._close_idle()
+                elif isinstance(exc, sql.DatabaseUnwritable):
+                    self._note_unwritable(exc)
                 raise
             finally:
                 self._lent.pop(connection, None)
             self._give_back(connection)
+
+    def note_written(self) -> None:
+        """Note that the database stores what it is given."""
+        if self.is_unwritable:
+            self.is_unwritable = False
+            log.info("The database accepts writes again")
+
+    def _note_unwritable(self, exc: sql.DatabaseUnwritable) -> None:
+        if not self.is_unwritable:
+            self.is_unwritable = True
+            log.error("The database accepts no writes reason=%s", exc)
 
     def _take(self) -> sql.Connection | None:
         with self._lock:

@@ -50,8 +50,8 @@ def mark_all(database: Database, mark: Mark, ids: list[int]) -> list[int]:
             with database.connection() as connection:
                 left += _mark_unlocked(connection, mark, ids[start : start + _AT_ONCE])
         except (sql.SqlError, psycopg.errors.OperationalError) as exc:
-            count = len(ids) - start
-            log.warning("Notifications cannot be marked yet ids=%d reason=%s", count, exc)
+            # Tried again every half second; `Database` says once what is wrong.
+            log.debug("Notifications cannot be marked yet ids=%d reason=%s", len(ids) - start, exc)
             return left + ids[start:]
         except Exception:
             log.exception("Unexpected error, notifications are not marked")

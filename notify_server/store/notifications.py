@@ -49,6 +49,21 @@ _STORE_FOR = {
     for audience, finder in FINDERS.items()
 }
 
+# What this server does with each table.
+_RIGHTS = {
+    "users": "SELECT",
+    "user_library": "SELECT",
+    "manga": "SELECT",
+    "mangahub_meta": "SELECT",
+    "notify_keys": "SELECT",
+    "notifications": "SELECT INSERT UPDATE",
+    "notification_receipts": "SELECT INSERT",
+}
+_TRY = (
+    "INSERT INTO notifications (message, read)"
+    " SELECT repeat('x', 1000), true FROM generate_series(1, 100)"
+)
+
 
 class EventOutcome(Enum):
     """What became of an event."""
@@ -87,10 +102,20 @@ class StoredEvent:
     received: float | None = None
 
 
-def is_read_only(connection: sql.Connection) -> bool:
-    """Return whether this is a standby, or a database that is set to read-only."""
-    row = connection.execute("SELECT current_setting('transaction_read_only')").fetchone()
-    return row == ("on",)
+def require_writable(connection: sql.Connection, has_failed: bool) -> None:
+    """Return if events can be stored.
+
+    Args:
+        has_failed: whether the last one could not: then what is stored for some readers is tried,
+            and undone. Whether a disk is full can be found out in no other way.
+
+    Raises:
+        DatabaseUnwritable: they cannot.
+    """
+    sql.require_writable(connection, _RIGHTS)
+    if has_failed:
+        with sql.translated(), connection.transaction(force_rollback=True):
+            connection.execute(_TRY)
 
 
 def store_event(connection: sql.Connection, event: Event) -> StoreResult:

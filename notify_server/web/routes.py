@@ -8,7 +8,6 @@ from time import monotonic
 
 from flask import Blueprint, Response, abort, jsonify, request
 
-import sql
 from notify_server.events import validation
 from notify_server.events.fields import MAX_BIGINT, Invalid
 from notify_server.events.kinds import KINDS
@@ -128,10 +127,11 @@ def health() -> Response:
 def readiness() -> Response:
     if not services().is_udp_usable():
         abort(503, "the UDP side does not work")
-    with services().database.connection() as connection:
-        if notifications.is_read_only(connection):
-            # Raised here, so that the connection is not reused: the next one may be writable.
-            raise sql.DatabaseUnwritable("the database is read only")
+    database = services().database
+    # What it raises closes the connection: the next one may be writable.
+    with database.connection() as connection:
+        notifications.require_writable(connection, database.is_unwritable)
+    database.note_written()
     return jsonify(status="ready")
 
 

@@ -126,7 +126,7 @@ def test_a_post_is_refused_with_503_and_nothing_of_it_is_stored(
     hub: Hub, small_disk: SmallDisk
 ) -> None:
     url = hub.env["DATABASE_URL"]
-    hub.serve()
+    server = hub.serve()
     small_disk.fill()
     accepted = 0
     while (status := _post(hub, f"news-{accepted}")) == 202:
@@ -134,9 +134,19 @@ def test_a_post_is_refused_with_503_and_nothing_of_it_is_stored(
         assert accepted < 1_000
     assert status == 503
     assert count(url, "notifications") == count(url, "notification_receipts") == accepted
+    assert [_readiness(hub) for _ in range(3)] == [503] * 3
     small_disk.make_room()
-    wait_until(lambda: _post(hub, f"news-{accepted}") == 202)
+    wait_until(lambda: _readiness(hub) == 200)
+    assert _post(hub, f"news-{accepted}") == 202
     assert count(url, "notifications") == count(url, "notification_receipts") == accepted + 1
+    server.terminate()
+    stderr = server.communicate(timeout=12)[1]
+    (line,) = [line for line in stderr.splitlines() if " ERROR " in line]
+    assert "No space left on device: free some space on its disk" in line
+
+
+def _readiness(hub: Hub) -> int:
+    return requests.get(hub.env["UDP_SERVER_URL"] + "/readyz", timeout=10).status_code
 
 
 def _post(hub: Hub, event_id: str) -> int:

@@ -128,6 +128,32 @@ def test_a_database_that_is_read_only_is_not_ready_and_accepts_nothing(
     assert server.post("new-manga", event).status_code == 202
 
 
+def test_a_role_without_rights_is_told_in_one_line_and_works_once_it_has_them(
+    own_database: OwnDatabase, start_program_server: Any
+) -> None:
+    own_database.execute("INSERT INTO manga (id, slug, title) VALUES (1, 's', 'T')")
+    with sql.connect(own_database.url.replace("mangahub@", "postgres@")) as admin:
+        admin.execute("CREATE ROLE guest LOGIN")
+        server = start_program_server(
+            {"DATABASE_URL": own_database.url.replace("mangahub@", "guest@")}
+        )
+        event = {"manga_id": 1, "title": "T"}
+        assert server.get("/readyz").status_code == 503
+        admin.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO guest")
+        wait_until(lambda: "accepts no writes" in server.get("/readyz").json().get("error", ""))
+        assert server.post("new-manga", event).status_code == 503
+        admin.execute("GRANT INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO guest")
+        assert server.get("/readyz").status_code == 503
+        admin.execute("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO guest")
+        wait_until(lambda: server.get("/readyz").status_code == 200)
+        assert server.post("new-manga", event).status_code == 202
+    server.process.terminate()
+    stderr = server.process.communicate(timeout=12)[1]
+    assert "Traceback" not in stderr
+    (line,) = [line for line in stderr.splitlines() if " ERROR " in line]
+    assert "accepts no writes" in line and "GRANT" in line
+
+
 def test_health_is_answered_while_posts_wait_for_a_database_that_hangs(
     own_database: OwnDatabase, start_server: Any
 ) -> None:

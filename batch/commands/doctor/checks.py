@@ -81,7 +81,11 @@ def _ask_source(config: Config, connection: Connection | None, stop: SignalStop)
         cure = "wait; if it happens again, look for other programs that use this address"
         yield Check("source", "bad", f"{config.api_url}: {exc}", cure)
         return
-    except (BatchError, SqlError) as exc:
+    except SqlError as exc:  # the request's permit could not be written
+        cure = "see to the database first; nothing was asked"
+        yield Check("source", "bad", str(exc), cure)
+        return
+    except BatchError as exc:
         cure = "check the network, MANGADEX_API_URL and proxies"
         yield Check("source", "bad", f"{config.api_url}: {exc}", cure)
         return

@@ -20,7 +20,20 @@ DATED = {
     "chapters": ("published_at",),
 }
 MAX_NAMED = 5  # rows of a table that a check names
-WRITTEN = ("manga", "genres", "manga_genres", "chapters", "sync_state", "notification_events")
+# What runs do with each table.
+RIGHTS = {
+    "manga": "SELECT INSERT UPDATE",
+    "genres": "SELECT INSERT",
+    "manga_genres": "SELECT INSERT DELETE",
+    "chapters": "SELECT INSERT UPDATE DELETE",
+    "sync_state": "SELECT INSERT UPDATE",
+    "notification_events": "SELECT INSERT UPDATE",
+    "chapter_baselines": "SELECT INSERT UPDATE",
+    "chapter_announcements": "SELECT INSERT",
+    "sync_pages": "SELECT INSERT DELETE",
+    "api_budget": "SELECT INSERT UPDATE",
+    "mangahub_meta": "SELECT INSERT UPDATE DELETE",
+}
 
 
 def check_server(connection: sql.Connection, took_s: float) -> Check:
@@ -36,7 +49,7 @@ def check_schema(connection: sql.Connection) -> Check:
         sql.require_current(connection)
     except sql.SchemaOutdated as exc:
         return Check("schema", "bad", str(exc), "run: mangahub-batch migrate")
-    except sql.Unsuitable as exc:
+    except (sql.Unsuitable, sql.DatabaseUnwritable) as exc:
         return Check("schema", "bad", str(exc), SEE_DATABASE)
     except sql.SqlError as exc:
         return Check("schema", "bad", str(exc), "install the version that made it, or newer")
@@ -57,21 +70,11 @@ def check_columns(connection: sql.Connection) -> Check:
 
 def check_rights(connection: sql.Connection) -> Check:
     """Return whether this session may write what runs write."""
-    row = connection.execute("SELECT current_setting('transaction_read_only')::boolean").fetchone()
-    if row and row[0]:
-        fact = "the database accepts no writes: it is a standby, or set to read-only"
-        return Check(
-            "rights", "bad", fact, "set DATABASE_URL to the primary, or make the database writable"
-        )
-    missing = connection.execute(
-        "SELECT string_agg(wanted || ' on ' || name, ', ' ORDER BY name, wanted)"
-        " FROM unnest(%s::text[]) AS name, unnest('{SELECT,INSERT,UPDATE}'::text[]) AS wanted"
-        " WHERE NOT has_table_privilege(name, wanted)",
-        [list(WRITTEN)],
-    ).fetchone()
-    if missing and missing[0]:
-        cure = "GRANT them to the role of DATABASE_URL"
-        return Check("rights", "bad", f"missing: {missing[0]}", cure)
+    try:
+        sql.require_writable(connection, RIGHTS)
+    except sql.DatabaseUnwritable as exc:
+        fact, _, cure = str(exc).partition(": ")
+        return Check("rights", "bad", fact, cure)
     return Check("rights", "ok", "runs may write")
 
 

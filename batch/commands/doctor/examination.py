@@ -50,8 +50,8 @@ def examine(env: Env, config: Config, stop: SignalStop) -> Findings:
         _examine_database(url, config, stop, found)
     except (SettingError, sql.SqlError, psycopg.Error) as exc:
         cure = "start it, or correct DATABASE_URL"
-        if isinstance(exc, sql.Unsuitable):
-            cure = database_checks.SEE_DATABASE
+        if isinstance(exc, sql.Unsuitable | sql.DatabaseUnwritable):
+            cure = database_checks.SEE_DATABASE  # the fact says what to do
         found.append(Check("database", "bad", sql.one_line(exc), cure))
     if "source" not in {check.name for check in found}:
         found += checks.check_source(config, Health(), None, stop)

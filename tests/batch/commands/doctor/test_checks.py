@@ -135,11 +135,16 @@ def test_rights_that_are_missing_are_named(connection: sql.Connection) -> None:
     role = f"reader_{uuid4().hex}"
     connection.execute(f"CREATE ROLE {role}".encode())
     try:
-        for table in database_checks.WRITTEN:
-            connection.execute(f"GRANT SELECT, INSERT, UPDATE ON {table} TO {role}".encode())
-        connection.execute(f"REVOKE INSERT ON chapters FROM {role}".encode())
+        for table, rights in database_checks.RIGHTS.items():
+            wanted = ", ".join(rights.split())
+            connection.execute(f"GRANT {wanted} ON {table} TO {role}".encode())
+        connection.execute(f"REVOKE INSERT ON chapter_announcements FROM {role}".encode())
+        connection.execute(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}".encode())
+        connection.execute(f"REVOKE USAGE ON manga_id_seq FROM {role}".encode())
         connection.execute(f"SET ROLE {role}".encode())
-        assert database_checks.check_rights(connection).fact == "missing: INSERT on chapters"
+        found = database_checks.check_rights(connection)
+        missing = "INSERT on chapter_announcements, USAGE on manga_id_seq"
+        assert (found.severity, found.cure) == ("bad", f"GRANT it {missing}")
     finally:
         connection.execute("RESET ROLE")
         connection.execute(f"DROP OWNED BY {role}".encode())

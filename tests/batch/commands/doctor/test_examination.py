@@ -117,6 +117,21 @@ def test_a_source_in_trouble_is_named_with_what_it_said(
     assert sim.stats()["total"] == 1
 
 
+def test_a_role_without_rights_is_told_to_get_them(
+    sim: Simulator, examine: Examine, database_url: str, connection: sql.Connection
+) -> None:
+    role = f"guest_{connection.info.dbname}"
+    connection.execute(f"CREATE ROLE {role} LOGIN".encode())
+    try:
+        url = re.sub("//[^@]*@", f"//{role}@", database_url)
+        found = check(examine(sim.url, DATABASE_URL=url), "schema")
+    finally:
+        connection.execute(f"DROP ROLE {role}".encode())
+    assert not found["ok"]
+    assert "permission denied" in found["fact"] and "GRANT" in found["fact"]
+    assert "start it" not in found["cure"]
+
+
 def test_an_old_schema_names_the_command(
     sim: Simulator, examine: Examine, empty_database_url: str
 ) -> None:

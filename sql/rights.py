@@ -1,0 +1,45 @@
+"""Whether a session may write: one line that says what is missing, and the cure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sql.connection import Connection, translated
+from sql.errors import DatabaseUnwritable
+
+_MISSING = """
+WITH wanted AS (SELECT * FROM unnest(%s::text[], %s::text[]) AS wanted (name, privilege))
+SELECT privilege || ' on ' || name FROM wanted WHERE NOT has_table_privilege(name, privilege)
+UNION ALL
+SELECT 'USAGE on ' || objid::regclass
+FROM wanted
+JOIN pg_depend ON refobjid = to_regclass(name) AND classid = 'pg_class'::regclass AND deptype = 'a'
+JOIN pg_class ON pg_class.oid = objid AND relkind = 'S'
+WHERE privilege = 'INSERT' AND NOT has_sequence_privilege(objid, 'USAGE')"""
+
+
+def require_writable(connection: Connection, rights: Mapping[str, str]) -> None:
+    """Return if the session may do what a program does.
+
+    Args:
+        rights: by table, such as `SELECT INSERT`; of a table that may be inserted into, its
+            sequences are looked at too.
+
+    Raises:
+        DatabaseUnwritable: the database is read-only, or the role lacks rights.
+    """
+    pairs = [(name, right) for name, wanted in rights.items() for right in wanted.split()]
+    with translated():
+        (is_read_only,) = connection.execute(
+            "SELECT current_setting('transaction_read_only')::boolean"
+        ).fetchall()[0]
+        missing = connection.execute(_MISSING, [list(each) for each in zip(*pairs, strict=True)])
+        facts = ", ".join(fact for (fact,) in missing.fetchall())
+    if is_read_only:
+        raise DatabaseUnwritable(
+            "the database is read-only (a standby, or set so): set DATABASE_URL to the primary, or"
+            " make it writable"
+        )
+    if facts:
+        role = connection.info.user
+        raise DatabaseUnwritable(f"the role {role} lacks rights: GRANT it {facts}")
