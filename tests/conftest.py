@@ -97,7 +97,7 @@ def databases(postgres: str, admin: sql.Connection) -> Databases:
 
 @pytest.fixture(scope="session")
 def template(databases: Databases) -> Iterator[str]:
-    """The name of a migrated database that nobody is connected to."""
+    """The name of a migrated database without connections."""
     with databases.copy_of() as url:
         sql.migrate(url)
         yield name_of(url)

@@ -82,7 +82,7 @@ def test_help_names_every_command(run_batch: Run) -> None:
     ],
     ids=lambda value: " ".join(value) or "nothing" if isinstance(value, list) else "",
 )
-def test_bad_usage_is_told_in_one_line_and_exits_with_2(
+def test_bad_usage_is_one_line_and_exits_with_2(
     run_batch: Run, arguments: list[str], said: str
 ) -> None:
     done = run_batch(*arguments)

@@ -1,4 +1,4 @@
-"""Settings: defaults, what is allowed, and how a bad value is told."""
+"""Settings: defaults, what is allowed, and the error for a bad value."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_an_empty_variable_counts_as_not_set(variable: str) -> None:
         ("LOG_LEVEL", "info", "one of DEBUG, INFO"),
     ],
 )
-def test_a_bad_value_is_told_with_variable_value_and_what_is_allowed(
+def test_a_bad_value_is_reported_with_variable_value_and_what_is_allowed(
     variable: str, value: str, allowed: str
 ) -> None:
     with pytest.raises(SettingError) as caught:
@@ -140,7 +140,7 @@ def test_an_address_that_apprise_has_no_service_for_is_named_by_its_scheme_alone
 
 @pytest.mark.parametrize("variable", ["MANGADEX_API_KEY", "NOTIFY_API_KEY"])
 @pytest.mark.parametrize("value", ["pass\nword", "pässword", "pass\x7fword", "\ud800"])
-def test_a_bad_secret_is_not_told(variable: str, value: str) -> None:
+def test_a_bad_secret_is_not_shown(variable: str, value: str) -> None:
     with pytest.raises(SettingError) as caught:
         load(Env({variable: value}))
     assert str(caught.value).startswith(f"{variable}='***' is not allowed")

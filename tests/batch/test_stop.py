@@ -70,7 +70,7 @@ def test_the_grace_is_whole_before_a_signal_and_over_some_time_after_it(hasty: S
 
 @contextmanager
 def locked(database_url: str, table: str) -> Iterator[Callable[[], bool]]:
-    """Somebody keeps a table locked; yields whether there is one who waits for it."""
+    """Keep a table locked; yield whether a session waits for it."""
     with sql.connect(database_url, "keeper") as keeper, keeper.transaction():
         keeper.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE".encode())
 

@@ -1,4 +1,4 @@
-"""Runs that end badly: what they had found is told all the same, and how they ended too."""
+"""Runs that fail: what they found is announced all the same, and the failure recorded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Hubs = Callable[..., Any]
 Simulators = Callable[..., Simulator]
 
 
-def test_what_a_run_found_before_the_source_went_down_is_told_at_its_end(
+def test_what_a_run_found_before_the_source_went_down_is_announced_at_its_end(
     make_hub: Hubs, simulator: Simulators, database_url: str
 ) -> None:
     sim = simulator(titles=30, rate=0)
@@ -63,7 +63,7 @@ def test_an_owed_event_is_tried_at_the_end_of_a_run_that_fails(
 
 
 @pytest.mark.parametrize("command", ["chapter-feed", "status", "relay"])
-def test_what_nobody_foresaw_is_one_traceback_in_the_log_and_still_one_object_on_stdout(
+def test_an_unexpected_error_is_one_traceback_in_the_log_and_still_one_object_on_stdout(
     run_batch: Callable[..., Any], database_url: str, command: str
 ) -> None:
     with sql.connect(database_url) as connection:

@@ -73,7 +73,7 @@ def test_each_reader_hears_what_is_new_of_his_own_titles_once_and_in_order(
     assert not bert_again.has_more()
 
 
-def test_what_happens_while_the_server_is_down_for_long_is_told_when_it_is_back(
+def test_news_from_a_long_outage_of_the_server_is_delivered_when_it_is_back(
     make_hub: Callable[..., Any], simulator: Callable[..., Simulator], database_url: str
 ) -> None:
     sim = simulator(titles=30, rate=0)

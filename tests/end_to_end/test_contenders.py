@@ -1,4 +1,4 @@
-"""Runs that meet: the same job twice, different jobs at once; and runs that are told to stop."""
+"""Concurrent runs: the same job twice, different jobs at once; and runs that are stopped."""
 
 from __future__ import annotations
 

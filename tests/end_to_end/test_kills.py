@@ -30,7 +30,7 @@ MOST_TRIES = 20
 STARTUP_S = 0.15  # before that a run has not begun
 
 
-def test_rows_and_notifications_are_those_of_a_run_that_nobody_disturbed(
+def test_rows_and_notifications_are_those_of_an_undisturbed_run(
     make_hub: Callable[..., Any],
     simulator: Callable[..., Simulator],
     database_url: str,

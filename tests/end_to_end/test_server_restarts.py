@@ -1,4 +1,4 @@
-"""The notification server is restarted and killed under load: all is told, and nothing twice."""
+"""The notification server is restarted and killed under load: all news arrive, none twice."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ SAY = "import sys; from mangahub.command_line import write; print(write('x' * 99
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_one_line_and_the_interpreter_ends_in_peace() -> None:
+def test_a_full_disk_is_one_line_and_the_interpreter_exits_without_another_error() -> None:
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
             [sys.executable, "-c", SAY], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, timeout=20

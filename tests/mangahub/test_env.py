@@ -32,7 +32,7 @@ def test_a_configuration_is_read_setting_by_setting() -> None:
     assert read_config(Example, Env({"SIZE": "7", "PLACE": "there"})) == Example(7, "there")
 
 
-def test_the_first_bad_value_is_told_with_variable_and_what_is_allowed() -> None:
+def test_the_first_bad_value_is_reported_with_variable_and_what_is_allowed() -> None:
     with pytest.raises(SettingError) as caught:
         read_config(Example, Env({"SIZE": "10"}))
     allowed = "it must be a whole number from 0 to 9"
@@ -55,7 +55,7 @@ def test_a_setting_may_reject_blanks() -> None:
 @pytest.mark.parametrize(
     "text", ["http://me:s3cret@h", "http://s3cret@h", "http://me:s3@cret@h/?x", "http://:s3cret@"]
 )
-def test_an_address_with_credentials_is_rejected_and_they_are_not_told(text: str) -> None:
+def test_an_address_with_credentials_is_rejected_without_showing_them(text: str) -> None:
     with pytest.raises(SettingError) as caught:
         Setting("U", "", http_url).read(Env({"U": text}))
     assert "without credentials" in str(caught.value)
@@ -65,7 +65,7 @@ def test_an_address_with_credentials_is_rejected_and_they_are_not_told(text: str
 @pytest.mark.parametrize(
     "value", ["a\nb", "\x1b[31m", "x" * 10_000, "\udcff", "a\u2028b"], ids=ascii
 )
-def test_a_bad_value_is_told_on_one_short_line(value: str) -> None:
+def test_a_bad_value_is_one_short_line(value: str) -> None:
     with pytest.raises(SettingError) as caught:
         Setting("B", True, boolean).read(Env({"B": value}))
     assert str(caught.value).isprintable() and str(caught.value).isascii()

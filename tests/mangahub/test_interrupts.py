@@ -20,7 +20,7 @@ SLOW = "import pathlib, time; pathlib.Path({begun!r}).touch(); time.sleep(30)"
 
 
 @pytest.mark.parametrize("program", ["batch", "notify_server"])
-def test_ctrl_c_during_imports_ends_a_program_at_once_and_without_a_word(
+def test_ctrl_c_during_imports_ends_a_program_at_once_and_silently(
     program: str, tmp_path: Path
 ) -> None:
     begun = tmp_path / "begun"

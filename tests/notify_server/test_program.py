@@ -210,7 +210,7 @@ def test_a_secret_is_made_once_for_the_owner_only(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a file for another user")
-def test_a_secret_that_root_makes_belongs_to_whom_the_data_directory_belongs(
+def test_a_secret_that_root_makes_belongs_to_the_owner_of_the_data_directory(
     run_program: Any, settings: dict[str, str], home: Path, make_user: Any
 ) -> None:
     nobody = pwd.getpwnam("nobody")

@@ -134,8 +134,8 @@ JUNK: dict[str, Any] = {
     "a negative id": {"id": -1},
     "a type that is no text": {"type": 7},
     "not a number": b'{"type":"NEW_MANGA","id":9,"x":NaN,"session":"%b"}' % (b"5" * 32),
-    "a challenge that nobody asked for": {"type": "CHALLENGE", "cookie": "c-9", "session": 1},
-    "a confirmation that nobody asked for": {"type": "SUBSCRIBE", "session": "6" * 32},
+    "an unrequested challenge": {"type": "CHALLENGE", "cookie": "c-9", "session": 1},
+    "an unrequested confirmation": {"type": "SUBSCRIBE", "session": "6" * 32},
 }
 
 
@@ -294,7 +294,7 @@ def test_it_ends_when_its_time_is_over(listen: Listen, peer: Any) -> None:
     assert listener.end()[0] == 75
 
 
-def test_what_nobody_reads_is_not_acknowledged_and_ends_it_quietly(
+def test_without_a_reader_of_stdout_nothing_is_acknowledged_and_it_ends_quietly(
     listen: Listen, peer: Any
 ) -> None:
     reading, writing = os.pipe()

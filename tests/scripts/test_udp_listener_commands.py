@@ -1,4 +1,4 @@
-"""`--exec` of the reference client: one command at a time, in nobody's way."""
+"""`--exec` of the reference client: one command at a time, without delaying the client."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ def test_a_restarted_server_is_found_again(
     assert json.loads(listener.lines.line(timeout=40))["data"] == {"chapter": 181}
 
 
-def test_a_wrong_key_is_told_to_the_reader(listen: Listen, serve: Callable[..., Server]) -> None:
+def test_a_wrong_key_is_reported(listen: Listen, serve: Callable[..., Server]) -> None:
     server = serve()
     listener = listen("--server", server.udp, "--user", server.user)
     assert "unknown user or wrong proof (bad_proof)" in listener.errors.line("refused")

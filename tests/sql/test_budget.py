@@ -160,7 +160,7 @@ def reserved(database_url: str) -> int:
 
 
 @pytest.mark.slow
-def test_a_caller_that_was_killed_or_stopped_holds_up_nobody(database_url: str) -> None:
+def test_a_caller_that_was_killed_or_stopped_delays_no_other(database_url: str) -> None:
     """It reserves as fast as it can, and is caught at some moment of it."""
     program = (
         "import sys, time, sql; from sql.budget import Budget, Pace;"
@@ -190,7 +190,7 @@ def test_a_caller_that_was_killed_or_stopped_holds_up_nobody(database_url: str) 
 
 
 @pytest.mark.slow
-def test_nobody_reserves_further_ahead_than_others_would_wait(
+def test_no_caller_reserves_further_ahead_than_others_would_wait(
     connection: sql.Connection, database_url: str
 ) -> None:
     connection.execute(
@@ -209,7 +209,7 @@ def test_nobody_reserves_further_ahead_than_others_would_wait(
     assert len(naps) > 2
 
 
-def test_a_clock_that_was_set_back_holds_up_nobody(connection: sql.Connection) -> None:
+def test_a_clock_that_was_set_back_delays_no_caller(connection: sql.Connection) -> None:
     connection.execute(
         "INSERT INTO api_budget (source, departures)"
         " VALUES (%s, array_fill(now() + interval '3 days', ARRAY[16]))",
@@ -261,7 +261,7 @@ def test_a_pause_that_comes_after_a_reservation_holds_its_caller_up_too(
     assert time.monotonic() - began > 1.15
 
 
-def test_a_long_pause_is_told_and_not_waited_for(connection: sql.Connection) -> None:
+def test_a_long_pause_is_reported_and_not_waited_for(connection: sql.Connection) -> None:
     budget = make_budget(connection)
     budget.pause(600)
 

@@ -126,13 +126,13 @@ def test_a_pool_takes_the_same_arguments(database_url: str) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else value[1],
 )
-def test_what_the_server_refuses_is_told_apart(
+def test_refusals_of_the_server_are_distinguished(
     database_url: str, change: tuple[str, str], reason: str
 ) -> None:
     assert refusal(database_url.replace(*change)).endswith(reason)
 
 
-def test_a_refused_password_is_told_apart(home: Path) -> None:
+def test_a_wrong_password_is_distinguished(home: Path) -> None:
     embedded.ensure_running(home, Env({}), durable=False)
     place = embedded.places(home)
     with sql.connect(place.url("postgres", "postgres")) as admin:
@@ -244,7 +244,7 @@ def error_message(state: bytes, text: bytes) -> bytes:
     ],
     ids=["starting", "recovery", "stopping", "full", "hba", "odd", "http", "closes", "silent"],
 )
-def test_what_a_peer_answers_is_told_apart(answer: bytes | None, reason: str) -> None:
+def test_answers_of_a_peer_are_distinguished(answer: bytes | None, reason: str) -> None:
     timeout = f"connect_timeout={2 if answer is None else 20}"
     with peer(answer) as port:
         url = f"postgresql://u:{SECRET}@127.0.0.1:{port}/db?sslmode=disable&gssencmode=disable"

@@ -59,7 +59,7 @@ def test_titles_are_touched_by_sessions_without_the_search_path(
     assert found == [(True,)]
 
 
-def test_nobody_else_can_attach_what_acts_with_the_rights_of_the_owner(
+def test_no_other_role_can_attach_what_acts_with_the_owners_rights(
     connection: sql.Connection,
 ) -> None:
     found = connection.execute(

@@ -6,6 +6,6 @@ import sql
 
 
 def forget_budget(database_url: str) -> None:
-    """Make it as if nobody had asked any source, and none had asked for a pause."""
+    """Forget all departures and pauses of all sources."""
     with sql.connect(database_url, "mangahub-tests") as connection:
         connection.execute("DELETE FROM api_budget")

@@ -99,7 +99,7 @@ class Databases:
 
     @contextmanager
     def copy_of(self, template: str = "template0") -> Iterator[str]:
-        """Yield the URL of a new database; nobody may be connected to its template."""
+        """Yield the URL of a new database; its template must have no connections."""
         name = f"test_{uuid.uuid4().hex[:16]}"
         self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"{self._strategy}')
         try:

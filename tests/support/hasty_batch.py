@@ -1,4 +1,4 @@
-"""The batch with its patience cut short, so that an hour of trouble passes in seconds.
+"""The batch with short timeouts, so that an hour's outage passes in seconds.
 
 `python -m tests.support.hasty_batch COMMAND`: the real program but for these waits.
 """

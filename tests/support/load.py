@@ -18,7 +18,7 @@ from tests.support.waiting import wait_until
 
 
 class _NoStop:
-    """A delivery that nobody interrupts."""
+    """A delivery without interruption."""
 
     def check(self) -> None:
         return None
@@ -62,7 +62,7 @@ def add_users(url: str, number: int) -> None:
 
 
 def owe_events(url: str, number: int, prefix: str = "event") -> None:
-    """Events of one title that is new to everybody, in the outbox."""
+    """Events of one new title, in the outbox."""
     with sql.connect(url) as connection:
         connection.execute(
             "INSERT INTO manga (slug, title) VALUES ('tale', 'Tale') ON CONFLICT DO NOTHING"

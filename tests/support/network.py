@@ -36,7 +36,7 @@ class SecondHost:
         return ["ip", "netns", "exec", self._name, *words]
 
     def pull_cable(self) -> None:
-        """Let nothing through any more; neither side is told."""
+        """Let nothing through any more, without notice to either side."""
         subprocess.run(["ip", "-netns", self._name, "link", "set", "far", "down"], check=True)
 
     def remove(self) -> None:

@@ -1,4 +1,4 @@
-"""A server for tests that says exactly what it is told to, byte by byte."""
+"""A server for tests that sends prescribed answers byte by byte."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The container file and its compose example, as far as that can be told without an engine."""
+"""The container file and its compose example, as far as they can be checked without an engine."""
 
 from __future__ import annotations
 

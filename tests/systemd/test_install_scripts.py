@@ -105,7 +105,7 @@ def test_another_prefix_goes_into_all_files(tmp_path: Path) -> None:
     assert contents["usr/local/bin/mangahub-batch"] == "/srv/manga_hub-2/as-mangahub"
 
 
-def test_a_command_of_somebody_else_is_not_replaced(tmp_path: Path) -> None:
+def test_a_command_of_another_package_is_not_replaced(tmp_path: Path) -> None:
     theirs = tmp_path / "usr/local/bin/mangahub-batch"
     theirs.parent.mkdir(parents=True)
     theirs.write_text("theirs")

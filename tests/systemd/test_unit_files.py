@@ -42,7 +42,7 @@ def verify(analyze: Script, host: Path) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def test_systemd_accepts_all_units_without_a_word(analyze: Script, host: Path) -> None:
+def test_systemd_accepts_all_units_without_a_warning(analyze: Script, host: Path) -> None:
     assert verify(analyze, host) == (0, "")
 
 

@@ -139,7 +139,7 @@ def test_a_big_table_is_not_counted_row_by_row(connection: sql.Connection) -> No
         (timedelta(days=4_000), "4000 d ago"),
     ],
 )
-def test_moments_are_told_by_how_long_ago_they_were(ago: timedelta, text: str) -> None:
+def test_times_are_shown_by_how_long_ago_they_were(ago: timedelta, text: str) -> None:
     idle = sync_state.SyncState("a_b", NOW - ago, None, None, "idle", None, {})
     facts = status.Status(
         workflows=[status.WorkflowStatus(idle, "idle")],

@@ -87,7 +87,7 @@ def test_every_commit_is_delivered_at_once_also_while_a_delivery_is_under_way(
     assert receiver.taken == [f"news:{number}" for number in range(200)]
 
 
-def test_a_server_that_is_down_is_tried_once_and_the_courier_still_ends(
+def test_a_server_that_is_down_is_tried_once_and_the_relay_still_ends(
     titled: sql.Connection, database_url: str, tmp_path: Path
 ) -> None:
     relay = start("http://127.0.0.1:9", database_url, tmp_path)

@@ -1,4 +1,4 @@
-"""The outbox and its delivery, against a receiver that answers as it is told."""
+"""The outbox and its delivery, against a receiver with prescribed answers."""
 
 from __future__ import annotations
 
@@ -341,7 +341,7 @@ def test_a_database_that_goes_away_midway_postpones_the_rest(
         pytest.param((429, {}), id="429"),
     ],
 )
-def test_a_server_in_trouble_is_asked_once_and_all_stays_owed(
+def test_a_failing_server_is_tried_once_and_all_stays_owed(
     answer: tuple[int, Json], connection: Connection, owe: Any, deliver: Any, receiver: Receiver
 ) -> None:
     owe(700)

@@ -121,7 +121,7 @@ def test_it_finds_a_back_dated_chapter_that_the_feed_did_not(
     assert numbers() == [("en", 5.0)]
 
 
-def test_the_row_of_a_corrected_chapter_follows_and_is_told_once(
+def test_the_row_of_a_corrected_chapter_follows_and_is_announced_once(
     sim: Simulator, track: Track, run_job: RunJob, connection: Connection, payloads: Payloads,
     numbers: Numbers,
 ) -> None:  # fmt: skip
@@ -274,7 +274,7 @@ def test_volumes_count_first_where_numbering_restarts(
     ]
 
 
-def test_numbers_that_come_to_restart_are_not_told_again(
+def test_numbers_that_come_to_restart_are_not_announced_again(
     sim: Simulator, track: Track, run_job: RunJob, connection: Connection, payloads: Payloads
 ) -> None:
     (title,) = track()

@@ -134,7 +134,7 @@ def told_one_by_one(payloads: Payloads) -> list[object]:
     ]
 
 
-def test_what_a_source_with_a_clock_ahead_has_is_told_once_also_when_its_clock_is_put_right(
+def test_news_of_a_source_with_a_clock_ahead_is_announced_once_also_when_that_is_corrected(
     sim: Simulator,
     import_titles: Import,
     run_job: RunJob,

@@ -347,7 +347,7 @@ def worker_pids(parent: int) -> list[int]:
         return [int(pid) for pid in listing.read().split()]
 
 
-def test_of_two_runs_at_once_the_second_is_told_to_come_back(
+def test_of_two_runs_at_once_the_second_is_to_try_again_later(
     simulator: Simulators,
     batch: Batch,
     environment: Callable[..., dict[str, str]],

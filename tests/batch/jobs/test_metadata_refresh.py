@@ -108,7 +108,7 @@ def test_the_first_refresh_of_adopted_titles_is_a_baseline_that_the_summary_list
     assert refresh(REFRESH_HOURS="0").events == 3
 
 
-def test_a_title_that_nobody_asked_for_does_not_come_in_by_the_back_door(
+def test_a_title_that_was_not_requested_is_not_stored(
     sim: Simulator,
     track: Track,
     refresh: Callable[..., Summary],

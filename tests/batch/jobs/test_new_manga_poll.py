@@ -275,7 +275,7 @@ def test_known_titles_are_left_to_the_refresh(
     assert titles(connection) == ["Before"]
 
 
-def test_a_title_that_the_database_refuses_is_tried_again_and_told_then(
+def test_a_title_that_the_database_rejects_is_tried_again_and_announced_then(
     sim: Simulator, synced: datetime, run_job: RunJob, connection: Connection
 ) -> None:
     connection.execute("ALTER TABLE manga ADD CONSTRAINT bad CHECK (title <> 'Bad')")

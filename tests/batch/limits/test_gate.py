@@ -66,7 +66,7 @@ def test_who_gives_up_waiting_keeps_the_place_in_the_queue() -> None:
     assert gate.enter("early", 1)
 
 
-def test_a_place_in_the_queue_that_nobody_comes_back_for_is_dropped(
+def test_the_place_of_a_caller_that_does_not_come_back_is_dropped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(gate_module, "ABSENCE_S", 0.0)
@@ -146,7 +146,7 @@ def test_a_run_that_is_killed_leaves_no_file_behind(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_turn_is_taken_back_from_nobody_who_is_still_at_it() -> None:
+def test_a_turn_in_use_is_not_taken_back() -> None:
     assert gate_module.LEASE_S > MAX_PATIENCE_S + CONNECT_TIMEOUT_S + TIMEOUT_S
 
 

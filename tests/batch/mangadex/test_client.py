@@ -1,4 +1,4 @@
-"""The API client: legal requests, the right reaction to each failure, and pauses for everybody."""
+"""The API client: legal requests, the right reaction to each failure, and shared pauses."""
 
 from __future__ import annotations
 
@@ -265,9 +265,7 @@ def test_waits_between_tries_are_random_below_a_cap_that_doubles(
     assert [s for s in waits.seconds if s >= 0.01] == [0.01, 0.02, 0.04, 0.08]
 
 
-def test_a_ban_ends_the_run_and_keeps_everybody_from_asking(
-    sim: Simulator, open_client: Open
-) -> None:
+def test_a_ban_ends_the_run_and_stops_all_requests(sim: Simulator, open_client: Open) -> None:
     sim.fail("403_html_ban")
     with pytest.raises(Banned):
         open_client(sim.url).list_manga()

@@ -98,7 +98,7 @@ def test_one_connection_serves_many_requests_each_with_its_departure(
     assert (server.connections, len(server.requests), departures.count) == (1, 5, 5)
 
 
-def test_a_connection_stands_before_its_request_waits_for_the_slot(
+def test_a_connection_is_open_before_its_request_waits_for_a_departure(
     serve: Callable[..., RawServer], open_session: Callable[..., Session], departures: Departures
 ) -> None:
     connected = threading.Event()
@@ -156,7 +156,7 @@ def test_whatever_the_status_the_answer_is_handed_back_and_the_connection_kept(
     assert server.connections == 1
 
 
-def test_being_stopped_before_the_slot_sends_nothing(
+def test_being_stopped_before_the_departure_sends_nothing(
     serve: Callable[..., RawServer], open_session: Callable[..., Session], departures: Departures
 ) -> None:
     def stop() -> None:

@@ -29,7 +29,7 @@ from tests.support.waiting import wait_until
 
 
 @pytest.mark.parametrize("mode", ["cut", "close", "reset"])
-def test_a_broken_answer_is_trouble_of_one_request(
+def test_a_broken_answer_is_an_error_of_one_request(
     simulator: Callable[..., Simulator],
     open_session: Callable[..., Session],
     departures: Departures,
@@ -163,7 +163,7 @@ def test_what_unpacks_to_more_than_fits_is_cut_off_and_never_held_in_memory(
         pytest.param(HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", id="no-chunk-size"),
     ],
 )
-def test_nonsense_is_trouble_in_one_line(
+def test_nonsense_is_an_error_in_one_line(
     serve: Callable[..., RawServer], open_session: Callable[..., Session], answer: bytes
 ) -> None:
     server = serve(answering_once(answer))
@@ -180,7 +180,7 @@ def test_nonsense_is_trouble_in_one_line(
         pytest.param(f"http://{'a' * 70}.example", id="label-too-long"),
     ],
 )
-def test_a_server_that_is_not_there_is_trouble_in_one_line(
+def test_an_unreachable_server_is_an_error_in_one_line(
     open_session: Callable[..., Session], departures: Departures, url: str
 ) -> None:
     with pytest.raises(TransientError) as caught:

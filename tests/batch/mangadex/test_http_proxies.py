@@ -27,7 +27,7 @@ from tests.support.raw_server import (
 )
 
 
-def test_a_request_through_a_proxy_waits_for_its_slot_too(
+def test_a_request_through_a_proxy_waits_for_its_departure_too(
     serve: Callable[..., RawServer],
     open_session: Callable[..., Session],
     departures: Departures,
@@ -127,7 +127,7 @@ def test_a_request_through_a_tunnel_is_paced(
     assert departures.count == 2
 
 
-def test_an_unknown_certificate_is_trouble(
+def test_an_unknown_certificate_is_an_error(
     serve: Callable[..., RawServer], open_session: Callable[..., Session], certificate: Path
 ) -> None:
     server = serve(over_tls(certificate, answering(OK)))

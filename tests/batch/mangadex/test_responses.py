@@ -153,14 +153,14 @@ def test_a_page_keeps_its_objects_and_makes_everything_else_an_empty_one() -> No
     ],
     ids=lambda body: str(body)[:40],
 )
-def test_a_list_without_data_and_a_plausible_total_is_trouble(body: dict[str, object]) -> None:
+def test_a_list_without_data_and_a_plausible_total_is_an_error(body: dict[str, object]) -> None:
     with pytest.raises(TransientError) as caught:
         page_of(body, 0)
     assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize("data", [None, [], "x", 1])
-def test_an_answer_without_an_entity_is_trouble(data: object) -> None:
+def test_an_answer_without_an_entity_is_an_error(data: object) -> None:
     with pytest.raises(TransientError):
         entity_of({"data": data})
 
@@ -274,7 +274,7 @@ json_text = st.recursive(
 
 
 @given(json_text)
-def test_any_json_is_a_page_or_trouble(text: str) -> None:
+def test_any_json_is_a_page_or_an_error(text: str) -> None:
     for read in (lambda body: page_of(body, 0), entity_of):
         try:
             read(body_of(answer(200, text.encode())))
@@ -310,7 +310,7 @@ def test_recorded_lists_are_pages(recorded: Path, kind: str) -> None:
         ("400_message__result-window-too-large", JSON, RequestRefused),
     ],
 )
-def test_recorded_refusals_are_told_from_overload(
+def test_recorded_refusals_differ_from_overload(
     recorded: Path, name: str, kind: str, error: type[BatchError]
 ) -> None:
     [path] = recorded.glob(f"{name}*")

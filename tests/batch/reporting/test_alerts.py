@@ -1,4 +1,4 @@
-"""The operator is told once of long trouble and once of its end, and a run never suffers by it."""
+"""One alert for a lasting failure and one for its end; a run never suffers from it."""
 
 from __future__ import annotations
 
@@ -97,13 +97,13 @@ def ago(hours: float) -> datetime:
         pytest.param(Failure(ago(1)), ago(2), Failure(ago(1)), False, id="not for long yet"),
         pytest.param(Failure(ago(5)), ago(6), Failure(ago(5), NOON), True, id="for long"),
         pytest.param(Failure(), ago(6), Failure(NOON), True, id="nothing ran for long"),
-        pytest.param(Failure(ago(9), ago(3)), ago(9), None, False, id="told already"),
+        pytest.param(Failure(ago(9), ago(3)), ago(9), None, False, id="reported already"),
         pytest.param(Failure(), None, Failure(NOON), False, id="never succeeded, fails first"),
         pytest.param(Failure(ago(6)), None, Failure(ago(6), NOON), True, id="never, for long"),
         pytest.param(Failure(), NOON + HOUR, Failure(NOON), False, id="a clock was set back"),
     ],
 )
-def test_a_failure_is_told_once_it_has_lasted(
+def test_a_failure_is_reported_once_it_has_lasted(
     before: Failure, last_success: datetime | None, after: Failure | None, is_told: bool
 ) -> None:
     outcome = RunEnd("chapter_feed", NOON, "the source is down")
@@ -137,9 +137,9 @@ def test_no_patience_tells_the_first_failure() -> None:
 @pytest.mark.parametrize(
     ("before", "is_told"),
     [(Failure(), False), (Failure(ago(1)), False), (Failure(ago(9), ago(3)), True)],
-    ids=["it worked before", "nobody had noticed", "the operator knows"],
+    ids=["it worked before", "never reported", "the operator knows"],
 )
-def test_success_is_told_to_those_who_heard_of_the_failure(before: Failure, is_told: bool) -> None:
+def test_success_is_reported_if_the_failure_was(before: Failure, is_told: bool) -> None:
     after, word = decide(RunEnd("chapter_feed", NOON, None), before, ago(9), PATIENCE)
     assert after == Failure()
     assert (word is not None) == is_told
@@ -157,7 +157,7 @@ def test_the_word_names_the_workflow_since_when_why_and_what_to_do() -> None:
 # --- remembering -------------------------------------------------------------------------------
 
 
-def test_trouble_is_remembered_in_the_database(connection: sql.Connection, home: Path) -> None:
+def test_a_failure_is_remembered_in_the_database(connection: sql.Connection, home: Path) -> None:
     memory = Memory(connection, home, "chapter_feed")
     memory.write(Failure(ago(2), ago(1)))
     assert Memory(connection, home, "chapter_feed").read() == (Failure(ago(2), ago(1)), None)
@@ -167,7 +167,7 @@ def test_trouble_is_remembered_in_the_database(connection: sql.Connection, home:
     assert list(home.iterdir()) == []
 
 
-def test_trouble_of_a_time_without_database_is_known_when_it_is_back(
+def test_a_failure_without_the_database_is_known_when_that_is_back(
     connection: sql.Connection, home: Path
 ) -> None:
     Memory(None, home, "chapter_feed").write(Failure(ago(2), ago(1)))
@@ -208,7 +208,9 @@ def test_one_who_hears_is_enough(receiver: Receiver, stop: SignalStop, caplog: A
 
 
 @pytest.mark.parametrize("url", ["json://127.0.0.1:9/", "nosuchservice://sesame@there/"])
-def test_one_whom_nobody_hears_says_so(url: str, stop: SignalStop, caplog: Any) -> None:
+def test_an_alert_that_reaches_no_address_is_logged(
+    url: str, stop: SignalStop, caplog: Any
+) -> None:
     assert not alerts.send((url,), WORD, stop)
     assert "addresses=1 reached=0" in caplog.text
     assert "sesame" not in caplog.text
@@ -257,7 +259,7 @@ def test_without_the_library_the_warning_names_what_to_install(
 # --- the real program --------------------------------------------------------------------------
 
 
-def test_long_trouble_and_its_end_are_told_once_each(
+def test_a_lasting_failure_and_its_end_are_reported_once_each(
     simulator: Simulators,
     run_batch: Run,
     environment: Callable[..., Any],
@@ -278,7 +280,7 @@ def test_long_trouble_and_its_end_are_told_once_each(
     assert receiver.words[1]["type"] == "success"
 
 
-def test_a_database_that_is_away_is_told_once_too(
+def test_a_database_outage_is_reported_once_too(
     simulator: Simulators, run_batch: Run, environment: Callable[..., Any], receiver: Receiver
 ) -> None:
     here = environment(simulator(titles=10, rate=0)) | {

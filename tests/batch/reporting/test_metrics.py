@@ -49,7 +49,7 @@ def figures(exit_status: int = 0, **counts: Any) -> RunFigures:
     return RunFigures(summary, NOON, 10.0, exit_status, per_second=5)
 
 
-def test_a_run_is_told_by_its_figures(folder: Path) -> None:
+def test_a_run_is_described_by_its_metrics(folder: Path) -> None:
     metrics.write_run(folder, figures(75, requests=20, rate_limited=2, failed=1))
     found = samples(folder / "mangahub_chapter_feed.prom")
     prefix = "mangahub_batch_last_run"
@@ -105,7 +105,7 @@ def test_a_file_that_cannot_be_replaced_leaves_no_draft(folder: Path) -> None:
     assert [path.name for path in folder.iterdir()] == ["mangahub_state.prom"]
 
 
-def test_the_state_is_told_with_moments_instead_of_ages(folder: Path) -> None:
+def test_the_state_has_timestamps_instead_of_ages(folder: Path) -> None:
     refused: dict[str, object] = {"rejected": {"some id": {"reason": "no title"}}}
     rows = [
         SyncState("chapter_feed", NOON, NOON, "2026-01-31T11:00:00", "completed", None, refused),
@@ -153,7 +153,7 @@ def test_a_run_writes_both_files_and_no_series_stands_in_two(
     assert initial["mangahub_batch_manga_new_total{initial-sync}"] == 10
 
 
-def test_a_source_that_is_down_is_told_with_75(
+def test_a_source_that_is_down_is_exit_status_75(
     simulator: Simulators, run_batch: Batch, environment: Callable[..., Any], folder: Path
 ) -> None:
     sim = simulator(titles=30, rate=0)
@@ -166,9 +166,7 @@ def test_a_source_that_is_down_is_told_with_75(
     assert state["mangahub_batch_source_state{banned}"] == 1
 
 
-def test_a_database_that_is_away_is_told_in_the_runs_own_file(
-    run_batch: Batch, folder: Path
-) -> None:
+def test_a_database_outage_is_in_the_runs_own_file(run_batch: Batch, folder: Path) -> None:
     env = {
         "DATABASE_URL": "postgresql://reader:hidden@127.0.0.1:9/mangahub",
         "MANGAHUB_METRICS_DIR": str(folder),
@@ -180,7 +178,7 @@ def test_a_database_that_is_away_is_told_in_the_runs_own_file(
     assert samples(path)["mangahub_batch_last_run_exit_status{chapter-feed}"] == 75
 
 
-def test_a_run_that_is_stopped_is_told_with_its_signal(
+def test_a_run_that_is_stopped_has_its_signal(
     simulator: Simulators,
     start_program: Callable[..., Any],
     environment: Callable[..., Any],

@@ -108,7 +108,7 @@ def test_on_a_terminal_a_bar_moves_below_the_log_lines(
     assert not any("done=" in line for line in terminal.lines)
 
 
-def test_a_real_run_on_a_terminal_shows_its_bar_and_the_troubles_above_it(
+def test_a_real_run_on_a_terminal_shows_its_bar_and_warnings_above_it(
     simulator: Callable[..., Simulator],
     environment: Callable[..., dict[str, str]],
     clean_environment: dict[str, str],

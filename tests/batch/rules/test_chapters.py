@@ -169,7 +169,7 @@ def test_one_blocked_group_of_several_is_enough() -> None:
     ).announcements
 
 
-def test_a_number_of_a_blocked_group_is_new_when_somebody_else_uploads_it() -> None:
+def test_a_number_of_a_blocked_group_is_new_when_another_group_uploads_it() -> None:
     blocked = replace(RULES, blocked_groups=frozenset({GROUP}))
     free = upload("21", 2, groups=frozenset({UUID(int=0x62)}))
     changes = planned(title(), upload("21", 1), free, rules=blocked)
@@ -244,7 +244,7 @@ def test_chapters_without_a_number_are_a_row_and_an_announcement_each() -> None:
     assert [announcement.number for announcement in changes.announcements] == [None, None, None]
 
 
-def test_a_chapter_zero_is_told_apart_from_one_without_a_number() -> None:
+def test_a_chapter_zero_differs_from_one_without_a_number() -> None:
     changes = planned(title(None), upload("0", 1), upload(None, 2))
     assert [announcement.number for announcement in changes.announcements] == [Decimal(0), None]
     assert changes.inserts[0][0] == ChapterKey("en", "", Decimal(0))
@@ -361,7 +361,7 @@ def test_a_row_of_another_title_does_not_hold_a_number() -> None:
     assert numbers(planned(title(stored=(row,)), upload("22", 1))) == ["22"]
 
 
-def test_a_volume_that_comes_to_be_known_is_marked_but_not_told_again() -> None:
+def test_a_volume_that_comes_to_be_known_is_marked_but_not_announced_again() -> None:
     row = row_of(upload("1", 1), restarts=True)
     subject = title("8", volume="2", restarts=True, stored=(row,))
     changes = planned(subject, upload("1", 1, volume="3"))
@@ -395,7 +395,7 @@ def test_the_row_of_an_upload_that_is_gone_passes_to_another_of_its_number() -> 
     assert changes == TitleChanges(updates=[(row, row.key, other)])
 
 
-def test_a_row_whose_upload_is_gone_stays_where_nobody_else_uploaded_it() -> None:
+def test_a_row_whose_upload_is_gone_stays_if_there_is_no_other_upload() -> None:
     row = row_of(upload("21", 1))
     changes = planned(title(stored=(row,)), upload("22", 2), gone=frozenset({UUID(int=1)}))
     assert not changes.updates and not changes.removals

@@ -90,7 +90,7 @@ def test_a_chapter_event_is_the_body_that_the_receiver_takes() -> None:
             [{"chapter": 4}, {"chapter": 181, "old_chapter": 180}],
             id="languages know their own",
         ),
-        pytest.param(TITLE, [announcement("181", told=False)], [], id="marked without telling"),
+        pytest.param(TITLE, [announcement("181", told=False)], [], id="marked without an event"),
         pytest.param(
             replace(TITLE, baselines={"*": Baseline("*", Decimal(9))}, stored=(row("11", "fr"),)),
             [announcement("10"), announcement("12", "fr")],
@@ -117,7 +117,7 @@ def test_five_chapters_are_five_events_and_six_are_one() -> None:
     ]
 
 
-def test_chapters_that_are_not_told_do_not_count_towards_the_list() -> None:
+def test_chapters_without_an_event_do_not_count_towards_the_list() -> None:
     silent = [announcement(str(n), told=False) for n in range(200, 210)]
     assert payloads(TITLE, announcement("181"), *silent) == [{"chapter": 181, "old_chapter": 180}]
 
@@ -229,7 +229,7 @@ def entity(**changes: object) -> Manga:
     return Manga(**{**values, **changes})  # type: ignore[arg-type]
 
 
-def test_a_new_title_is_told_once_by_its_id() -> None:
+def test_a_new_title_is_announced_once_by_its_id() -> None:
     event = events.manga_event(7, MANGA, "A Title")
     assert event.dedup_key == f"new-manga:{MANGA}"
     assert event.payload == {"manga_id": 7, "title": "A Title"}

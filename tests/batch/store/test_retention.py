@@ -1,4 +1,4 @@
-"""`retention` deletes what is old and needed by nobody, and holds up no one."""
+"""`retention` deletes old rows that are no longer needed, and delays no other program."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def column(connection: sql.Connection, query: str) -> list[Any]:
 
 
 def delete(connection: sql.Connection, days: int, stop: SignalStop) -> dict[str, int]:
-    """Delete, and check that the dry run had told the truth."""
+    """Delete, and check that the dry run was right."""
     told = retention.count_old(connection, days)
     done: dict[str, int] = {}
     retention.delete_old(connection, days, stop, done)
@@ -171,7 +171,7 @@ def test_what_the_relay_sends_again_after_weeks_is_still_known(
     assert column(connection, "SELECT count(*) FROM notifications") == [0]
 
 
-def test_an_update_that_comes_again_in_the_same_version_is_told_once(
+def test_an_update_that_comes_again_in_the_same_version_is_announced_once(
     connection: sql.Connection, manga_id: int, stop: SignalStop
 ) -> None:
     key = f"manga-update:{TITLE}:{VERSION}:digest"

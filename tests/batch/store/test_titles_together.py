@@ -140,7 +140,7 @@ def test_two_processes_may_store_the_same_titles_at_once(
     assert [outcome(result) for result in results] == [(0, 0, 20, 0)]
 
 
-def test_marking_titles_as_due_waits_its_turn_and_blocks_nobody_while_it_does(
+def test_marking_titles_as_due_waits_its_turn_and_blocks_no_other_meanwhile(
     connection: sql.Connection, database_url: str
 ) -> None:
     store(connection, a_title(1), a_title(2))

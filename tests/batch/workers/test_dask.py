@@ -207,7 +207,7 @@ def test_a_program_that_is_killed_stops_its_workers_too(
 
 
 @needs_dask
-def test_a_cluster_that_cannot_do_the_work_is_told_apart(
+def test_a_cluster_that_cannot_do_the_work_has_its_own_error(
     simulator: Simulators, batch: Batch, tmp_path: Path
 ) -> None:
     sim = simulator(titles=50)

@@ -135,7 +135,7 @@ def test_the_queue_holds_at_most_twice_as_many_tasks_as_there_are_workers() -> N
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [(refuse, RequestRefused, "GET /manga is wrong"), (fail, BatchError, "ZeroDivisionError: a")],
-    ids=["an error of ours", "an error nobody foresaw"],
+    ids=["an error of ours", "an unexpected error"],
 )
 def test_an_error_comes_back_to_whoever_asked(
     call: Callable[[], None], error: type[Exception], text: str

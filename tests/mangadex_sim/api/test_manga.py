@@ -74,9 +74,7 @@ def test_followers_are_in_order(asker: Asker) -> None:
 
 @pytest.mark.parametrize("exclusive", [False, True])
 @pytest.mark.parametrize("field", ["createdAt", "updatedAt"])
-def test_since_includes_its_second_unless_told_otherwise(
-    field: str, exclusive: bool, make_sim: Make
-) -> None:
+def test_since_includes_its_second_by_default(field: str, exclusive: bool, make_sim: Make) -> None:
     asker = make_sim(titles=40, since_inclusive=not exclusive)
     rows = walk(asker, f"/manga?{ALL}&order[{field}]=asc")
     since = rows[20]["attributes"][field]

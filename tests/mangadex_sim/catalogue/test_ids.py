@@ -45,5 +45,5 @@ def test_another_seed_makes_other_ids() -> None:
         "7c9e6679-7425-40de-944b-e07fc1f90ae7",
     ],
 )
-def test_a_foreign_id_is_nobodys(text: str) -> None:
+def test_a_foreign_id_is_unknown(text: str) -> None:
     assert Ids(seed=1).to_key(text) is None

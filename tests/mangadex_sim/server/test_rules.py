@@ -55,7 +55,7 @@ def test_the_rule_judges(case: str) -> None:
     assert [rule.judge(100 + each, settings).outcome for each in arrivals] == expected
 
 
-def test_waiting_as_long_as_told_is_enough() -> None:
+def test_waiting_as_long_as_asked_is_enough() -> None:
     rule, settings = RateRule(), Settings()
     for each in (0, 0.1, 0.2, 0.3, 0.4):
         rule.judge(each, settings)
@@ -75,7 +75,7 @@ def burst(asker: Asker, count: int) -> list[int]:
     return [asker.get("/ping").status_code for _ in range(count)]
 
 
-def test_the_sixth_request_in_a_second_is_refused_and_the_wait_is_told(make_sim: Make) -> None:
+def test_the_sixth_request_in_a_second_is_refused_with_the_time_to_wait(make_sim: Make) -> None:
     asker = make_sim(rate=5)
     assert burst(asker, 5) == [200] * 5
     refused = asker.get("/ping")

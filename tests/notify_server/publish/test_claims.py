@@ -17,7 +17,7 @@ def test_what_a_request_stores_is_not_pushed_by_a_wake_up() -> None:
     assert claims.take_unsettled() == set()
 
 
-def test_what_nobody_here_stores_is_pushed_once() -> None:
+def test_an_event_that_another_server_stores_is_pushed_once() -> None:
     claims = Claims()
     assert claims.acquire("e")
     claims.remember("e", 7)

@@ -1,4 +1,4 @@
-"""Rows that only another program can have stored: nobody else suffers, and the text arrives."""
+"""Rows that only another program can have stored: others are unaffected, the text arrives."""
 
 from __future__ import annotations
 

@@ -166,7 +166,7 @@ def test_every_client_of_a_user_gets_everything_and_the_first_ack_counts(
     assert clients[0].is_silent(0.1)
 
 
-def test_a_row_that_another_program_keeps_locked_holds_up_nobody_and_is_marked_later(
+def test_a_row_that_another_program_keeps_locked_delays_no_other_and_is_marked_later(
     server: Any,
     make_client: Any,
     make_user: Any,

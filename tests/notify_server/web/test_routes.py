@@ -261,7 +261,7 @@ def test_what_is_no_http_is_answered_in_json(server: Any, request_line: str) -> 
         assert json.loads(answer.read()).keys() == {"error"}
 
 
-def test_posts_that_stop_half_way_hold_nobody_up(server: Any, make_manga: Any) -> None:
+def test_posts_that_stop_half_way_delay_no_others(server: Any, make_manga: Any) -> None:
     address = host(server).split(":")
     stuck = []
     for _ in range(50):

@@ -29,7 +29,7 @@ def execute(url: str, *statements: str) -> None:
         pytest.param(
             "CREATE SCHEMA app; CREATE TABLE app.users (id bigint)",
             "made new tables in schema public",
-            id="somebody else's users",
+            id="another program's users",
         ),
     ],
 )

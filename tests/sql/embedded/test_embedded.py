@@ -246,7 +246,7 @@ def test_a_long_path_gets_a_short_socket_directory_of_its_own(long_home: Path) -
     assert sockets.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_socket_directory_that_somebody_else_made_is_refused(long_home: Path) -> None:
+def test_a_socket_directory_of_another_user_is_refused(long_home: Path) -> None:
     sockets = embedded.places(long_home).sockets
     sockets.symlink_to("/tmp")
     try:

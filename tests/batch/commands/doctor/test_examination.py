@@ -106,7 +106,7 @@ def test_a_source_that_tells_no_time_says_nothing_of_the_clock(
         ("reset", "Connection reset"),
     ],
 )
-def test_a_source_in_trouble_is_named_with_what_it_said(
+def test_a_failing_source_is_named_with_its_answer(
     sim: Simulator, examine: Examine, mode: str, fact: str
 ) -> None:
     sim.fail(mode)
@@ -194,7 +194,7 @@ def test_a_data_directory_that_may_not_be_looked_into_is_not_well(
         (home / "closed").chmod(0o700)
 
 
-def test_a_signal_ends_a_doctor_who_waits_for_a_slot(
+def test_a_signal_ends_a_doctor_that_waits_for_a_departure(
     sim: Simulator, examine: Examine, stop: SignalStop
 ) -> None:
     examine(sim.url, MANGA_SYNC_RATE_PER_SECOND="0.2")  # the next call is due in 5 s
@@ -243,7 +243,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
-def test_where_everything_is_broken_each_thing_is_one_line_and_no_secret_is_told(
+def test_where_everything_is_broken_each_thing_is_one_line_and_no_secret_is_shown(
     run_batch: Callable[..., Any], log_format: str
 ) -> None:
     nowhere = f"127.0.0.1:{free_port()}"
@@ -276,7 +276,7 @@ def test_a_bad_setting_ends_the_doctor_before_it_begins(run_batch: Callable[...,
     assert "MANGA_SYNC_WORKERS='none' is not allowed" in found.stderr
 
 
-def test_json_log_lines_of_a_troubled_run_can_all_be_parsed(
+def test_json_log_lines_of_a_failing_run_can_all_be_parsed(
     simulator: Callable[..., Simulator],
     environment: Callable[..., dict[str, str]],
     run_batch: Callable[..., Any],
