@@ -226,13 +226,30 @@ def lower_baselines(title: Title, feed: Sequence[Chapter]) -> list[Baseline]:
     left = _highest_before(title, [chapter for chapter in feed if not chapter.is_unavailable])
     lowered = []
     for language in sorted({chapter.translated_language for chapter in feed}):
-        known = baseline_of(title, language)
-        if known is None or known.position is None or known.language == ALL_LANGUAGES:
+        known, position = baseline_of(title, language), left.get(language)
+        if known is None or known.position is None:
             continue
-        position = left.get(language)
+        if known.language == ALL_LANGUAGES and not _is_withdrawn(known, language, title, feed):
+            continue
         if position is None or position < known.position:
             lowered.append(replace(_baseline(language, position, title), is_lowered=True))
     return lowered
+
+
+def _is_withdrawn(known: Baseline, language: str, title: Title, feed: Sequence[Chapter]) -> bool:
+    """Return whether the total of an adopted title was that of stored uploads that are gone.
+
+    It may as well be the announced end of the series, which rests on no upload.
+    """
+    numbers = {c.mangadex_chapter_id: c.number for c in feed if not c.is_unavailable}
+    uploads = [
+        row.mangadex_chapter_id
+        for row in title.stored
+        if row.manga_id == title.id
+        and (row.key.language, row.key.number) == (language, known.number)
+        and row.mangadex_chapter_id is not None
+    ]
+    return bool(uploads) and all(numbers.get(each) != known.number for each in uploads)
 
 
 def find_taken_down(title: Title, feed: Sequence[Chapter]) -> list[Announcement]:

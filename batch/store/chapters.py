@@ -171,17 +171,19 @@ def save_baselines(connection: Connection, manga_id: int, baselines: Iterable[Ba
 
 
 def lower_baselines(connection: Connection, manga_id: int, lowered: Sequence[Baseline]) -> None:
-    """Replace baselines of a title by lower ones."""
+    """Replace baselines of a title by lower ones; that of all languages stays for the others."""
     connection.execute(
-        "UPDATE chapter_baselines AS b SET latest_chapter = l.number, latest_volume = l.volume,"
-        " lowered_at = now() FROM unnest(%s::text[], %s::numeric[], %s::numeric[])"
-        " AS l (language, number, volume)"
-        " WHERE b.manga_id = %s AND b.translated_language = l.language",
+        "INSERT INTO chapter_baselines"
+        " (manga_id, translated_language, latest_chapter, latest_volume, lowered_at)"
+        " SELECT %s, *, now() FROM unnest(%s::text[], %s::numeric[], %s::numeric[])"
+        " ON CONFLICT (manga_id, translated_language) DO UPDATE SET"
+        " latest_chapter = excluded.latest_chapter, latest_volume = excluded.latest_volume,"
+        " lowered_at = excluded.lowered_at",
         [
+            manga_id,
             [row.language for row in lowered],
             [row.number for row in lowered],
             [row.volume for row in lowered],
-            manga_id,
         ],
     )
 

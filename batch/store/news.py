@@ -167,10 +167,9 @@ def _lower_baselines(connection: Connection, title: Title, feed: Sequence[Chapte
         return title
     for language, baseline in lowered.items():
         log.info(
-            "Baseline lowered: what it rested on was withdrawn manga=%d language=%s from=%s to=%s",
+            "Baseline lowered: what it rested on was withdrawn manga=%d language=%s to=%s",
             title.id,
             language,
-            title.baselines[language].number,
             baseline.number,
         )
     chapters.lower_baselines(connection, title.id, list(lowered.values()))

@@ -7,7 +7,7 @@ are stored one by one, each behind a savepoint, so that its neighbours are store
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -149,15 +149,35 @@ def store_manga(
 def _store_singly(
     connection: Connection, mangas: Sequence[Manga], now: datetime, first_synced_at: datetime
 ) -> StoredPage:
+    """Store titles one by one; one that is rejected, without what readers can do without."""
     result = StoredPage()
     for manga in mangas:
         try:
             with connection.transaction():
                 result.add(_store_set(connection, [manga], now, first_synced_at))
         except sql.REJECTIONS as exc:
-            reason = f"the database rejects it: {sql.one_line(exc)}"
+            reason = f"stored without its texts, cover and genres: {sql.one_line(exc)}"
+            try:
+                with connection.transaction():
+                    bare = _without_texts(connection, manga)
+                    result.add(_store_set(connection, [bare], now, first_synced_at))
+            except sql.REJECTIONS:
+                reason = f"the database rejects it: {sql.one_line(exc)}"
             result.rejected.append(Rejected(str(manga.mangadex_id), reason))
     return result
+
+
+def _without_texts(connection: Connection, manga: Manga) -> Manga:
+    """Return the title with those stored instead, if any: its status and name can be news."""
+    row = connection.execute(
+        "SELECT description, author, ARRAY(SELECT name FROM genres JOIN manga_genres"
+        "  ON genres.id = genre_id WHERE manga_id = manga.id) FROM manga WHERE mangadex_id = %s",
+        [manga.mangadex_id],
+    ).fetchone()
+    description, author, genres = row or (None, None, ())
+    return replace(
+        manga, description=description, author=author, genres=tuple(genres), cover_url=None
+    )
 
 
 def _store_set(

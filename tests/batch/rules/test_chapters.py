@@ -434,6 +434,79 @@ def test_the_baseline_of_volumes_is_a_pair() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("subject", "feed", "expected"),
+    [
+        pytest.param(title("20"), [upload("20", readable=BEFORE)], "20", id="it stands"),
+        pytest.param(title("20"), [upload("25", readable=BEFORE)], "20", id="it is never raised"),
+        pytest.param(title("20"), [upload("19", readable=BEFORE)], "19", id="withdrawn"),
+        pytest.param(
+            title("20"),
+            [upload("20", 1, readable=BEFORE, unavailable=True), upload("19", 2, readable=BEFORE)],
+            "19",
+            id="taken down",
+        ),
+        pytest.param(title("20"), [upload("20")], None, id="there again, but only since"),
+        pytest.param(title("20"), [], "20", id="an empty feed proves nothing"),
+        pytest.param(
+            title("20"), [upload("1", language="pt-br")], "20", id="nor does another language"
+        ),
+        pytest.param(
+            title("3", volume="20", restarts=True),
+            [upload("9", volume="2", readable=BEFORE)],
+            "9",
+            id="a volume was corrected",
+        ),
+        pytest.param(
+            title("180", language=ALL_LANGUAGES),
+            [upload("20", readable=BEFORE)],
+            "180",
+            id="an adopted total that rests on no upload",
+        ),
+        pytest.param(
+            replace(
+                title("180", language=ALL_LANGUAGES),
+                stored=(row_of(upload("180", 9, readable=BEFORE)),),
+            ),
+            [upload("18", 9, readable=BEFORE)],
+            "18",
+            id="an adopted total whose upload was corrected",
+        ),
+    ],
+)
+def test_a_baseline_falls_to_what_is_left(
+    subject: Title, feed: list[Chapter], expected: str | None
+) -> None:
+    lowered = {each.language: each for each in chapter_rules.lower_baselines(subject, feed)}
+    subject = replace(subject, baselines={**subject.baselines, **lowered})
+    baseline = chapter_rules.baseline_of(subject, "en")
+    assert baseline is not None
+    assert baseline.number == plain_decimal(expected)
+    assert not lowered or baseline.is_lowered
+
+
+def test_after_a_baseline_fell_only_what_appeared_since_is_new() -> None:
+    lowered = Baseline("en", Decimal(10), is_lowered=True)
+    subject = replace(title(), baselines={"en": lowered})
+    old, new = upload("11", 1, readable=BEFORE), upload("12", 2)
+    assert numbers(planned(subject, old, new)) == ["12"]
+
+
+def test_only_what_was_asked_for_and_is_not_listed_is_gone() -> None:
+    rows = [row_of(upload(str(n), n, language=language), n)
+            for n, language in ((1, "en"), (2, "en"), (3, "pt-br"))]  # fmt: skip
+    subject = title(stored=(*rows, row_of(upload("4", 4), 4, manga_id=2)))
+    feed, english = [upload("2", 2, unavailable=True)], frozenset({"en"})
+
+    def gone(listed: frozenset[UUID] | None) -> list[int]:
+        found = chapter_rules.find_gone(subject, feed, listed, english)
+        return sorted(upload.int for upload in found)
+
+    assert gone(None) == [2]
+    assert gone(frozenset({UUID(int=1)})) == [2]
+    assert gone(frozenset({UUID(int=2)})) == [1, 2]
+
+
 UNKNOWN = replace(title(), baselines={})
 
 

@@ -26,6 +26,20 @@ REFUSALS: list[Any] = [
         id="title-longer-than-an-old-column",
     ),
     pytest.param(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN IF NEW.status = 'hiatus' THEN RAISE EXCEPTION E'not\\nhere'; END IF;"
+        " RETURN NEW; END $$;"
+        "CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON manga"
+        " FOR EACH ROW EXECUTE FUNCTION refuse()",
+        {"status": "hiatus"},
+        "not here",
+        id="another-trigger",
+    ),
+]
+
+
+TEXTS: list[Any] = [
+    pytest.param(
         "ALTER TABLE genres ALTER COLUMN name TYPE varchar(50)",
         {"genres": ("Drama", TOO_LONG)},
         "value too long for type character varying(50)",
@@ -50,17 +64,29 @@ REFUSALS: list[Any] = [
         "duplicate key",
         id="another-key",
     ),
-    pytest.param(
-        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
-        " $$ BEGIN IF NEW.status = 'hiatus' THEN RAISE EXCEPTION E'not\\nhere'; END IF;"
-        " RETURN NEW; END $$;"
-        "CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON manga"
-        " FOR EACH ROW EXECUTE FUNCTION refuse()",
-        {"status": "hiatus"},
-        "not here",
-        id="another-trigger",
-    ),
 ]
+
+
+@pytest.mark.parametrize(("rule", "changes", "reason"), TEXTS)
+def test_a_text_that_the_database_refuses_does_not_cost_the_title(
+    connection: sql.Connection, rule: str, changes: dict[str, Any], reason: str
+) -> None:
+    store(connection, a_title(1))
+    connection.execute(rule.encode())
+    result = store(connection, a_title(1, status="hiatus", **changes), a_title(2, **changes))
+    assert (set(result.updated), set(result.inserted)) == ({an_id(1)}, {an_id(2)})
+    assert [refused.mangadex_id for refused in result.rejected] == [str(an_id(1)), str(an_id(2))]
+    assert all(
+        each.reason.startswith("stored without its texts, cover and genres: ")
+        and reason in each.reason
+        for each in result.rejected
+    )
+    kept, bare = row(connection, 1), row(connection, 2)
+    assert (kept["status"], kept["author"], kept["cover_url"]) == (
+        "hiatus", "Ine Moss", a_title().cover_url
+    )  # fmt: skip
+    assert genres_of(connection, 1) == {"Drama", "Mystery"}
+    assert (bare["title"], bare["author"], bare["description"]) == (a_title(2).title, None, None)
 
 
 @pytest.mark.parametrize(("rule", "changes", "reason"), REFUSALS)
