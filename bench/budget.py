@@ -4,8 +4,8 @@
 
 Counted where they arrive, at the stand-in API with 200 ms latency. `hosts` needs root: each run is
 in a network namespace of its own, with one address of the source for both. `disturbed` is one run
-beside a second one, all of whose processes are killed or stopped at chance moments; nothing must
-hold up the first one, so the longest gap between two arrivals counts.
+beside a second one, whose processes are killed or stopped at random times; nothing must delay the
+first one, so the longest gap between two arrivals counts.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     python -m bench.campaign [--kills 300] [--seed 1]
 
-A few times a second a job, one of its processes or the notification server dies by kill -9, while
-chapters and titles come and change at a stand-in source. What readers should have heard is
-reckoned from the source.
+A few times a second a job, one of its processes or the notification server is killed by kill -9,
+while chapters and titles appear and change at a stand-in source. What readers should have received
+is computed from the source.
 """
 
 from __future__ import annotations

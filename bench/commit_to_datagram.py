@@ -2,8 +2,8 @@
 
     python -m bench.commit_to_datagram [--events 300]
 
-A transaction that writes one event is committed; the relay of a run is woken by it, posts the
-event, the server stores a notification and sends it. To reach: 99 of 100 within 100 ms.
+A transaction that writes one event is committed and wakes the relay of a run, which posts the
+event; the server stores a notification and sends it. Target: 99 of 100 within 100 ms.
 """
 
 from __future__ import annotations

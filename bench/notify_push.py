@@ -122,7 +122,7 @@ def _start_server(
 class Cpu:
     """CPU seconds of the server, of the load generator and of PostgreSQL since it was made.
 
-    On a machine that others use too these say more than the clock.
+    On a shared machine these say more than the clock.
     """
 
     def __init__(self, bench: Bench) -> None:

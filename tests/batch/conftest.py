@@ -33,7 +33,7 @@ def batch_environment(sim: Simulator, database_url: str, **settings: str) -> dic
         "DATABASE_URL": database_url,
         "MANGADEX_API_URL": sim.url,
         "MANGA_SYNC_RATE_PER_SECOND": "200",
-        # Nobody listens there: events stay owed.
+        # Nothing listens there: events stay owed.
         "UDP_SERVER_URL": "http://127.0.0.1:9",
     } | named
 

@@ -44,7 +44,7 @@ def test_of_two_hosts_that_start_a_job_in_the_same_second_one_runs_and_one_says_
     sim = simulator(titles=250, rate=0, latency_s=0.03)
     hub = make_hub(sim, database_url, **SETTINGS)
     for job in (JOBS[0], JOBS[2]):
-        sim.slow(3_000)  # longer than anybody waits for the lock
+        sim.slow(3_000)  # longer than a run waits for the lock
         both = [start(hub, job) for _ in range(2)]
         wait_until(lambda: any(each.poll() is not None for each in both), 20)  # noqa: B023
         sim.slow(0)

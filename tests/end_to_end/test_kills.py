@@ -1,7 +1,7 @@
 """kill -9 at random moments of every job: nothing is lost by it and nothing comes twice.
 
-Two databases follow the same source. One batch is left in peace, the other is killed again and
-again; in the end both hold the same rows and their readers were told the same.
+Two databases follow the same source. One batch runs undisturbed, the other is killed again and
+again; in the end both hold the same rows, and their readers got the same news.
 """
 
 from __future__ import annotations

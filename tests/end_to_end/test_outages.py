@@ -1,7 +1,7 @@
 """PostgreSQL goes away in the middle of every job and under the notification server.
 
-Two databases follow the same source. One is left in peace, the other is shut down or killed in
-the middle of each job; in the end both hold the same, and their readers were told the same.
+Two databases follow the same source. One runs undisturbed, the other is shut down or killed
+in the middle of each job; in the end both hold the same, and their readers were told the same.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def test_under_a_server_with_readers_nothing_is_lost_or_doubled(
             wait_until(lambda: _ask(hub, "/readyz") == 200)
         readers.wait_until_each_heard(events, patience_s=30)
     check_all_is_told(url, readers, events)
-    assert {reader.subscriptions for reader in readers.all} == {1}  # nobody had to come back
+    assert {reader.subscriptions for reader in readers.all} == {1}  # no client had to resubscribe
 
 
 def _ask(hub: Hub, path: str) -> int:

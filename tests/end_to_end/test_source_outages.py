@@ -1,7 +1,7 @@
 """The source is down, slow, banning, or answers nonsense: runs end early, and nothing is missed.
 
-One installation is spared and works while the source is well, the other meets the trouble; when
-it is over both hold the same.
+One installation works while the source is well, the other during the outage; afterwards both hold
+the same rows.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def test_a_ban_is_met_once_and_sat_out_by_all(
     hub.batch(*IMPORT)
     sim.publish(3, language="en")
     sim.fail("403_html_ban", count=None)
-    # Workers that ask at the same moment all meet it.
+    # Workers that send requests at the same time all see it.
     assert 1 <= fails(hub, "chapter-check", "--all") <= 5
     for job in NEWS:
         assert fails(hub, *job) == 0

@@ -113,7 +113,7 @@ def test_a_closed_parent_is_named_and_stays_closed(closed: Path) -> None:
     assert f"chmod o+x {closed}" in text
     assert "DATABASE_URL" in text
     assert closed.stat().st_mode & 0o777 == 0o700
-    # Once it is open, nothing that the failed attempt left is in the way.
+    # Once it is open, nothing from the failed attempt prevents the start.
     closed.chmod(0o711)
     embedded.ensure_running(closed / "data", Env({}), durable=False)
 

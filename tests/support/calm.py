@@ -15,7 +15,7 @@ A_SECOND_S = 0.8
 def turn(folder: Path, is_alone: bool) -> Iterator[None]:
     """Wait for the turn of a test: many share the room, or one has it for itself.
 
-    All pass the door one by one. Who wants to be alone keeps it shut, so that the room empties.
+    All tests pass one lock in turn. A calm test holds it, and waits until the others have ended.
     """
     with (folder / "room").open("w") as room:
         with (folder / "door").open("w") as door:

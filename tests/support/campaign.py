@@ -1,8 +1,8 @@
 """A kill campaign: programs die by kill -9 at random moments, and readers must not notice.
 
-What readers should have heard is reckoned from the source alone, when all is over: each chapter
-that was published since the import once, each new title once, and for each title a chain of
-changes from its first name to its last.
+What readers should have received is computed from the source alone, at the end: each chapter that
+was published since the import once, each new title once, and for each title a chain of changes from
+its first name to its last.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from tests.support.waiting import wait_until
 
 _ROOM_BYTES = 2**30
 
-# What a DBA may have set, for good reasons of his own, and no program can live with.
+# Settings of a DBA that programs have to override.
 HOSTILE_SETTINGS = {
     "client_encoding": "latin1",
     "DateStyle": "German, DMY",

@@ -17,7 +17,7 @@ from mangadex_sim import Simulator
 from tests.support.paths import ROOT
 from tests.support.waiting import PATIENCE_S
 
-# What two installations have in common that follow the same source.
+# Tables whose rows are the same in two installations that follow the same source.
 WHAT_COUNTS = {
     "titles": "SELECT mangadex_id, title, author, status, total_chapters, cover_url,"
     " (SELECT string_agg(g.name, ',' ORDER BY g.name) FROM manga_genres mg"

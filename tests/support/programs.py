@@ -46,7 +46,7 @@ class Finished:
 class Programs:
     """Programs of one test, with text pipes and in process groups of their own.
 
-    Nothing of our environment gets into theirs but what Python needs.
+    Programs inherit nothing of our environment except what Python needs.
     """
 
     def __init__(self, home: Path) -> None:

@@ -53,7 +53,7 @@ def run_job(sim: Simulator, database_url: str, home: Path, stop: SignalStop) -> 
             "MANGAHUB_DATA": str(home),
             "MANGA_SYNC_RATE_PER_SECOND": "500",
             "MANGA_SYNC_WORKERS": "2",
-            "UDP_SERVER_URL": "http://127.0.0.1:9",  # nobody listens there
+            "UDP_SERVER_URL": "http://127.0.0.1:9",  # nothing listens there
         } | named
         summary = Summary(name)
         workflow = Workflow(name, full=full, limit=limit)

@@ -280,7 +280,7 @@ def test_a_signal_ends_it_between_two_pages(
     query = "SELECT status, error_message FROM sync_state WHERE sync_type = 'initial_sync'"
     status, message = rows(connection, query)[0]
     assert (status, message.startswith("stopped by signal")) == ("idle", True)
-    # What was under way has been finished: every request that was made is a stored page.
+    # What was in flight has been finished: every request that was made is a stored page.
     assert count(connection, "sync_pages") == sim.stats()["total"]
 
 

@@ -173,7 +173,7 @@ def test_a_title_is_unavailable_once_it_was_missing_in_two_runs(
     moment = one(connection, "unavailable_at, missing_since", gone)
     sim.reset()
     assert refresh().as_json()["unavailable"] == 0
-    assert paths(sim) == {"/manga": 1}  # nobody asks for it singly any more
+    assert paths(sim) == {"/manga": 1}  # not requested singly any more
     assert one(connection, "unavailable_at, missing_since", gone) == moment
 
 

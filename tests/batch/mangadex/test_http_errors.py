@@ -175,7 +175,7 @@ def test_nonsense_is_an_error_in_one_line(
 @pytest.mark.parametrize(
     "url",
     [
-        pytest.param("http://127.0.0.1:9", id="nobody-listens"),
+        pytest.param("http://127.0.0.1:9", id="nothing-listens"),
         pytest.param("http://a..b", id="empty-label"),
         pytest.param(f"http://{'a' * 70}.example", id="label-too-long"),
     ],

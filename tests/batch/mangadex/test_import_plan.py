@@ -164,7 +164,7 @@ def test_equal_titles_that_change_places_between_pages_are_read_again(count: int
     source = shelf(250, a_second=250)
     wanted = CountPlan(count, "followedCount")
     follow(wanted, shuffled(source, Random(1)), Random(1))
-    # Each of the four readings finds six in ten of what is missing.
+    # Each of the four readings finds 60 % of what is missing.
     assert 0.9 * min(count, 250) < len(wanted.seen) <= count
     assert max(request.reread for request in source.requests) <= 4
 

@@ -162,6 +162,6 @@ def test_entries_of_feeds_are_recorded_up_to_a_number(
     rejections.record_chapters(connection, "chapter_feed", [two, three, one], LATER)
     stored = sync_state.read(connection, "chapter_feed").rejected
     assert {key: why["attempts"] for key, why in stored.items()} == {"one": 2, "two": 1}
-    assert rejections.are_known(connection, [three])  # nobody can tell any more
+    assert rejections.are_known(connection, [three])  # unknown by now
     rejections.clear_chapters(connection, ["one", "two"])
     assert sync_state.read(connection, "chapter_feed").rejected == {}

@@ -184,7 +184,7 @@ def test_term_ends_it_between_two_pages(
     assert process.returncode == 128 + signal.SIGTERM, stderr
     assert "Traceback" not in stderr
     assert "stopped by signal 15" in stderr.splitlines()[-1]
-    # What was under way has been finished: every request that was made is a stored page.
+    # What was in flight has been finished: every request that was made is a stored page.
     assert count(connection, "sync_pages") == sim.stats()["total"]
 
 

@@ -122,7 +122,7 @@ def _parent(pid: int) -> int:
 def test_it_holds_neither_pipes_nor_terminal_nor_session_of_its_starter(
     home: Path, run_program: Any
 ) -> None:
-    # That communicate() returns at all shows that nobody else holds the pipes.
+    # communicate() returns only if no other process holds the pipes.
     assert run_program("sql", "start").code == 0
     pid = pid_of(home)
     assert os.getsid(pid) != os.getsid(0)
