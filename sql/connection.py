@@ -18,7 +18,7 @@ from psycopg.abc import Buffer
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.datetime import TimestamptzLoader
 
-from sql.errors import DatabaseDown, DatabaseUnwritable
+from sql.errors import DatabaseDown, DatabaseUnwritable, one_line
 from sql.surroundings import refuse_unsuitable
 from sql.urls import blamed, masked
 
@@ -195,13 +195,13 @@ def translated() -> Iterator[None]:
         if isinstance(exc, errors.InsufficientPrivilege) and exc.diag.context:
             raise  # a trigger's, which speaks of what it was given
         cure = next(cure for kind, cure in _UNWRITABLE.items() if isinstance(exc, kind))
-        raise DatabaseUnwritable(f"the database cannot store: {_first_line(exc)}: {cure}") from exc
+        raise DatabaseUnwritable(f"the database cannot store: {one_line(exc)}: {cure}") from exc
     except (errors.DeadlockDetected, errors.SerializationFailure) as exc:
-        raise DatabaseDown(f"a conflict with another program: {_first_line(exc)}") from exc
+        raise DatabaseDown(f"a conflict with another program: {one_line(exc)}") from exc
     except psycopg.Error as exc:
         if not is_down(exc):
             raise
-        raise DatabaseDown(f"the connection to the database was lost: {_first_line(exc)}") from exc
+        raise DatabaseDown(f"the connection to the database was lost: {one_line(exc)}") from exc
 
 
 def is_down(exc: psycopg.Error) -> bool:
@@ -212,8 +212,3 @@ def is_down(exc: psycopg.Error) -> bool:
     # server that stops, starts or has crashed, 53300 one without a free place.
     state = exc.sqlstate
     return state is None or state.startswith(("08", "57P0")) or state == "53300"
-
-
-def _first_line(exc: psycopg.Error) -> str:
-    lines = str(exc).splitlines()
-    return lines[0].strip() if lines else type(exc).__name__

@@ -16,8 +16,10 @@ REJECTIONS = (
 
 def one_line(exc: BaseException) -> str:
     """Return the error's text on one line; of PostgreSQL's errors the message alone."""
-    message = exc.diag.message_primary if isinstance(exc, psycopg.Error) else None
-    return " ".join((message or str(exc)).split()) or type(exc).__name__
+    text = str(exc)
+    if isinstance(exc, psycopg.Error):  # further lines are details, or libpq's advice
+        text = exc.diag.message_primary or text.partition("\n")[0]
+    return " ".join(text.split()) or type(exc).__name__
 
 
 class SqlError(Exception):

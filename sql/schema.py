@@ -24,6 +24,7 @@ from sql.errors import (
     SchemaOutdated,
     SchemaTooNew,
     Unsuitable,
+    one_line,
 )
 from sql.stopping import IsStopped, stoppable
 
@@ -110,7 +111,7 @@ def _examine(connection: Connection, is_stopped: IsStopped | None) -> dict[str, 
     except psycopg.errors.LockNotAvailable as exc:
         raise _locked("the check of the old tables") from exc
     except psycopg.Error as exc:
-        raise MigrationFailed(f"cannot read the old tables: {_one_line(exc)}") from exc
+        raise MigrationFailed(f"cannot read the old tables: {_explained(exc)}") from exc
 
 
 def _limit_waits(connection: Connection) -> None:
@@ -218,7 +219,7 @@ def _apply(connection: Connection, migration: Migration, is_stopped: IsStopped |
     except psycopg.errors.LockNotAvailable as exc:
         raise _locked(f"migration {migration.name}") from exc
     except psycopg.Error as exc:
-        raise MigrationFailed(f"migration {migration.name} failed: {_one_line(exc)}") from exc
+        raise MigrationFailed(f"migration {migration.name} failed: {_explained(exc)}") from exc
 
 
 @contextmanager
@@ -235,7 +236,6 @@ def _quiet_triggers(connection: Connection) -> Iterator[None]:
         connection.execute(f"ALTER TABLE {table} ENABLE TRIGGER {trigger}".encode())
 
 
-def _one_line(exc: psycopg.Error) -> str:
-    text = exc.diag.message_primary or str(exc) or type(exc).__name__
+def _explained(exc: psycopg.Error) -> str:
     detail = exc.diag.message_detail
-    return " ".join((f"{text} ({detail})" if detail else text).split())
+    return f"{one_line(exc)} ({' '.join(detail.split())})" if detail else one_line(exc)

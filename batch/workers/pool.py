@@ -140,7 +140,10 @@ class LocalPool(Pool):
         for task in self._queue:
             task.future.cancel()
         self._queue.clear()
-        self._stop_workers()
+        self._is_stopping = True
+        for worker in self._workers:
+            if worker.task is not None:
+                _tell_to_end(worker.connection)
         deadline_s = time.monotonic() + timeout_s
         while any(w.task for w in self._workers) and time.monotonic() < deadline_s:
             self._pump(deadline_s - time.monotonic(), listen=False)
@@ -247,14 +250,6 @@ class LocalPool(Pool):
             self._queue.appendleft(task)
         else:
             task.future.set_exception(WorkerDied(f"{name} died, as {task.deaths - 1} before it"))
-
-    def _stop_workers(self) -> None:
-        if self._is_stopping:
-            return
-        self._is_stopping = True
-        for worker in self._workers:
-            if worker.task is not None:
-                _tell_to_end(worker.connection)
 
 
 def _tell_to_end(connection: Connection) -> None:

@@ -12,13 +12,12 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event
-from time import monotonic
 
 from mangahub.env import Env
 from sql.connection import connect, translated
 from sql.embedded import binaries, cluster, owner, processes
 from sql.embedded.places import Places, explain, prepare
+from sql.embedded.processes import wait_until
 from sql.errors import DatabaseDown, EmbeddedUnavailable
 
 _LOCK_TIMEOUT_S = 180.0
@@ -130,22 +129,17 @@ def _locked(place: Places, user: owner.Owner) -> Iterator[None]:
         raise EmbeddedUnavailable(explain(exc, place.home)) from exc
     try:
         user.give(place.lock)
-        _wait_for(handle)
+        if not wait_until(lambda: _has_locked(handle), _LOCK_TIMEOUT_S):
+            raise EmbeddedUnavailable("another program has been starting it for too long")
         yield
     finally:
         os.close(handle)
 
 
-def _wait_for(handle: int) -> None:
-    deadline = monotonic() + _LOCK_TIMEOUT_S
-    pause = Event()
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if monotonic() > deadline:
-                raise EmbeddedUnavailable(
-                    "another program has been starting it for too long"
-                ) from None
-            pause.wait(0.02)
+def _has_locked(handle: int) -> bool:
+    """Lock the file if no other program has; return whether it is ours."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

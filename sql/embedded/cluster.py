@@ -11,19 +11,19 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from threading import Event
-from time import monotonic
 
 from sql.embedded import processes
 from sql.embedded.binaries import Binaries
 from sql.embedded.owner import Owner
 from sql.embedded.places import Places
+from sql.embedded.processes import POLL_S, wait_until
 from sql.errors import EmbeddedUnavailable
 
 _STOP_TIMEOUT_S = 60.0
 # A server that was killed replays its log first.
 _START_TIMEOUT_S = 120.0
+_ORPHANS_S = 2.0  # for the children of a server that was killed
 _REMOVALS = 20
-_POLL_S = 0.01
 _UNFINISHED = ".data-"
 
 _CONFIGURATION = """
@@ -76,7 +76,7 @@ def remove_unfinished(places: Places) -> None:
             shutil.rmtree(left_over, ignore_errors=True)
         if not any(left_over.exists() for left_over in left_overs):
             return
-        pause.wait(_POLL_S)
+        pause.wait(POLL_S)
 
 
 def _initdb(target: Path, binaries: Binaries, owner: Owner, durable: bool) -> None:
@@ -125,19 +125,15 @@ def start(places: Places, binaries: Binaries, owner: Owner, is_ready: Callable[[
 
 def await_ready(places: Places, pid: int, is_ready: Callable[[], bool]) -> None:
     """Wait for a server that starts; it may have to replay its log first."""
-    deadline = monotonic() + _START_TIMEOUT_S
-    pause = Event()
-    while not is_ready():
-        if not processes.is_alive(pid):
-            raise EmbeddedUnavailable(
-                f"the embedded server ended at once: {_complaint(_tail(places.log))} "
-                f"(see {places.log}): fix it, or set DATABASE_URL"
-            )
-        if monotonic() > deadline:
-            raise EmbeddedUnavailable(
-                f"the embedded server does not become ready: see {places.log}"
-            )
-        pause.wait(_POLL_S)
+    wait_until(lambda: is_ready() or not processes.is_alive(pid), _START_TIMEOUT_S)
+    if is_ready():
+        return
+    if processes.is_alive(pid):
+        raise EmbeddedUnavailable(f"the embedded server does not become ready: see {places.log}")
+    raise EmbeddedUnavailable(
+        f"the embedded server ended at once: {_complaint(_tail(places.log))} "
+        f"(see {places.log}): fix it, or set DATABASE_URL"
+    )
 
 
 def _clear_the_way(places: Places) -> None:
@@ -145,15 +141,12 @@ def _clear_the_way(places: Places) -> None:
 
     PostgreSQL would not start if their pid is in use again by the same user.
     """
-    deadline = monotonic() + 2
-    pause = Event()
-    while left := processes.server_processes(places.cluster):
-        if monotonic() > deadline:
-            # Their postmaster is dead, so they cannot commit anything any more.
-            for pid in left:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-        pause.wait(_POLL_S)
+    if not wait_until(lambda: not processes.server_processes(places.cluster), _ORPHANS_S):
+        # Their postmaster is dead, so they cannot commit anything any more.
+        for pid in processes.server_processes(places.cluster):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not processes.server_processes(places.cluster), _ORPHANS_S)
     for lock in (places.cluster / "postmaster.pid", places.socket_lock, places.socket):
         lock.unlink(missing_ok=True)
 
@@ -201,10 +194,6 @@ def stop(places: Places) -> bool:
         raise EmbeddedUnavailable(f"not permitted to stop the server, process {pid}") from exc
     except ProcessLookupError:
         return True
-    deadline = monotonic() + _STOP_TIMEOUT_S
-    pause = Event()
-    while processes.is_alive(pid):
-        if monotonic() > deadline:
-            raise EmbeddedUnavailable(f"the server, process {pid}, does not end")
-        pause.wait(_POLL_S)
+    if not wait_until(lambda: not processes.is_alive(pid), _STOP_TIMEOUT_S):
+        raise EmbeddedUnavailable(f"the server, process {pid}, does not end")
     return True

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from threading import Event
+from time import monotonic
+
+POLL_S = 0.01
 
 
 def is_alive(pid: int) -> bool:
@@ -42,3 +47,13 @@ def server_processes(cluster: Path) -> list[int]:
     """Return every process that serves `cluster`, also those whose postmaster was killed."""
     pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
     return [pid for pid in pids if serves(pid, cluster)]
+
+
+def wait_until(is_done: Callable[[], bool], timeout_s: float) -> bool:
+    """Return whether it was done in time."""
+    deadline_s, pause = monotonic() + timeout_s, Event()
+    while not is_done():
+        if monotonic() > deadline_s:
+            return False
+        pause.wait(POLL_S)
+    return True

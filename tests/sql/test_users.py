@@ -90,7 +90,7 @@ def test_a_place_that_may_not_be_written_is_one_line_with_the_cure(home: Path) -
     assert done.returncode == 1
     (line,) = lines(done.stderr)
     assert f"below {home / 'inside'}" in line
-    assert "may not be written" in line
+    assert "is not writable" in line
     assert "set DATABASE_URL" in line
 
 
