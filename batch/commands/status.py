@@ -10,6 +10,7 @@ from batch.commands.context import Command, Context, Report, open_database
 from batch.commands.relay import shown_rejection
 from batch.limits import circuit
 from batch.limits.circuit import Health
+from batch.models import command_name
 from batch.store.locks import is_running
 from batch.store.outbox import RejectedEvent, read_backlog, read_rejected
 from batch.store.sync_state import SyncState, read_all
@@ -26,11 +27,6 @@ class WorkflowStatus:
 
     state: SyncState
     status: str
-
-    @property
-    def name(self) -> str:
-        """As on the command line."""
-        return self.state.sync_type.replace("_", "-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +106,15 @@ def as_lines(status: Status) -> list[str]:
     for workflow in status.workflows:
         row = workflow.state
         lines.append(
-            f"{workflow.name:<17} {workflow.status:<10}"
+            f"{command_name(row.sync_type):<17} {workflow.status:<10}"
             f" {_ago(row.last_run_at, status.now):<15} {_ago(row.last_success_at, status.now):<15}"
             f" {row.last_cursor or '-'}"
         )
     for workflow in status.workflows:
-        lines += [f"{workflow.name}: {problem}" for problem in _problems(workflow)]
+        lines += [
+            f"{command_name(workflow.state.sync_type)}: {problem}"
+            for problem in _problems(workflow)
+        ]
     lines += map(shown_rejection, status.events_rejected)
     if status.source.state != "well":
         until = f" until {status.source.until:%Y-%m-%d %H:%M} UTC" if status.source.until else ""

@@ -18,7 +18,7 @@ from batch.errors import BatchError, SourceDown, Stopped
 from batch.jobs import chapter_check, chapter_feed, initial_sync, metadata_refresh, new_manga_poll
 from batch.jobs.context import JobContext
 from batch.limits import circuit
-from batch.models import Summary
+from batch.models import Summary, command_name
 from batch.reporting import after_run
 from batch.reporting.progress import Progress
 from batch.stop import SignalStop
@@ -204,7 +204,7 @@ def _deliver(job: JobContext) -> None:
 
 def summary_text(summary: Summary) -> str:
     """Return, say, `initial-sync completed: 150 titles seen, 150 new; 2 requests in 0.8 s`."""
-    name = summary.sync_type.replace("_", "-")
+    name = command_name(summary.sync_type)
     if summary.status == "skipped":
         return f"{name} skipped: there is nothing to do"
     counts = [

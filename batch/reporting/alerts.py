@@ -29,7 +29,7 @@ import psycopg
 
 from batch.config import Config
 from batch.cursors import read_cursor
-from batch.models import JsonObject
+from batch.models import JsonObject, command_name
 from batch.process import die_with_parent, start_child
 from batch.stop import SignalStop
 from batch.store import sync_state
@@ -122,7 +122,7 @@ def _due_at(sync_type: str, last_success: datetime | None, since: datetime) -> d
 
 
 def _failure_message(end: RunEnd, last_success: datetime | None, since: datetime) -> Message:
-    name = _command(end)
+    name = command_name(end.sync_type)
     quiet = f"had no success since {_shown(last_success)}" if last_success else "had no success"
     return Message(
         f"MangaHub: {name} keeps failing",
@@ -136,17 +136,13 @@ def _failure_message(end: RunEnd, last_success: datetime | None, since: datetime
 
 
 def _recovery_message(end: RunEnd, before: Failure) -> Message:
-    name = _command(end)
+    name = command_name(end.sync_type)
     failed = f" It had failed since {_shown(before.since)}." if before.since else ""
     return Message(
         f"MangaHub: {name} works again",
         f"{name} on {socket.gethostname()} has succeeded at {_shown(end.ended_at)}.{failed}",
         is_good=True,
     )
-
-
-def _command(end: RunEnd) -> str:
-    return end.sync_type.replace("_", "-")
 
 
 def _shown(moment: datetime) -> str:

@@ -25,7 +25,7 @@ from prometheus_client.registry import Collector
 from batch.cursors import read_cursor
 from batch.limits import circuit
 from batch.limits.circuit import Health
-from batch.models import Summary
+from batch.models import Summary, command_name
 from batch.store import outbox, sync_state
 from batch.store.outbox import Backlog
 from batch.store.sync_state import SyncState
@@ -102,7 +102,7 @@ def write_state(folder: Path, figures: StateFigures) -> None:
 
 
 def _run_metrics(run: RunFigures, before: Samples) -> Iterator[Metric]:
-    workflow = _command(run.summary.sync_type)
+    workflow = command_name(run.summary.sync_type)
     affordable = max(run.seconds * run.per_second, 1)
     for name, text, value in (
         ("timestamp_seconds", "When it began.", run.started_at.timestamp()),
@@ -131,7 +131,7 @@ def _run_counters(run: RunFigures, workflow: str, before: Samples) -> Iterator[M
 
 
 def _state_metrics(figures: StateFigures) -> Iterator[Metric]:
-    rows = {_command(row.sync_type): row for row in figures.workflows}
+    rows = {command_name(row.sync_type): row for row in figures.workflows}
     yield _moments(
         "last_success_timestamp_seconds",
         "When the last good run ended.",
@@ -177,11 +177,6 @@ def _counter(name: str, text: str, totals: Mapping[Labels, float]) -> Metric:
     for labels, total in totals.items():
         family.add_metric([value for _, value in labels], total)
     return family
-
-
-def _command(sync_type: str) -> str:
-    """Return the workflow's name as it is typed, and as its unit is called."""
-    return sync_type.replace("_", "-")
 
 
 class _Fixed(Collector):

@@ -7,6 +7,7 @@ import zlib
 import psycopg
 
 from batch.errors import LockHeld
+from batch.models import command_name
 from sql import Connection
 
 _NAMESPACE = 0x6D68  # the first of the two numbers that make an advisory lock's key
@@ -27,8 +28,9 @@ def take_lock(connection: Connection, sync_type: str) -> None:
             connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s'")
             connection.execute("SELECT pg_advisory_lock(%s, %s)", [_NAMESPACE, key])
     except psycopg.errors.LockNotAvailable:
-        name = sync_type.replace("_", "-")
-        raise LockHeld(f"another run of {name} is under way on this database") from None
+        raise LockHeld(
+            f"another run of {command_name(sync_type)} is under way on this database"
+        ) from None
 
 
 def is_running(connection: Connection, sync_type: str) -> bool:

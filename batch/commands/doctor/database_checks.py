@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import sql
 from batch.commands.doctor.checks import Check
+from batch.models import command_name
 from batch.reporting.alerts import CADENCE
 from batch.store import outbox, sync_state
 from batch.store.sync_state import SyncState
@@ -121,7 +122,7 @@ def _refused(rows: list[SyncState]) -> Iterator[Check]:
     """Yield a warning for items that could not be stored; each run tries them again."""
     counts = {row.sync_type: len(row.rejected) for row in rows}
     if total := sum(counts.values()):
-        where = ", ".join(f"{n:,} in {name.replace('_', '-')}" for name, n in counts.items() if n)
+        where = ", ".join(f"{n:,} in {command_name(name)}" for name, n in counts.items() if n)
         cure = "read why: mangahub-batch status"
         yield Check("refused", "warn", f"{total:,} entities could not be stored: {where}", cure)
 
@@ -142,7 +143,7 @@ def find_delay(row: SyncState, patience: timedelta, now: datetime) -> str | None
 
     A workflow that never ran is not late: an operator may not want it.
     """
-    name = row.sync_type.replace("_", "-")
+    name = command_name(row.sync_type)
     failed = f" ({' '.join(row.error_message.split())})" if row.error_message else ""
     if row.last_success_at is None:
         return f"{name} has never succeeded{failed}" if failed else None
