@@ -89,6 +89,7 @@ def migrate(url: str, is_stopped: IsStopped | None = None) -> list[str]:
     Raises:
         MigrationStopped: `is_stopped` returned true.
         DatabaseDown: it cannot be reached, or a table stayed locked by others.
+        DatabaseUnwritable: its disk is full, or its role may not change the tables.
         SchemaTooNew, SchemaChanged: another version made it.
         Unadoptable: old tables hold values that cannot be converted; nothing was changed.
         MigrationFailed: PostgreSQL rejected it; that file's changes were undone.

@@ -141,7 +141,7 @@ def test_tables_that_belong_to_another_role_are_named(
         connection.execute("CREATE TABLE manga (id bigserial PRIMARY KEY, title text)")
         connection.execute("GRANT ALL ON SCHEMA public TO guest")
         try:
-            with pytest.raises(sql.MigrationFailed, match=r"(owner|denied).* manga"):
+            with pytest.raises(sql.DatabaseUnwritable, match=r"(owner|denied).* manga"):
                 sql.migrate(url)
         finally:
             connection.execute("DROP OWNED BY guest")
