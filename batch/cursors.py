@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 TOLERANCE = timedelta(minutes=1)
 LOOK_BACK = timedelta(days=1)
+FOUNDED = datetime(2018, 1, 1, tzinfo=UTC)  # of the source: earlier dates tell nothing of it
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +25,11 @@ def read_cursor(text: object) -> datetime | None:
         return None
     if moment is None:
         return None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    try:
+        moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError:
+        return None
+    return moment if moment >= FOUNDED else None
 
 
 def believe(cursor: datetime | None, now: datetime) -> datetime | None:

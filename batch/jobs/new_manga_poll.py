@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from batch.cursors import believe, read_cursor, write_cursor
+from batch.cursors import FOUNDED, believe, read_cursor, write_cursor
 from batch.jobs.context import JobContext
 from batch.mangadex import extract, paging
 from batch.mangadex.paging import Window
@@ -100,13 +100,11 @@ def find_position(context: JobContext) -> PollPosition:
 
 def _first_moment(context: JobContext) -> datetime:
     initial = sync_state.read(context.connection, INITIAL_SYNC)
-    moment = (
-        read_cursor(initial.metadata.get("started_at"))
-        or initial.last_success_at
-        or initial.last_run_at
-        or sync_state.read_adopted_at(context.connection)
-        or context.started_at
-    )
+    adopted_at = sync_state.read_adopted_at(context.connection)
+    known = (initial.last_success_at, initial.last_run_at, adopted_at)
+    # Another program may have left dates that tell nothing, such as 0001-01-01 or infinity.
+    possible = (each for each in known if each and FOUNDED <= each <= context.started_at)
+    moment = read_cursor(initial.metadata.get("started_at")) or next(possible, context.started_at)
     # The first title's moment is earlier only where this host's clock was ahead of the source's.
     first = read_first_sync(context.connection, after=moment - MOST_AHEAD)
     return min(moment, first) if first else moment

@@ -17,6 +17,7 @@ from uuid import UUID
 import backoff
 
 from batch.config import CONTENT_RATINGS
+from batch.cursors import FOUNDED
 from batch.errors import Banned, RateLimited, RequestRefused, SourceDown, TransientError
 from batch.limits.permit import Permits
 from batch.mangadex.http import Parameters, Session
@@ -28,7 +29,6 @@ FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 32.0
 BAN_PAUSE = timedelta(minutes=10)
 CLOCK_TOLERANCE = timedelta(seconds=5)  # the source's `Date` has whole seconds
-FOUNDED = datetime(2018, 1, 1, tzinfo=UTC)  # an earlier `Date` cannot be the source's
 DEFAULT_PAUSE = timedelta(seconds=2)  # after a 429 without a time; the limit is per second
 
 _REFERENCES = [("includes[]", "author"), ("includes[]", "cover_art")]

@@ -227,6 +227,21 @@ def test_a_cursor_of_another_program_is_understood(
     assert cursor_of(connection) == "2026-03-01T12:30:00"
 
 
+@pytest.mark.parametrize("date", ["infinity", "-infinity", "0001-01-01", "2999-01-01"])
+def test_dates_of_another_program_that_tell_nothing_are_passed_over(
+    sim: Simulator, run_job: RunJob, connection: Connection, date: str
+) -> None:
+    connection.execute(
+        "UPDATE sync_state SET last_run_at = %(date)s, last_success_at = %(date)s,"
+        " last_cursor = %(text)s",
+        {"date": date, "text": f"{date}T00:00:00Z"},
+    )
+    for job in ("new_manga_poll", "chapter_feed"):
+        assert run_job(job).events == 0
+    add(sim, datetime.now(UTC), "New", contentRating="safe")
+    assert run_job("new_manga_poll").events == 1
+
+
 def test_a_title_that_is_listed_late_is_found_in_the_overlap(
     sim: Simulator, synced: datetime, run_job: RunJob, connection: Connection
 ) -> None:

@@ -124,6 +124,18 @@ def test_entities_that_could_not_be_stored_are_counted_by_workflow(
     assert (found.severity, "mangahub-batch status" in found.cure) == ("warn", True)
 
 
+@pytest.mark.parametrize("date", ["infinity", "-infinity", "0044-03-15 BC", "20000-01-01"])
+def test_dates_that_cannot_be_read_are_named(connection: sql.Connection, date: str) -> None:
+    connection.execute("INSERT INTO manga (slug, title) VALUES ('a', 'A'), ('b', 'B')")
+    connection.execute("INSERT INTO chapters (manga_id, chapter_number) SELECT id, 1 FROM manga")
+    assert work(connection, "dates").severity == "ok"
+    connection.execute("UPDATE chapters SET published_at = %s WHERE id = 2", [date])
+    connection.execute("UPDATE manga SET last_synced_at = %s", [date])
+    check = work(connection, "dates")
+    assert check.severity == "warn"
+    assert check.fact.endswith("manga with the id 1, 2; chapters with the id 2")
+
+
 def test_a_database_that_takes_no_writes_is_bad(connection: sql.Connection) -> None:
     assert database_checks.check_rights(connection).is_well
     connection.execute("SET default_transaction_read_only = on")
