@@ -18,10 +18,10 @@ from mangahub.command_line import parse, write, write_notice
 from mangahub.env import Env, SettingError
 from mangahub.log import configure
 from notify_server import config
-from notify_server.commands import key, library, serve, user
+from notify_server.commands import key, library, preferences, progress, serve, user
 from notify_server.commands.command import Call, add_json, wants_json
 from notify_server.errors import NotifyError, SecretUnusable, UsageError
-from readers.errors import ReadersError
+from readers.errors import NotAllowed, ReadersError
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def _run_command(arguments: argparse.Namespace, env: Env) -> tuple[str | None, i
         settings = config.load(env)
         configure(settings.log_format, settings.log_level)
         arguments.run(Call(arguments, settings, env))
-    except (SettingError, SecretUnusable, UsageError) as exc:
+    except (SettingError, SecretUnusable, UsageError, NotAllowed) as exc:
         return str(exc), 2
     except sql.DatabaseDown as exc:
         return str(exc), _TRY_AGAIN
@@ -75,6 +75,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(run=serve.serve)
     add_json(parser)
     commands = parser.add_subparsers(metavar="COMMAND")
-    for command in (serve, user, library, key):
+    for command in (serve, user, library, preferences, progress, key):
         command.add_commands(commands)
     return parser

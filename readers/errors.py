@@ -13,3 +13,7 @@ class NotFound(ReadersError):
 
 class Taken(ReadersError):
     """A name that must be unique is in use."""
+
+
+class NotAllowed(ReadersError):
+    """A value that cannot be set; the text says what can."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+from uuid import UUID
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 Number = int | float
@@ -18,6 +20,7 @@ MAX_BIGINT = 2**63 - 1
 _MAX_EVENT_ID = 200
 _MAX_CHAPTER = Decimal("99999999.99")
 _MAX_DEPTH = 20
+_MAX_URL = 512
 _MAX_EXPONENT = 307
 
 
@@ -57,6 +60,28 @@ def _event_id(value: object, name: str) -> str:
     text = _text(value, name)
     if len(text) > _MAX_EVENT_ID:
         raise Invalid(f"{name}: must have at most {_MAX_EVENT_ID} characters")
+    return text
+
+
+def _uuid(value: object, name: str) -> str:
+    """Return a UUID in canonical form."""
+    try:
+        return str(UUID(_text(value, name)))
+    except ValueError:
+        raise Invalid(f"{name}: must be a UUID") from None
+
+
+def _url(value: object, name: str) -> str:
+    """Return an address that a browser may be sent to."""
+    text = _text(value, name)
+    try:
+        parts = urlsplit(text)
+        is_good = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        is_good = False
+    is_plain = text.isascii() and text.isprintable() and " " not in text
+    if not is_good or not is_plain or len(text) > _MAX_URL:
+        raise Invalid(f"{name}: must be an http or https address of at most {_MAX_URL} characters")
     return text
 
 
@@ -112,6 +137,8 @@ CHAPTER_NUMBER = Field(
     {"type": "number", "minimum": 0, "maximum": float(_MAX_CHAPTER), "multipleOf": 0.01},
     _chapter_number,
 )
+UUID_TEXT = Field({"type": "string", "format": "uuid"}, _uuid)
+URL = Field({"type": "string", "format": "uri", "maxLength": _MAX_URL}, _url)
 JSON = Field({}, _json)
 
 
@@ -124,14 +151,16 @@ def optional(field: Field) -> Field:
     return Field(schema, lambda value, name: None if value is None else field.read(value, name))
 
 
-def list_of(field: Field, may_be_empty: bool = True) -> Field:
+def list_of(field: Field, may_be_empty: bool = True, most: int | None = None) -> Field:
     def read(value: object, name: str) -> list[Any]:
         if not isinstance(value, list) or not (value or may_be_empty):
             raise Invalid(f"{name}: must be a list{'' if may_be_empty else ' that is not empty'}")
+        if most is not None and len(value) > most:
+            raise Invalid(f"{name}: must have at most {most} elements, not {len(value)}")
         return [field.read(element, f"{name}[{i}]") for i, element in enumerate(value)]
 
-    least = 0 if may_be_empty else 1
-    return Field({"type": "array", "minItems": least, "items": field.schema}, read)
+    limits = {"minItems": 0 if may_be_empty else 1} | ({"maxItems": most} if most else {})
+    return Field({"type": "array", **limits, "items": field.schema}, read)
 
 
 def object_of(fields: Mapping[str, Field], *required: str) -> Field:

@@ -71,6 +71,5 @@ def parse_event(kind: str, value: object, spare_id: str) -> Event:
     """
     found = KINDS[kind]
     body = found.body.read(value, "")
-    message, data, changes = found.compose(body)
     event_id = body["event_id"] or spare_id
-    return Event(event_id, found, body["manga_id"], body["title"], message, data, changes)
+    return Event(event_id, found, body["manga_id"], body["title"], *found.compose(body))

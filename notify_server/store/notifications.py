@@ -131,6 +131,9 @@ def store_event(connection: sql.Connection, event: Event) -> StoreResult:
         "title": event.title,
         "message": event.message,
         "data": Jsonb({"data": event.data, "changes": event.changes}),
+        "language": event.traits.language,
+        "uploads": Jsonb(event.traits.uploads),
+        "genres": [genre.lower() for genre in event.traits.genres],
     }
     row = connection.execute(_STORE_FOR[event.kind.audience], parameters, binary=True).fetchone()
     assert row is not None  # a SELECT without FROM has one row

@@ -71,7 +71,10 @@ _LIMIT: Schema = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}
 
 # --- operations ------------------------------------------------------------------------------
 
-_AUDIENCES = {"users": "every user", "readers": "users with the title in their library"}
+_AUDIENCES = {
+    "users": "every user who wants to hear of it",
+    "readers": "users with the title in their library who want to hear of it",
+}
 _FAILURES = {
     400: "What is wrong with which field",
     401: "The API key is missing or wrong",

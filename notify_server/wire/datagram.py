@@ -1,8 +1,8 @@
 """A notification as a datagram: encoded once per event, cut to 1200 bytes, filled in per client.
 
 Only the row's id and the session differ between the recipients of one event, so everything else is
-encoded once. Long texts and lists are cut just as far as needed; the rows in the database stay
-whole. Pure.
+encoded once. What does not fit is left out or cut just as far as needed, but for the address that
+opens the chapter; the rows in the database stay whole. Pure.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ _SUFFIX = len(',"session":""}') + 32
 _LEAST_TEXT, _LEAST_MESSAGE = 24, 64
 _LEAST_KEYS = 8
 _VALUES = ("data", "changes")
+_LEFT_OUT_FIRST = ("items", "groups", "chapter_title")  # in this order
+_KEPT = "url"
+_MAX_URL = 512  # bytes; what another program has written may be longer
 _DEEPEST = 4
 
 
@@ -91,6 +94,10 @@ def make_template(content: Content, received: float | None = None) -> DatagramTe
 def _fit(fields: dict[str, Json], limit: int) -> bytes:
     """Return the members of the object, without its braces, in at most `limit` bytes."""
     whole = _render(fields)
+    for name in _LEFT_OUT_FIRST:
+        if len(whole) > limit:
+            fields = _without(fields, name)
+            whole = _render(fields)
     if len(whole) <= limit:
         return whole
 
@@ -106,8 +113,20 @@ def _fit(fields: dict[str, Json], limit: int) -> bytes:
     return _render(_trim(fields, length, most))
 
 
+def _without(fields: dict[str, Json], name: str) -> dict[str, Json]:
+    data = fields["data"]
+    assert isinstance(data, dict)
+    return {**fields, "data": {key: value for key, value in data.items() if key != name}}
+
+
 def _without_values(fields: dict[str, Json]) -> dict[str, Json]:
-    return {**fields, "data": {}, "changes": []}
+    return {**fields, "data": _kept(fields["data"]), "changes": []}
+
+
+def _kept(data: Json) -> dict[str, Json]:
+    """Return what is never cut or left out."""
+    url = data.get(_KEPT) if isinstance(data, dict) else None
+    return {_KEPT: url} if isinstance(url, str) and len(url.encode()) <= _MAX_URL else {}
 
 
 def _largest(low: int, high: int, fits: Callable[[int], bool]) -> int:
@@ -131,10 +150,15 @@ def _render(fields: dict[str, Json]) -> bytes:
 def _trim(fields: dict[str, Json], text_length: int, list_length: int) -> dict[str, Json]:
     lengths = {"title": text_length, "message": max(text_length, _LEAST_MESSAGE)}
     lengths |= dict.fromkeys(_VALUES, text_length)
-    return {
+    cut_fields = {
         key: _cut_value(value, lengths[key], list_length, 0) if key in lengths else value
         for key, value in fields.items()
     }
+    if kept := _kept(fields["data"]):
+        data = cut_fields["data"]
+        assert isinstance(data, dict)
+        cut_fields["data"] = {**data, **kept}
+    return cut_fields
 
 
 def _cut_value(value: Json, text_length: int, list_length: int, depth: int) -> Json:

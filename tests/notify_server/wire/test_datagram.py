@@ -6,12 +6,14 @@ import json
 from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from notify_server.events.kinds import KINDS
+from notify_server.events.validation import parse_event
 from notify_server.wire.datagram import (
     Content,
     DatagramTemplate,
@@ -43,7 +45,7 @@ def template_of(kind: str, title: str, manga_id: int = 1, **body: object) -> Dat
     """Return the template of an event with this body; fields that are not given are absent."""
     found = KINDS[kind]
     absent = dict.fromkeys(found.body.schema["properties"])
-    message, data, changes = found.compose({**absent, **body, "title": title})
+    message, data, changes, _ = found.compose({**absent, **body, "title": title})
     return make_template(
         Content(found.datagram_type, manga_id, title, message, MOMENT, data, changes)
     )
@@ -185,3 +187,37 @@ def test_a_client_without_session_gets_none() -> None:
     template = template_of("new-manga", "A")
     body = decode(template.fill(1, session_suffix(None)))
     assert "session" not in body
+
+
+URL = "https://mangadex.org/chapter/" + "0" * 480
+UPLOAD = {"language": "en", "volume": "19", "url": URL}
+
+
+@pytest.mark.parametrize(
+    ("title", "kept"),
+    [
+        ("T", {"items", "groups", "chapter_title"}),
+        ("T" * 200, {"groups", "chapter_title"}),
+        ("T" * 280, {"chapter_title"}),
+        ("T" * 450, set()),
+        ("T" * 5_000, set()),
+        ("\N{FIRE}" * 5_000, set()),
+    ],
+    ids=["all", "no items", "no groups", "no title of the chapter", "cut", "cut, four bytes each"],
+)
+def test_what_does_not_fit_is_left_out_in_order_and_never_the_address(
+    title: str, kept: set[str]
+) -> None:
+    item = {"chapter": 1, "chapter_title": "i" * 160}
+    groups = [{"id": str(UUID(int=1)), "name": "g" * 60}]
+    body = {"manga_id": 1, "title": title, "chapter": 1, "chapter_title": "c" * 40} | UPLOAD
+    event = parse_event("new-chapter", {**body, "groups": groups, "items": [item]}, "id")
+    content = Content("NEW_CHAPTER", 1, title, event.message, MOMENT, event.data, event.changes)
+    data = decode(whole(make_template(content)))["data"]
+    assert data["url"] == URL
+    assert kept == data.keys() & {"items", "groups", "chapter_title"}
+
+
+def test_an_address_that_another_program_wrote_may_be_too_long() -> None:
+    content = Content("X", 1, "T", "m", MOMENT, {"url": "h" * 3_000}, [])
+    assert len(whole(make_template(content))) <= 1200

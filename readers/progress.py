@@ -1,0 +1,35 @@
+"""How far a reader has read a title: SQL."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import sql
+from readers.library import TitleRow
+from readers.users import User
+
+
+def set_progress(connection: sql.Connection, user: User, title: TitleRow, number: Decimal) -> int:
+    """Store the chapter up to which a title is read; notifications up to it become read.
+
+    `user_progress` is MangaHub's own table, and has whole numbers.
+
+    Returns:
+        how many notifications became read.
+    """
+    values = {"user": user.id, "manga": title.id, "number": number, "whole": int(number)}
+    with connection.transaction():
+        connection.execute(
+            "INSERT INTO user_progress (user_id, manga_id, current_chapter, updated_at)"
+            " VALUES (%(user)s, %(manga)s, %(whole)s, now())"
+            " ON CONFLICT (user_id, manga_id) DO UPDATE"
+            " SET current_chapter = excluded.current_chapter, updated_at = now()",
+            values,
+        )
+        return connection.execute(
+            "UPDATE notifications SET read = true WHERE user_id = %(user)s"
+            " AND manga_id = %(manga)s AND type = 'NEW_CHAPTER' AND read IS NOT TRUE"
+            " AND CASE WHEN jsonb_typeof(data -> 'data' -> 'chapter') = 'number'"
+            "  THEN (data -> 'data' ->> 'chapter')::numeric <= %(number)s ELSE false END",
+            values,
+        ).rowcount
