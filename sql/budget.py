@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -40,25 +40,24 @@ MAX_FAILURES = 10  # in a row, over all callers: then the source fails, not one 
 _WINDOW = 16  # departures that the row keeps, as in the column's default
 
 _DUE = (
-    "greatest(clock_timestamp() + %(lead)s * interval '1 s',"
-    f" departures[{_WINDOW}] + %(least_gap)s * interval '1 s',"
-    f" departures[{_WINDOW} + 1 - %(window)s] + %(window_s)s * interval '1 s',"
-    " bucket_full_at - %(bucket_slack)s * interval '1 s')"
+    f"greatest(clock_timestamp() + %(lead)s, departures[{_WINDOW}] + %(least_gap)s,"
+    f" departures[{_WINDOW} + 1 - %(window)s] + %(window_span)s,"
+    " bucket_full_at - %(bucket_slack)s)"
 )
 # set_config: a reservation need not survive a crash of the server, so it does not wait for a disk.
 _RESERVE = (
     f"UPDATE api_budget SET departures = departures[2:] || {_DUE},"
-    f" bucket_full_at = greatest(bucket_full_at, {_DUE}) + %(interval)s * interval '1 s'"
+    f" bucket_full_at = greatest(bucket_full_at, {_DUE}) + %(interval)s"
     " FROM set_config('synchronous_commit', 'off', true)"
     " WHERE source = %(source)s AND paused_until <= clock_timestamp()"
-    f" AND {_DUE} <= clock_timestamp() + {MAX_AHEAD_S} * interval '1 s'"
+    f" AND {_DUE} <= clock_timestamp() + interval '{MAX_AHEAD_S} s'"
     f" RETURNING departures[{_WINDOW}], clock_timestamp()"
 )
 # How much later than reserved a request has to leave, as earlier ones may have been late.
 _LAST_LOOK = (
     "SELECT extract(epoch FROM greatest(interval '0', coalesce("
     "nullif(departures[array_position(departures, %(at)s) - %(window)s::integer], '-infinity')"
-    " + %(least_window_s)s * interval '1 s' - %(at)s, interval '0')))::float8, clock_timestamp()"
+    " + %(least_window_span)s - %(at)s, interval '0')))::float8, clock_timestamp()"
     " FROM api_budget WHERE source = %(source)s AND paused_until <= clock_timestamp()"
 )
 _GIVE_BACK = (
@@ -67,17 +66,16 @@ _GIVE_BACK = (
     " WHERE source = %(source)s AND %(at)s = ANY (departures)"
 )
 _CORRECT = (
-    "UPDATE api_budget SET departures = array_replace(departures, %(at)s,"
-    " %(at)s + %(late)s * interval '1 s')"
+    "UPDATE api_budget SET departures = array_replace(departures, %(at)s, %(at)s + %(late)s)"
     " FROM set_config('synchronous_commit', 'off', true) WHERE source = %(source)s"
 )
 # Times too far ahead were written before the database's clock was set back.
 _FORGET_IMPOSSIBLE = (
     "UPDATE api_budget SET departures = DEFAULT, bucket_full_at = DEFAULT,"
-    f" paused_until = least(paused_until, clock_timestamp() + {MAX_PAUSE_S} * interval '1 s')"
+    f" paused_until = least(paused_until, clock_timestamp() + interval '{MAX_PAUSE_S} s')"
     f" WHERE source = %(source)s AND (departures[{_WINDOW}]"
-    f" > clock_timestamp() + {MAX_AHEAD_S + 1} * interval '1 s'"
-    f" OR paused_until > clock_timestamp() + {MAX_PAUSE_S + 1} * interval '1 s')"
+    f" > clock_timestamp() + interval '{MAX_AHEAD_S + 1} s'"
+    f" OR paused_until > clock_timestamp() + interval '{MAX_PAUSE_S + 1} s')"
 )
 
 
@@ -94,20 +92,20 @@ class Pace:
     per_second: float
     burst: int = 1
 
-    def parameters(self) -> dict[str, float]:
-        interval_s = 1 / self.per_second
+    def parameters(self) -> dict[str, object]:
+        interval = timedelta(seconds=1 / self.per_second)
         if self.burst > 1:
-            slack_s = (self.burst - 1) * interval_s
-            gaps = {"least_gap": 0.0, "window": 1, "window_s": 0.0, "least_window_s": 0.0}
-            return gaps | {"bucket_slack": slack_s, "interval": interval_s}
+            unused = dict.fromkeys(("least_gap", "window_span", "least_window_span"), timedelta(0))
+            slack = (self.burst - 1) * interval
+            return unused | {"window": 1, "bucket_slack": slack, "interval": interval}
         window = min(max(int(self.per_second), 1), _WINDOW)
         return {
-            "least_gap": EVENNESS * interval_s,
+            "least_gap": EVENNESS * interval,
             "window": window,
-            "window_s": SPACING * window * interval_s,
-            "least_window_s": LEAST_SPACING * window * interval_s,
-            "bucket_slack": MAX_PAUSE_S,  # so that the bucket has no effect
-            "interval": interval_s,
+            "window_span": SPACING * window * interval,
+            "least_window_span": LEAST_SPACING * window * interval,
+            "bucket_slack": timedelta(seconds=MAX_PAUSE_S),  # so that the bucket has no effect
+            "interval": interval,
         }
 
 
@@ -162,7 +160,7 @@ class Budget:
         finally:
             late_s = time.monotonic() - self._clock.earliest_s(at)
             if late_s > PUNCTUAL_S:
-                self._execute(_CORRECT, at=at, late=late_s)
+                self._execute(_CORRECT, at=at, late=timedelta(seconds=late_s))
 
     def _await_departure(self, wait: Callable[[float], None]) -> datetime:
         while True:
@@ -214,8 +212,8 @@ class Budget:
     def pause(self, seconds: float) -> None:
         """Let no request leave for so long; a longer pause stays."""
         self._change(
-            "paused_until = greatest(paused_until, clock_timestamp() + %(span)s * interval '1 s')",
-            span=min(max(seconds, 0.0), MAX_PAUSE_S),
+            "paused_until = greatest(paused_until, clock_timestamp() + %(span)s)",
+            span=timedelta(seconds=min(max(seconds, 0.0), MAX_PAUSE_S)),
         )
 
     def count_failure(self) -> None:
@@ -238,7 +236,7 @@ class Budget:
     def _reserve(self, wait: Callable[[float], None]) -> datetime:
         while True:
             sent_s = time.monotonic()
-            row = self._one(_RESERVE, lead=self._clock.lead_s)
+            row = self._one(_RESERVE, lead=timedelta(seconds=self._clock.lead_s))
             if row:
                 self._clock.learn(sent_s, time.monotonic(), row[1])
                 at: datetime = row[0]
