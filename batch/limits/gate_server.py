@@ -6,11 +6,13 @@ one here. One that cannot start a thread ends, and so do the runs that wait for 
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import secrets
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,6 +26,8 @@ from batch.process import become_child
 
 ANSWER_S = 5.0  # for a call beyond the time that it may wait for a turn
 COUNTS_S = 2.0  # at the end of a run, when nothing else is asked
+
+log = logging.getLogger(__name__)
 
 _ENDED = "the process that serves this run's gate has ended (was memory or a thread to be had?)"
 _SILENT = "the process that serves this run's gate does not answer"
@@ -64,23 +68,34 @@ class ServedGate:
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
+        self._is_lost = False
 
     def enter(self, caller: str, timeout_s: float) -> bool:
-        with _answer_within(timeout_s + ANSWER_S):
+        with self._answer_within(timeout_s + ANSWER_S):
             return self._gate.enter(caller, timeout_s)
 
     def leave(self, caller: str, calls: int, rate_limited: int = 0) -> None:
-        with _answer_within(ANSWER_S):
+        with self._answer_within(ANSWER_S):
             self._gate.leave(caller, calls, rate_limited)
 
     def forget(self, caller: str) -> None:
-        with _answer_within(ANSWER_S):
+        with self._answer_within(ANSWER_S):
             self._gate.forget(caller)
 
     def counts(self) -> tuple[int, int]:
         """Return how many calls have left, and how many were answered with 429."""
-        with _answer_within(COUNTS_S):
+        with self._answer_within(COUNTS_S):
             return self._gate.spent(), self._gate.rate_limited()
+
+    @contextmanager
+    def _answer_within(self, limit_s: float) -> Iterator[None]:
+        """Who has not answered once is not waited for again."""
+        if self._is_lost:
+            raise BatchError(_SILENT)
+        self._is_lost = True
+        with _answer_within(limit_s):
+            yield
+        self._is_lost = False
 
 
 class GateServer:
@@ -93,9 +108,13 @@ class GateServer:
         # An abstract socket: a run that is killed leaves no file behind.
         address = f"\0mangahub-gate-{secrets.token_hex(16)}"
         self._manager = _Manager(address=address, authkey=self._key, ctx=fork)
-        with _answer_within(ANSWER_S):
-            self._manager.start(_become_manager, (os.getpid(),))
-        self.gate = self.address.connect()
+        try:
+            with _answer_within(ANSWER_S):
+                self._manager.start(_become_manager, (os.getpid(),))
+            self.gate = self.address.connect()
+        except BatchError:
+            self._kill()
+            raise
 
     @property
     def address(self) -> ManagerAddress:
@@ -112,14 +131,21 @@ class GateServer:
     def close(self) -> tuple[int, int]:
         """End the Manager; return how many calls have left, and how many were answered with 429."""
         counts = 0, 0
-        with suppress(BatchError):
+        try:
             counts = self.gate.counts()
-        process = self._manager._process  # type: ignore[attr-defined]
-        process.kill()  # it has nothing to finish, and would not hear if it stands still
-        process.join()
+        except BatchError as exc:
+            log.warning("The requests of this run were not counted: %s", str(exc))
+        self._kill()
         del self.gate  # closes its connection, even if this object is still referenced
         self._manager.shutdown()
         return counts
+
+    def _kill(self) -> None:
+        """End the Manager: it has nothing to finish, and would not hear if it stands still."""
+        process = getattr(self._manager, "_process", None)
+        if process is not None and process.pid is not None:
+            process.kill()
+            process.join()
 
 
 def _become_manager(parent: int) -> None:
@@ -130,13 +156,18 @@ def _become_manager(parent: int) -> None:
 
 @contextmanager
 def _answer_within(limit_s: float) -> Iterator[None]:
-    """Raise BatchError if the block, which talks to the Manager, fails or does not end in time."""
+    """Raise BatchError if the block, which talks to the Manager, fails or does not end in time.
+
+    The end of a run uses the same timer (batch/stop.py); it may be set before the block or in it.
+    """
 
     def give_up(number: int, frame: FrameType | None) -> None:
         raise TimeoutError
 
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.setitimer(signal.ITIMER_REAL, limit_s)
+    began_s = time.monotonic()
+    handler = signal.signal(signal.SIGALRM, give_up)
+    left_s, interval_s = signal.getitimer(signal.ITIMER_REAL)
+    signal.setitimer(signal.ITIMER_REAL, min(limit_s, left_s or limit_s))
     try:
         yield
     except TimeoutError as exc:
@@ -144,5 +175,7 @@ def _answer_within(limit_s: float) -> Iterator[None]:
     except (EOFError, OSError) as exc:
         raise BatchError(_ENDED) from exc
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        if not signal.getitimer(signal.ITIMER_REAL)[1]:  # else it was set in the block
+            rest_s = max(left_s - time.monotonic() + began_s, 0.01) if left_s else 0
+            signal.setitimer(signal.ITIMER_REAL, rest_s, interval_s)
+        signal.signal(signal.SIGALRM, handler)

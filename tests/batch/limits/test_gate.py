@@ -173,10 +173,49 @@ def test_a_server_that_stands_still_is_noticed(monkeypatch: pytest.MonkeyPatch, 
     assert server.close() == (0, 0)
 
 
+def test_who_has_not_answered_once_is_not_waited_for_again(mocker: MockerFixture) -> None:
+    mocker.patch.object(gate_server, "ANSWER_S", 0.2)
+    server = GateServer(Gate(concurrency=1, per_second=1000, burst=10))
+    os.kill(server._manager._process.pid, signal.SIGSTOP)  # type: ignore[attr-defined]
+    server.forget("anyone")
+    wait = mocker.spy(gate_server, "_answer_within")
+    server.forget("anyone")
+    assert server.close() == (0, 0)
+    wait.assert_not_called()
+
+
+def test_a_server_that_stands_still_from_its_start_leaves_no_process(mocker: MockerFixture) -> None:
+    mocker.patch.object(gate_server, "ANSWER_S", 0.2)
+    mocker.patch.object(gate_server, "_become_manager", _stand_still)
+    with pytest.raises(BatchError, match="does not answer"):
+        GateServer(Gate(concurrency=1, per_second=1000, burst=10))
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize("is_in_the_call", [False, True], ids=["before a call", "in a call"])
+def test_the_alarm_of_a_run_that_was_told_to_end_still_comes(is_in_the_call: bool) -> None:
+    came = threading.Event()
+    before = signal.signal(signal.SIGALRM, lambda *_: came.set())
+    try:
+        if not is_in_the_call:
+            signal.setitimer(signal.ITIMER_REAL, 0.3, 0.1)
+        with gate_server._answer_within(5):
+            if is_in_the_call:
+                signal.setitimer(signal.ITIMER_REAL, 0.3, 0.1)
+        wait_until(came.is_set)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def test_a_server_that_cannot_start_a_thread_ends(mocker: MockerFixture) -> None:
     mocker.patch("multiprocessing.managers.Server.handle_request", side_effect=RuntimeError)
     with pytest.raises(BatchError, match="has ended"):
         GateServer(Gate(concurrency=1, per_second=1000, burst=10))
+
+
+def _stand_still(parent: int) -> None:
+    os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def _enter_and_leave_nothing_back(address: ManagerAddress) -> None:
