@@ -35,15 +35,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Leftover:
-    """Titles that could not be read or stored: they become due for `chapter-check`.
+    """Titles that become due for `chapter-check`.
 
     Attributes:
-        titles: with the reasons.
+        titles: those that could not be read or stored, with the reasons.
+        doubtful: those whose baseline may have been withdrawn.
         entries: of their feeds that could not be read.
         is_source_failing: whether the source failed the last feed that was asked for.
     """
 
     titles: list[Rejected] = field(default_factory=list)
+    doubtful: list[UUID] = field(default_factory=list)
     entries: list[Rejected] = field(default_factory=list)
     is_source_failing: bool = False
 
@@ -113,6 +115,7 @@ def _store_part(
     part = {key: uploads[key] for key in ids}
     stored = news.store_news(context.connection, part, rules_of(context.config), _now(context))
     leftover.titles += stored.rejected
+    leftover.doubtful += stored.doubtful
     context.summary.chapters_new += stored.chapters
     context.summary.events += stored.events
     done = len(part) - len(stored.unjudged)
@@ -166,11 +169,17 @@ def _finish(
     rejected = [*leftover.titles, *leftover.entries, *recent.rejected]
     readable = [str(c.mangadex_chapter_id) for found in recent.uploads.values() for c in found]
     newest = max(filter(None, (cursor, recent.newest)), default=None)
+    doubtful = [
+        key
+        for key in leftover.doubtful
+        if any(cursor is None or found.readable_at > cursor for found in recent.uploads[key])
+    ]
     with connection.transaction():
         if not recent.is_whole:
             due = chapters.mark_due(connection)
             log.warning("The API's ceiling hides new chapters; every title is due due=%d", due)
-        chapters.mark_due(connection, [UUID(item.mangadex_id) for item in leftover.titles])
+        unfinished = [UUID(item.mangadex_id) for item in leftover.titles]
+        chapters.mark_due(connection, [*unfinished, *doubtful])
         rejections.clear_chapters(connection, readable)
         rejections.record_chapters(connection, CHAPTER_FEED, rejected, context.started_at)
         if newest is not None:

@@ -252,6 +252,28 @@ def _is_withdrawn(known: Baseline, language: str, title: Title, feed: Sequence[C
     return bool(uploads) and all(numbers.get(each) != known.number for each in uploads)
 
 
+def doubts_baseline(title: Title, readable: Iterable[Chapter]) -> bool:
+    """Return whether something appeared since the first sync that is not above its baseline.
+
+    Mostly old chapters are uploaded again; but it may be that the baseline was withdrawn.
+    """
+    stored = {row.mangadex_chapter_id for row in title.stored}
+    for chapter in readable:
+        key = key_of(chapter, title.numbering_restarts)
+        position, baseline = (
+            key.position(title.numbering_restarts),
+            baseline_of(title, key.language),
+        )
+        if (
+            chapter.appeared_at >= title.first_synced_at
+            and chapter.mangadex_chapter_id not in stored
+            and (position is not None and baseline is not None)
+            and not is_above_baseline(key, title)
+        ):
+            return True
+    return False
+
+
 def find_taken_down(title: Title, feed: Sequence[Chapter]) -> list[Announcement]:
     """Return what was readable before, above a lowered baseline: to be marked, so never told.
 

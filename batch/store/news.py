@@ -41,6 +41,7 @@ class News:
         titles: how many of them are tracked.
         chapters, events: how many are new.
         gone: stored uploads that nobody can read any more.
+        doubtful: titles whose whole feed may show that their baseline is wrong.
         rejected: titles that could not be stored, and chapters that were stored in part.
         unjudged: titles of which nothing is stored before their baseline is found.
     """
@@ -51,6 +52,7 @@ class News:
     gone: int = 0
     rejected: list[Rejected] = field(default_factory=list)
     unjudged: list[Title] = field(default_factory=list)
+    doubtful: list[UUID] = field(default_factory=list)
 
     def add(self, other: News) -> None:
         """Take in what was stored of other titles."""
@@ -60,6 +62,7 @@ class News:
         self.gone += other.gone
         self.rejected += other.rejected
         self.unjudged += other.unjudged
+        self.doubtful += other.doubtful
 
 
 def store_news(
@@ -149,6 +152,8 @@ def _store_set(
         if chapter_rules.needs_baseline(title, readable):
             news.unjudged.append(title)
             continue
+        if chapter_rules.doubts_baseline(title, readable):
+            news.doubtful.append(title.mangadex_id)
         gone = chapter_rules.find_gone(title, found, listed, rules.languages)
         news.gone += len(gone)
         changed.append((title, chapter_rules.decide_changes(title, readable, gone)))

@@ -74,6 +74,23 @@ def test_a_baseline_falls_with_the_upload_that_it_rests_on(
     assert told()[2:] == [(135, 134)]
 
 
+def test_an_upload_below_the_baseline_makes_its_title_due_for_a_check(
+    sim: Simulator, track: Track, run_job: RunJob, long_ago: Ago, told: Callable[[], list[Any]]
+) -> None:
+    (title, _) = track(2)
+    sim.publish(title, number="131", readableAt=long_ago(days=9))
+    wrong = sim.publish(title, number="1320", readableAt=long_ago(days=9))
+    sim.publish(title, number="133")
+    run_job("chapter_check")
+    sim.edit_chapter(wrong, number="132")
+    sim.publish(title, number="134")
+    assert run_job("chapter_feed").events == 0
+    assert run_job("chapter_check").manga_seen == 1
+    assert told() == [(133, 132), (134, 133)]
+    run_job("chapter_feed")
+    assert run_job("chapter_check").manga_seen == 0
+
+
 def test_the_total_of_an_adopted_title_falls_with_the_upload_that_it_was(
     sim: Simulator, track: Track, check: Callable[[], Summary], long_ago: Ago,
     told: Callable[[], list[Any]], connection: Connection,
