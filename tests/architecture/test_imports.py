@@ -57,7 +57,7 @@ PURE = {
 }
 COMPUTES = set(
     """__future__ base64 bisect collections dataclasses datetime decimal enum functools hashlib hmac
-    itertools json math operator re struct typing unicodedata uuid""".split()
+    itertools json math operator re struct typing unicodedata urllib.parse uuid""".split()
 )
 IMPURE_CALLS = {"now", "utcnow", "today", "uuid1", "uuid4", "open", "print", "input"}
 

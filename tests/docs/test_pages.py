@@ -25,7 +25,10 @@ COMMANDS = {
     "mangahub-batch": ("batch", BATCH),
     "mangahub-notify": (
         "notify_server",
-        ("serve", "user add", "user list", "library add", "library remove", "library list", "key"),
+        (
+            *("serve", "user add", "user list", "library add", "library remove", "library list"),
+            *("preferences", "progress", "key"),
+        ),
     ),
     "python -m sql": ("sql", ("start", "stop", "status", "url")),
 }
