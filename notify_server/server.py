@@ -12,7 +12,9 @@ from mangahub import systemd
 from mangahub.sockets import listening
 from notify_server.config import Config
 from notify_server.errors import PortTaken
+from notify_server.publish.channels import Channel
 from notify_server.publish.claims import Claims
+from notify_server.publish.history import History
 from notify_server.publish.other_servers import OtherServers
 from notify_server.publish.publisher import Publisher
 from notify_server.store.connections import Database
@@ -76,14 +78,17 @@ class NotifyServer:
     # --- composition ---------------------------------------------------------------------------
 
     def _compose(self, locate: Callable[[], str]) -> None:
-        self._database = database = Database(locate(), waitress_server.THREADS + 2)
         self._mailbox, claims, is_following = Mailbox(), Claims(), threading.Event()
+        channels: list[Channel] = []
+        history = History(claims, channels)
+        size = waitress_server.THREADS + 2
+        self._database = database = Database(locate(), size, history.examine)
         check = SubscriptionCheck(database, self._secret, is_following)
         self._database_thread = DatabaseThread(database, check, self._mailbox)
         self._udp = self._compose_udp(DatabaseRequests(self._database_thread.put))
-        channels = [self._udp]
+        channels.append(self._udp)
         self._other_servers = OtherServers(
-            locate, database, claims, channels, is_following, self._fail
+            locate, database, history, claims, channels, is_following, self._fail
         )
         publisher = Publisher(database, claims, channels)
         metrics = Metrics(self._udp.figures, partial(sockets.count_drops, self._udp_socket))

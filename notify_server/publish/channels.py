@@ -19,3 +19,9 @@ class Channel(Protocol):
 
     def revoke_keys(self, generations: dict[bytes, int]) -> None:
         """Drop clients that have proved an older generation of their user's key."""
+
+    def catch_up(self) -> None:
+        """Send what is unread and was not sent: what is new may have been taken for known."""
+
+    def end_sessions(self) -> None:
+        """Drop all clients, so that they subscribe anew."""

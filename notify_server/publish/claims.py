@@ -11,6 +11,8 @@ from collections import Counter
 
 from notify_server.store.snapshot import Snapshot
 
+_MOST_PUSHED = 1_000
+
 
 class Claims:
     """Events that were pushed here, or are about to be. Any thread may call it."""
@@ -64,6 +66,16 @@ class Claims:
         """Record that an acquired event has been pushed."""
         with self._lock:
             self._pushed[event_id] = xid
+
+    def pushed(self) -> list[str]:
+        """Return the events that were pushed and not forgotten, the newest thousand."""
+        with self._lock:
+            return list(self._pushed)[-_MOST_PUSHED:]
+
+    def clear(self) -> None:
+        """Forget all that was pushed: it is not stored any more."""
+        with self._lock:
+            self._pushed.clear()
 
     def take_unsettled(self) -> set[str]:
         """Return the events that may have been stored although no request pushed them."""

@@ -21,6 +21,7 @@ import psycopg
 import sql
 from notify_server.publish.channels import Channel
 from notify_server.publish.claims import Claims
+from notify_server.publish.history import History
 from notify_server.store import receipts
 from notify_server.store.connections import Database, open_connection
 from notify_server.store.notifications import StoredEvent
@@ -46,6 +47,7 @@ class OtherServers:
         self,
         locate: Callable[[], str],
         database: Database,
+        history: History,
         claims: Claims,
         channels: Sequence[Channel],
         is_following: threading.Event,
@@ -62,7 +64,7 @@ class OtherServers:
         self._claims = claims
         self._channels = channels
         self._on_failure = on_failure
-        self._last: receipts.Look | None = None
+        self._history = history
         self._log_again_at = 0.0
         self._stop = threading.Event()
         self._wake = os.eventfd(0, os.EFD_CLOEXEC)
@@ -116,7 +118,11 @@ class OtherServers:
         try:
             with sql.translated():
                 connection.execute(f"LISTEN {CHANNEL}".encode())
+                was_interrupted = self.is_following.is_set()
                 self._look()
+                if was_interrupted:
+                    for channel in self._channels:
+                        channel.catch_up()
                 self.has_tried.set()
                 self._log_again_at = 0.0
                 log.info("Listening for other servers' events")
@@ -149,12 +155,12 @@ class OtherServers:
         If the connection is lost meanwhile, the next look starts from the same one again.
         """
         with self._database.connection() as connection:
-            look = receipts.look(connection, self._last)
+            look = receipts.look(connection, self._history.last)
         for event_id in look.unseen:
             self._push(event_id)
         self._revoke(look.generations)
         self._claims.forget(look.snapshot)
-        self._last = look
+        self._history.last = look
         self.is_following.set()
 
     def _on_payload(self, payload: str) -> None:
@@ -171,7 +177,8 @@ class OtherServers:
 
     def _on_event(self, event_id: str, xid: int) -> None:
         """Push the event, unless the last look saw it: then it was pushed, and is forgotten."""
-        if self._last is None or not self._last.snapshot.sees(xid):
+        last = self._history.last
+        if last is None or not last.snapshot.sees(xid):
             self._push(event_id)
 
     def _push(self, event_id: str) -> None:

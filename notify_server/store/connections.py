@@ -7,7 +7,7 @@ import os
 import select
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from time import monotonic
 
@@ -33,8 +33,16 @@ class Database:
         is_unwritable: whether it did not store what it was last given.
     """
 
-    def __init__(self, url: str, size: int) -> None:
+    def __init__(
+        self, url: str, size: int, examine: Callable[[sql.Connection], None] = lambda _: None
+    ) -> None:
+        """Connect when first asked to.
+
+        Args:
+            examine: called with each new connection before it is lent; what it raises closes it.
+        """
         self._url = url
+        self._examine = examine
         self._available = threading.BoundedSemaphore(size)
         self._idle: list[sql.Connection] = []
         self._lent: dict[sql.Connection, float] = {}
@@ -107,7 +115,7 @@ class Database:
 
     def _connect(self) -> sql.Connection:
         try:
-            connection = open_connection(self._url)
+            connection = self._open_examined()
         except sql.SqlError as exc:
             if self._reason_away is None:
                 log.warning("The database is unavailable reason=%s", exc)
@@ -116,6 +124,16 @@ class Database:
         if self._reason_away is not None:
             log.info("The database is available again")
         self._reason_away = None
+        return connection
+
+    def _open_examined(self) -> sql.Connection:
+        connection = open_connection(self._url)
+        try:
+            with sql.translated():
+                self._examine(connection)
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _close_idle(self) -> None:

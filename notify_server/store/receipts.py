@@ -15,6 +15,11 @@ from notify_server.store.snapshot import Snapshot, full_xid, parse_snapshot
 # taken in that time. So everything older than both was committed, and seen by the look before.
 _LONGEST_TRANSACTION = timedelta(minutes=2)
 _MOST_RECEIPTS = 20_000
+_SEQUENCE = "pg_get_serial_sequence('notifications', 'id')::regclass"
+_LAST_ID = f"coalesce(pg_sequence_last_value({_SEQUENCE}), 0)"
+# More than can be lost: ids of notifications are given as long as the old primary works.
+_GAP = 1_000_000
+_GAP_LOCK = 7_241_905_318_842_012  # any constant does, as long as all servers agree on it
 
 
 class Look(NamedTuple):
@@ -22,6 +27,8 @@ class Look(NamedTuple):
 
     Attributes:
         seq: the number of the newest receipt.
+        newest: the event id of that receipt, None if there is none.
+        last_id: the highest id that a notification was given.
         unseen: ids of events that the look before did not see.
         generations: of keys that were rotated since the look before, by user.
     """
@@ -29,6 +36,8 @@ class Look(NamedTuple):
     now: datetime
     snapshot: Snapshot
     seq: int
+    newest: str | None
+    last_id: int
     unseen: list[str]
     generations: dict[bytes, int]
 
@@ -36,22 +45,53 @@ class Look(NamedTuple):
 def look(connection: sql.Connection, before: Look | None) -> Look:
     """Look at the database; in the first look, nothing counts as unseen."""
     rows = connection.execute(
-        "SELECT now(), pg_current_snapshot()::text, "
-        "  (SELECT coalesce(max(seq), 0) FROM notification_receipts), event_id, xid "
-        "FROM (SELECT) AS always LEFT JOIN (SELECT event_id, xmin::text::bigint AS xid, seq "
+        "SELECT now(), pg_current_snapshot()::text, coalesce(newest.seq, 0), newest.event_id, "
+        f"  {_LAST_ID}, r.event_id, xid "
+        "FROM (SELECT) AS always LEFT JOIN (SELECT event_id, seq FROM notification_receipts "
+        "  ORDER BY seq DESC LIMIT 1) AS newest ON true "
+        "LEFT JOIN (SELECT event_id, xmin::text::bigint AS xid, seq "
         "  FROM notification_receipts WHERE seq > %s AND received_at >= %s) r ON true "
-        "ORDER BY seq",
+        "ORDER BY r.seq",
         (before.seq - _MOST_RECEIPTS, _since(before)) if before else (0, None),
     ).fetchall()
-    now, snapshot, seq = rows[0][0], parse_snapshot(rows[0][1]), rows[0][2]
+    now, snapshot_text, seq, newest, last_id, *_ = rows[0]
+    snapshot = parse_snapshot(snapshot_text)
     if before is None:
-        return Look(now, snapshot, seq, [], {})
+        return Look(now, snapshot, seq, newest, last_id, [], {})
     unseen = [
         event_id
         for *_, event_id, xid in rows
         if event_id is not None and not before.snapshot.sees(full_xid(xid, snapshot))
     ]
-    return Look(now, snapshot, seq, unseen, _rotated(connection, _since(before)))
+    rotated = _rotated(connection, _since(before))
+    return Look(now, snapshot, seq, newest, last_id, unseen, rotated)
+
+
+def count_lost(connection: sql.Connection, before: Look | None, events: list[str]) -> int:
+    """Return how many of these events, and of what the look before saw, are not there any more.
+
+    Raises:
+        DatabaseUnwritable: it is a standby, which may lack what it gets later.
+    """
+    known = [*events, before.newest] if before and before.newest else events
+    query = (
+        f"SELECT pg_is_in_recovery(), {_LAST_ID}, (SELECT count(*) FROM unnest(%s::text[]) AS id "
+        "  WHERE NOT EXISTS (SELECT FROM notification_receipts WHERE event_id = id))"
+    )
+    is_standby, last_id, lost = connection.execute(query.encode(), [known]).fetchall()[0]
+    if is_standby:
+        raise sql.DatabaseUnwritable("the database is a standby: set DATABASE_URL to the primary")
+    return int(lost) + int(before is not None and last_id < before.last_id)
+
+
+def leave_gap(connection: sql.Connection, before: Look | None) -> int:
+    """Let ids of notifications go on above all that were ever given; return where."""
+    query = f"SELECT setval({_SEQUENCE}, greatest({_LAST_ID}, %s) + {_GAP})"
+    with connection.transaction():
+        # Of servers that do this at once, each begins from where the one before has left off.
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [_GAP_LOCK])
+        row = connection.execute(query.encode(), [before.last_id if before else 0]).fetchone()
+    return int(row[0]) if row and row[0] else 0
 
 
 def _since(before: Look) -> datetime:

@@ -100,6 +100,14 @@ class UdpServer:
         """Drop the clients that have proved an older generation of their user's key."""
         self._mailbox.put(partial(self._subscriptions.revoke_keys, generations))
 
+    def catch_up(self) -> None:
+        """Ask the database anew what each client has not read."""
+        self._mailbox.put(self._subscriptions.catch_up)
+
+    def end_sessions(self) -> None:
+        """Drop all clients; each learns of it by its next PING."""
+        self._mailbox.put(self._subscriptions.end_all)
+
     def figures(self) -> Figures | None:
         """Return the current figures, None if the thread does not answer in time."""
         if self.is_alive:

@@ -165,6 +165,20 @@ class Subscriptions:
                 if client.generation < generation:
                     self.clients.remove(client)
 
+    def catch_up(self) -> None:
+        """Have what is unread sent to every client, whatever its last replay has seen.
+
+        A database that has crashed gives the numbers of its last transactions again.
+        """
+        for client in self.clients:
+            client.snapshot, client.is_behind = None, True
+            self.clients.mark_ready(client)
+
+    def end_all(self) -> None:
+        """Drop all clients, and those whose subscription is being checked."""
+        for client in [*self.clients, *self.clients.candidates.values()]:
+            self.clients.remove(client)
+
     def expire(self, now: float) -> None:
         """Drop clients that have been silent for too long; continue sending to the others."""
         for client in self.clients:
