@@ -25,7 +25,7 @@ from mangahub.sockets import listening
 from notify_server.store.recipients import Recipients
 from notify_server.udp.clients import Client, Clients
 from notify_server.udp.database_requests import DatabaseRequests
-from notify_server.udp.delivery import Delivery, Fanout
+from notify_server.udp.delivery import Delivery
 from notify_server.udp.replay import Replays
 from notify_server.udp.sockets import MessageVector, prepare
 from notify_server.udp.stats import Stats
@@ -92,7 +92,7 @@ def send_with_server(port: int, ack: bool) -> float:
         prepare(sock)
         vector = MessageVector(sock)
         delivery = Delivery(clients, replays, requests, vector, stats)
-        delivery.fan_out(Fanout(make_template(content, monotonic()), recipients, 1))
+        delivery.fan_out(make_template(content, monotonic()), recipients, 1)
         started = perf_counter()
         while delivery.has_work(monotonic()):
             delivery.send_some(monotonic(), 64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from notify_server.events.kinds import Audience
 
@@ -37,21 +38,22 @@ FINDERS: dict[Audience, str] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
 class Recipients:
-    """The recipients of one event: for each, the id of the notification and the user's 16 bytes."""
+    """The recipients of one event: for each, the id of the notification and the user's 16 bytes.
 
-    __slots__ = ("_packed",)
+    Attributes:
+        packed: what a query returned for `PACKED`, in binary.
+    """
 
-    def __init__(self, packed: bytes) -> None:
-        """Take what a query returned for `PACKED`, in binary."""
-        self._packed = packed
+    packed: bytes
 
     @classmethod
     def pack(cls, rows: Iterable[tuple[int, bytes]]) -> Recipients:
         return cls(b"".join(_ROW.pack(id, user) for id, user in rows))
 
     def __len__(self) -> int:
-        return len(self._packed) // _ROW.size
+        return len(self.packed) // _ROW.size
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
-        return _ROW.iter_unpack(self._packed)
+        return _ROW.iter_unpack(self.packed)

@@ -11,8 +11,9 @@ is new in the meantime), its queue, and the window of what is in flight:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
+from dataclasses import dataclass, field
 from itertools import islice
 
 from notify_server.store.recipients import Recipients
@@ -34,23 +35,22 @@ _LOOK_UPS = 2_048
 _SLOW_INTERVAL_S = 0.02  # between portions, while receivers fall behind
 
 
+@dataclass(slots=True)
 class Fanout:
     """One event on its way to the clients of this server.
 
     Attributes:
+        recipients: those that have not been looked up yet; `left` is their number.
         xid: the transaction that stored its rows.
-        left: how many recipients have not been looked up yet.
     """
 
-    __slots__ = ("left", "recipients", "template", "xid")
-
-    def __init__(self, template: DatagramTemplate, recipients: Recipients, xid: int) -> None:
-        self.template = template
-        self.recipients = iter(recipients)
-        self.left = len(recipients)
-        self.xid = xid
+    template: DatagramTemplate
+    recipients: Iterator[tuple[int, bytes]]
+    left: int
+    xid: int
 
 
+@dataclass(slots=True, eq=False)
 class Delivery:
     """Sends notifications to clients and follows them until they are acknowledged.
 
@@ -58,37 +58,30 @@ class Delivery:
         pending: recipients of events that have not been looked up yet.
     """
 
-    def __init__(
-        self,
-        clients: Clients,
-        replays: Replays,
-        requests: DatabaseRequests,
-        vector: MessageVector,
-        stats: Stats,
-    ) -> None:
-        self._clients = clients
-        self._replays = replays
-        self._requests = requests
-        self._vector = vector
-        self._stats = stats
-        # What the message vector holds: clients without ACKs by their place in it, first tries.
-        self._plain: list[tuple[int, Client, int]] = []
-        self._first_tries: list[Due] = []
-        self._congestion = Congestion()
-        self._retries = Retries()
-        self._fanouts: deque[Fanout] = deque()
-        self._next_slow = self._next_portion = 0.0
-        self.pending = 0
+    clients: Clients
+    replays: Replays
+    requests: DatabaseRequests
+    vector: MessageVector
+    stats: Stats
+    pending: int = 0
+    # What the message vector holds: clients without ACKs by their place in it, first tries.
+    _plain: list[tuple[int, Client, int]] = field(default_factory=list)
+    _first_tries: list[Due] = field(default_factory=list)
+    _congestion: Congestion = field(default_factory=Congestion)
+    _retries: Retries = field(default_factory=Retries)
+    _fanouts: deque[Fanout] = field(default_factory=deque)
+    _next_slow: float = 0.0
+    _next_portion: float = 0.0
 
-    def fan_out(self, fanout: Fanout) -> None:
-        """Send an event to the clients of its recipients."""
-        self._fanouts.append(fanout)
-        self.pending += fanout.left
+    def fan_out(self, template: DatagramTemplate, recipients: Recipients, xid: int) -> None:
+        """Send an event, which the transaction `xid` stored, to the clients of its recipients."""
+        self._fanouts.append(Fanout(template, iter(recipients), len(recipients), xid))
+        self.pending += len(recipients)
 
     def has_work(self, now: float) -> bool:
         """Return whether `send_some` would do something now."""
         has_news = self._fanouts and not self._must_wait(now)
-        return bool(has_news or self._retries or self._clients.ready)
+        return bool(has_news or self._retries or self.clients.ready)
 
     def _must_wait(self, now: float) -> bool:
         return now < self._next_slow and self._congestion.is_high(now)
@@ -103,19 +96,19 @@ class Delivery:
 
     def wait_ms(self) -> int:
         """Return for how long nothing has to be done."""
-        if self._clients.ready_plain or self.pending:
+        if self.clients.ready_plain or self.pending:
             return int(_PORTION_INTERVAL_S * 1000)
-        return 20 if self._retries.is_timing or self._requests.has_marks else 500
+        return 20 if self._retries.is_timing or self.requests.has_marks else 500
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is waiting to be sent or acknowledged."""
         is_sending = self._fanouts or self._retries
-        return not is_sending and not any(c.in_flight or c.queue for c in self._clients)
+        return not is_sending and not any(c.in_flight or c.queue for c in self.clients)
 
     def figures(self) -> Figures:
-        waiting = self.pending + self._clients.queued
-        return Figures(deepcopy(self._stats), len(self._clients), waiting)
+        waiting = self.pending + self.clients.queued
+        return Figures(deepcopy(self.stats), len(self.clients), waiting)
 
     def send_some(self, now: float, limit: int) -> None:
         """Send what is overdue, what is queued, and one event to up to `limit` of its recipients.
@@ -123,10 +116,10 @@ class Delivery:
         Not more, so that ACKs are read in between.
         """
         self._resend_some(now, limit)
-        self._send_queues(self._clients.ready, now)
-        if self._clients.ready_plain and now >= self._next_portion:
+        self._send_queues(self.clients.ready, now)
+        if self.clients.ready_plain and now >= self._next_portion:
             self._next_portion = now + _PORTION_INTERVAL_S
-            self._send_queues(self._clients.ready_plain, now)
+            self._send_queues(self.clients.ready_plain, now)
         if self._fanouts and not self._must_wait(now):
             self._next_slow = now + _SLOW_INTERVAL_S
             self._fan_out_some(self._fanouts[0], now, limit)
@@ -134,12 +127,12 @@ class Delivery:
     # --- events --------------------------------------------------------------------------------
 
     def _fan_out_some(self, fanout: Fanout, now: float, limit: int) -> None:
-        before = self._stats.sent
+        before = self.stats.sent
         looked_up = self._deliver_some(fanout, now, limit)
         self._flush(now)
         received = fanout.template.received
-        if received is not None and self._stats.sent > before:
-            self._stats.to_send.observe(now - received, self._stats.sent - before)
+        if received is not None and self.stats.sent > before:
+            self.stats.to_send.observe(now - received, self.stats.sent - before)
         self.pending -= looked_up
         fanout.left -= looked_up
         if not fanout.left:
@@ -150,7 +143,7 @@ class Delivery:
         looked_up = 0
         for id, user in islice(fanout.recipients, _LOOK_UPS):
             looked_up += 1
-            clients = self._clients.of(user)
+            clients = self.clients.of(user)
             if clients:
                 for client in clients:
                     self._deliver(client, id, fanout, now)
@@ -165,7 +158,7 @@ class Delivery:
             return
         is_full = client.ack and len(client.in_flight) >= WINDOW
         if is_full or client.queue or client.replay is not None:
-            self._clients.queue_live(client, id, fanout.template, fanout.xid)
+            self.clients.queue_live(client, id, fanout.template, fanout.xid)
         else:
             self._send_first(client, id, fanout.template, now)
 
@@ -175,7 +168,7 @@ class Delivery:
         """Send a notification for the first time."""
         if not client.ack:
             self._add(client, id, template, now)
-            self._plain.append((len(self._vector) - 1, client, id))
+            self._plain.append((len(self.vector) - 1, client, id))
         elif id not in client.in_flight:
             flight = InFlight(id, template, now)
             client.in_flight[id] = flight
@@ -183,18 +176,18 @@ class Delivery:
             self._first_tries.append((client, flight))
 
     def _add(self, client: Client, id: int, template: DatagramTemplate, now: float) -> None:
-        if len(self._vector) == CAPACITY:
+        if len(self.vector) == CAPACITY:
             self._flush(now)
-        self._vector.add(template.fill(id, client.suffix), client.raw_address)
+        self.vector.add(template.fill(id, client.suffix), client.raw_address)
 
     def _flush(self, now: float) -> None:
         """Send what was collected; mark as read what was sent to clients without ACKs."""
-        count = len(self._vector)
+        count = len(self.vector)
         if not count:
             return
-        failed = self._vector.flush()
-        self._stats.sent += count - len(failed)
-        self._stats.send_errors += len(failed)
+        failed = self.vector.flush()
+        self.stats.sent += count - len(failed)
+        self.stats.send_errors += len(failed)
         if self._first_tries:
             self._retries.add(self._first_tries, 1, now)
             self._first_tries.clear()
@@ -206,8 +199,8 @@ class Delivery:
     def _mark_plain(self, client: Client, id: int) -> None:
         if client.replay is not None:
             client.replay.settled.add(id)
-        if not self._clients.has_acknowledging(client.user):
-            self._requests.mark_read(id)
+        if not self.clients.has_acknowledging(client.user):
+            self.requests.mark_read(id)
 
     # --- ACKs and retries ----------------------------------------------------------------------
 
@@ -217,14 +210,14 @@ class Delivery:
             flight = client.in_flight.pop(id, None)
             if flight is None:
                 continue
-            self._requests.mark_acknowledged(id)
-            self._stats.acknowledged += 1
+            self.requests.mark_acknowledged(id)
+            self.stats.acknowledged += 1
             if client.replay is not None:
                 client.replay.settled.add(id)
             if flight.tries == 1:
                 self._congestion.on_ack(client, now - flight.first_sent, now)
             if flight.template.received is not None:
-                self._stats.to_ack.observe(now - flight.template.received)
+                self.stats.to_ack.observe(now - flight.template.received)
         if client.is_waiting:
             self._send_queue(client, now)  # at once: the window is what limits a replay
 
@@ -233,11 +226,11 @@ class Delivery:
             if client.is_gone:  # by the one before
                 continue
             if flight.tries > len(OFFSETS_S):
-                self._stats.clients_dropped += 1
-                self._clients.remove(client)
+                self.stats.clients_dropped += 1
+                self.clients.remove(client)
                 continue
             flight.tries += 1
-            self._stats.retransmitted += 1
+            self.stats.retransmitted += 1
             self._add(client, flight.id, flight.template, now)
             self._retries.add([(client, flight)], flight.tries, flight.first_sent)
         self._flush(now)
@@ -254,9 +247,9 @@ class Delivery:
     def _send_queue(self, client: Client, now: float) -> None:
         """Send what the window allows, and load more if the queue runs low."""
         space = WINDOW - len(client.in_flight) if client.ack else _PORTION
-        for id, template in self._clients.take_queued(client, space):
+        for id, template in self.clients.take_queued(client, space):
             self._send_first(client, id, template, now)
         self._flush(now)
-        self._replays.refill(client)
+        self.replays.refill(client)
         if client.queue and not client.ack:
-            self._clients.mark_ready(client)
+            self.clients.mark_ready(client)

@@ -18,7 +18,7 @@ from time import monotonic
 
 from notify_server.store.notifications import StoredEvent
 from notify_server.udp.database_requests import DatabaseRequests
-from notify_server.udp.delivery import Delivery, Fanout
+from notify_server.udp.delivery import Delivery
 from notify_server.udp.mailbox import Mailbox
 from notify_server.udp.receiver import Receiver
 from notify_server.udp.stats import Figures
@@ -93,8 +93,8 @@ class UdpServer:
         """
         if event.recipients:
             template = make_template(event.content, event.received)
-            fanout = Fanout(template, event.recipients, event.xid)
-            self._mailbox.put(partial(self._delivery.fan_out, fanout))
+            call = partial(self._delivery.fan_out, template, event.recipients, event.xid)
+            self._mailbox.put(call)
 
     def revoke_keys(self, generations: dict[bytes, int]) -> None:
         """Drop the clients that have proved an older generation of their user's key."""

@@ -8,6 +8,7 @@ opens the chapter; the rows in the database stay whole. Pure.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -44,6 +45,7 @@ class Content(NamedTuple):
     changes: list[Json]
 
 
+@dataclass(slots=True, eq=False)
 class DatagramTemplate:
     """The bytes around the id and the session in one event's datagrams.
 
@@ -51,16 +53,13 @@ class DatagramTemplate:
         received: monotonic time of the POST, None if it did not arrive at this server.
     """
 
-    __slots__ = ("_head", "_tail", "received")
-
-    def __init__(self, head: bytes, tail: bytes, received: float | None = None) -> None:
-        self._head = head
-        self._tail = tail
-        self.received = received
+    head: bytes
+    tail: bytes
+    received: float | None = None
 
     def fill(self, id: int, suffix: bytes) -> bytes:
         """Return the datagram of the row `id`, with the client's `session_suffix`."""
-        return b"%b%d%b%b" % (self._head, id, self._tail, suffix)
+        return b"%b%d%b%b" % (self.head, id, self.tail, suffix)
 
 
 def session_suffix(session: str | None) -> bytes:

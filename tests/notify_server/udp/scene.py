@@ -16,7 +16,7 @@ from notify_server.udp.database_requests import (
     Unread,
     UnreadRequest,
 )
-from notify_server.udp.delivery import Delivery, Fanout
+from notify_server.udp.delivery import Delivery
 from notify_server.udp.replay import Replays
 from notify_server.udp.sockets import CAPACITY, MessageVector
 from notify_server.udp.stats import Stats
@@ -98,7 +98,7 @@ class Scene:
         self.turn()
 
     def fan_out(self, rows: list[tuple[int, bytes]], xid: int = 100) -> None:
-        self.delivery.fan_out(Fanout(TEMPLATE, Recipients.pack(rows), xid))
+        self.delivery.fan_out(TEMPLATE, Recipients.pack(rows), xid)
 
     def acknowledge(self, client: Client, *ids: int) -> None:
         self.delivery.acknowledge(client, ids, self.now)
