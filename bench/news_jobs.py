@@ -75,7 +75,7 @@ def warm_up(api: SimControl, url: str) -> None:
     """The stand-in derives its catalogue at the first question; that is not the batch's time."""
     run_batch(api, url, "chapter-feed")
     with sql.connect(url) as connection:
-        connection.execute("TRUNCATE chapters, chapter_announcements, notification_events")
+        connection.execute("TRUNCATE chapters, chapter_announcements, notification_events CASCADE")
         connection.execute("UPDATE sync_state SET last_cursor = NULL WHERE sync_type ="
                            " 'chapter_feed'")  # fmt: skip
         connection.execute("UPDATE manga SET total_chapters = NULL WHERE total_chapters > 0")

@@ -553,7 +553,7 @@ def test_a_run_killed_before_any_commit_ends_like_an_undisturbed_one(
     disturbed = snapshot()
     assert run_job("chapter_feed").events == 0
     connection.execute("TRUNCATE chapters, chapter_baselines, chapter_announcements,"
-                       " notification_events")  # fmt: skip
+                       " notification_events CASCADE")  # fmt: skip
     connection.execute("UPDATE sync_state SET last_cursor = NULL WHERE sync_type = 'chapter_feed'")
     run_job("chapter_feed")
     assert snapshot() == disturbed
