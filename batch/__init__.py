@@ -1,1 +1,1 @@
-"""The jobs that fill the catalogue from MangaDex and write down what is new."""
+"""The batch: jobs that fill the catalogue from MangaDex and record what is new."""

@@ -73,7 +73,7 @@ def _alert_urls(text: str) -> tuple[str, ...]:
     urls = tuple(filter(None, re.split(r"[\s,]+(?=[A-Za-z][\w+.-]*://)|[\s,]+$", text)))
     if not all(re.fullmatch(r"[A-Za-z][\w+.-]*://\S+", url) for url in urls):
         raise NotAllowed("addresses such as json://host/path, separated by commas")
-    # Their beginnings only: the rest holds secrets.
+    # Only their schemes: the rest holds secrets.
     if unknown := [url.partition("://")[0] for url in urls if not _has_service(url)]:
         known = "addresses as https://appriseit.com/services/ has them"
         raise NotAllowed(f"{known}, which {unknown[0]}://... is not")

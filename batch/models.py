@@ -1,4 +1,4 @@
-"""The values that travel through a run, one frozen class for each stage."""
+"""The values of a run, one frozen class for each stage."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class ImportedPage:
 
 @dataclass(frozen=True, slots=True)
 class Manga:
-    """One title as the columns of `manga` and `manga_genres` want it."""
+    """One title as in the columns of `manga` and `manga_genres`."""
 
     mangadex_id: UUID
     title: str
@@ -89,11 +89,11 @@ class Manga:
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """One chapter upload as the API tells it.
+    """One chapter upload as the API describes it.
 
     Attributes:
         number: None if the API has none, or one that is no plain decimal.
-        readable_at: from when readers can open it; it may be to come, and it may be back-dated.
+        readable_at: from when readers can open it; it may be in the future, or back-dated.
         appeared_at: the later of `readableAt` and `createdAt`; before it nobody could read it.
         groups: scanlation groups; empty for an individual upload.
     """

@@ -74,7 +74,7 @@ class SignalStop:
 
     @contextmanager
     def uninterrupted(self) -> Iterator[None]:
-        """Nothing is torn out of the block, which has to be done, and ends in time by itself."""
+        """Let no signal interrupt the block, which has to be done, and ends in time."""
         before, self.interrupts = self.interrupts, False
         try:
             yield
@@ -98,7 +98,7 @@ class SignalStop:
         self._set_alarm()
 
     def _set_alarm(self) -> None:
-        """It comes again and again: what follows the first one may hang too."""
+        """Set a repeating alarm: what follows the first one may hang too."""
         if self._is_listening:  # else nobody would catch it
             signal.setitimer(signal.ITIMER_REAL, max(self.grace_left, LAST_S), LAST_S)
 

@@ -126,7 +126,7 @@ def hosts(case: Case) -> None:
 
 
 def cluster(case: Case) -> None:
-    """An import on a cluster of processes, and a local run beside it."""
+    """Measure an import on a cluster of processes, and a local run beside it."""
     from distributed import LocalCluster  # an extra
 
     with LocalCluster(
@@ -137,7 +137,7 @@ def cluster(case: Case) -> None:
 
 
 def disturbed(case: Case) -> None:
-    """An import, and beside it runs that are stopped and go on, or are killed."""
+    """Measure an import, beside runs that are stopped and continued, or killed."""
     chance = random.Random(SEED)
     with ThreadPoolExecutor(1) as thread:
         undisturbed = thread.submit(case.import_half)
@@ -169,7 +169,7 @@ def at_once(*runs: Callable[[], None]) -> None:
 
 @contextmanager
 def namespaces() -> Iterator[str | None]:
-    """Have two network namespaces on a bridge of this host; yields why not, where it cannot be."""
+    """Make two network namespaces on a bridge of this host; yield why not, if that fails."""
     if os.geteuid() != 0 or shutil.which("ip") is None:
         yield "needs root and ip"
         return

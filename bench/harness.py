@@ -36,7 +36,7 @@ class Measured:
 
 @contextmanager
 def source(*arguments: str) -> Iterator[SimControl]:
-    """A stand-in API in a process of its own, with 200 ms latency and its rate limit on."""
+    """Start a stand-in API in a process of its own, with 200 ms latency and its rate limit on."""
     command = [sys.executable, "-m", "mangadex_sim", "--port", "0", "--latency", "200", *arguments]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -52,7 +52,7 @@ def source(*arguments: str) -> Iterator[SimControl]:
 
 @contextmanager
 def server() -> Iterator[str]:
-    """An embedded PostgreSQL as users have it, in a directory of its own; yields its URL."""
+    """Start an embedded PostgreSQL as users have it, in a directory of its own; yield its URL."""
     folder = Path(tempfile.mkdtemp(prefix="mangahub-bench-"))
     folder.chmod(0o755)
     try:
@@ -64,7 +64,7 @@ def server() -> Iterator[str]:
 
 
 def new_database(server_url: str, name: str) -> str:
-    """An empty database with the current schema; replaces one of that name."""
+    """Make an empty database with the current schema; replace one of that name."""
     with sql.connect(server_url) as connection:
         connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
         connection.execute(f'CREATE DATABASE "{name}"'.encode())
@@ -149,7 +149,7 @@ def _watching(pid: int, memory: bool) -> Iterator[list[float]]:
 
 
 def family(pid: int) -> list[int]:
-    """A process and everything below it."""
+    """Return a process and everything below it."""
     try:
         text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
     except OSError:
@@ -158,7 +158,7 @@ def family(pid: int) -> list[int]:
 
 
 def pss_mb(pid: int) -> float:
-    """Proportional set size: shared pages are counted once over all who share them."""
+    """Return the proportional set size: shared pages are divided among all who share them."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
@@ -171,7 +171,7 @@ def middle(values: Sequence[float]) -> float:
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A plain table; columns as wide as they need to be."""
+    """Print a plain table; columns are as wide as they need to be."""
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
     print(f"\n{title}")
     for row in [header, ["-" * width for width in widths], *rows]:

@@ -90,7 +90,7 @@ def rows_in(url: str) -> int:
 
 
 def phases(server_url: str) -> list[list[str]]:
-    """Parts of the whole, each measured by itself."""
+    """Measure parts of the whole separately."""
     imports = middle([timed_python("import batch.commands.sync") for _ in range(5)])
     bare = middle([timed_python("pass") for _ in range(5)])
     url = new_database(server_url, "bench")
@@ -125,7 +125,7 @@ def store_once(url: str) -> float:
 
 
 def speeds(server_url: str) -> list[list[str]]:
-    """Rows a second in one process, and what the API's 500 titles a second take of it."""
+    """Measure rows a second in one process, and the share of it that the API's rate needs."""
     entities = pages(50)
     began_s = time.monotonic()
     extracted = [extract.each(extract.manga, page)[0] for page in entities]
@@ -155,7 +155,7 @@ def timed_stores(connection: sql.Connection, extracted: list[list]) -> float:  #
 
 
 def pages(number: int) -> list[list[dict[str, object]]]:
-    """Pages of 100 titles as the API sends them."""
+    """Return pages of 100 titles as the API sends them."""
     with Simulator(titles=100 * number, rate=0) as sim, requests.Session() as session:
         session.headers["User-Agent"] = "mangahub-bench/1"
         includes = "includes[]=author&includes[]=cover_art"

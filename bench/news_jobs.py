@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def track_all(api: SimControl, url: str, titles: int) -> None:
-    """Rows as an initial sync would have left them four days ago."""
+    """Store rows as an initial sync would have left them four days ago."""
     since = datetime.now(UTC) - TRACKED_FOR
     ids = api.title_ids(0, titles)
     with sql.connect(url) as connection, connection.transaction():
@@ -72,7 +72,7 @@ def set_state(
 
 
 def warm_up(api: SimControl, url: str) -> None:
-    """The stand-in derives its catalogue at the first question; that is not the batch's time."""
+    """Let the stand-in derive its catalogue, which is not the batch's time."""
     run_batch(api, url, "chapter-feed")
     with sql.connect(url) as connection:
         connection.execute("TRUNCATE chapters, chapter_announcements, notification_events CASCADE")
@@ -113,7 +113,7 @@ def feed_without_news(api: SimControl, url: str, titles: int) -> list[str]:
 
 
 def check_of_50(api: SimControl, url: str) -> list[str]:
-    """The chapters of 20 of them have gone unnoticed."""
+    """Check 50 titles, 20 of which have chapters that the feed missed."""
     with sql.connect(url) as connection:
         connection.execute("DELETE FROM chapter_baselines")
         connection.execute("UPDATE manga SET last_chapter_check = now()")

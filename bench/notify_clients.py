@@ -60,7 +60,7 @@ class Crowd:
             self._epoll.register(sock.fileno(), select.EPOLLIN)
 
     def subscribe(self, timeout_s: float = 20.0) -> float:
-        """All of them at once; returns the seconds until the last is confirmed."""
+        """Subscribe all at once; return the seconds until the last is confirmed."""
         started = perf_counter()
         pending = {r for r in self._readers if not self._readers[r].session}
         self._ask(pending)

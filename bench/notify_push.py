@@ -47,7 +47,7 @@ class Bench:
         self.connection.close()
 
     def set_users(self, count: int) -> list[str]:
-        """Exactly so many users, no notifications, one title that all of them read."""
+        """Make exactly so many users, no notifications, and one title that all of them read."""
         run = self.connection.execute
         run("TRUNCATE users, manga, notifications, notification_receipts CASCADE")
         run("INSERT INTO users (username) SELECT 'u' || n FROM generate_series(1, %s) n", (count,))
@@ -74,7 +74,7 @@ class Bench:
         return crowd
 
     def wait_marked(self, crowd: Crowd) -> float:
-        """Seconds until nothing is unread; the clients go on reading."""
+        """Return the seconds until nothing is unread; the clients go on reading."""
         started = perf_counter()
         while self._unread() and perf_counter() - started < 20:
             crowd.read(1, 0.01)
@@ -295,7 +295,7 @@ def replaying(bench: Bench) -> Iterator[Row]:
 
 
 def silent_client(bench: Bench) -> Iterator[Row]:
-    """A client that never acknowledges, beside 100 that do."""
+    """Measure a client that never acknowledges, beside 100 that do."""
     users = bench.set_users(101)
     crowd = bench.crowd(users)
     for acknowledging in (True, False):

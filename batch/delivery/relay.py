@@ -34,14 +34,14 @@ ONE_EVENT_TIMEOUT_S = 5.0
 BATCH_TIMEOUT_S = 60.0
 FIRST_DELAY = timedelta(minutes=1)
 LONGEST_DELAY = timedelta(hours=1)
-# Of the 4xx those that speak of the key, the moment or another event, not of this one.
+# The 4xx that are about the key, the time or another event, not about this one.
 _PASSING = (401, 403, 408, 424, 425, 429)
 
 log = logging.getLogger(__name__)
 
 
 class _ServerUnavailable(BatchError):
-    """The server takes no events at present: the rest can wait too."""
+    """The server accepts no events at present, so the others wait too."""
 
 
 class _BodyRefused(BatchError):
@@ -154,7 +154,7 @@ class Relay:
         counts.accepted += len(accepted)
         counts.rejected += rejected
         counts.postponed += (postponed := len(failed) - rejected)
-        # The last one decides: when the server's database goes away, it fails all that follow.
+        # The last one decides: when the server loses its database, all later events fail.
         counts.is_down = results[-1][1].is_about_the_server
         log.info(
             "Delivered events accepted=%d postponed=%d rejected=%d",
@@ -168,7 +168,7 @@ class Relay:
     ) -> list[tuple[Owed, _EventResult]]:
         """Post events, but for those that have to wait for another of their title.
 
-        A body that is refused as a whole is halved until the culprit is alone.
+        A body that is rejected as a whole is halved until the faulty event is alone.
         """
         sent = [event for event in events if event.manga_id not in waiting]
         results = [(event, _WAITS) for event in events if event.manga_id in waiting]

@@ -3,8 +3,8 @@
     due titles → pool → each worker: whole feed → (baseline, once) → store + announce + checked
                                                                      one commit a title
 
-The audit behind `chapter-feed`: it finds what was back-dated, corrected, uploaded anew in place of
-something that is gone, or missed for any reason. A feed that is empty proves nothing.
+An audit of `chapter-feed`: it finds chapters that were back-dated, corrected, uploaded in place of
+others that are gone, or missed for any reason. An empty feed proves nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from batch.workers.worker import WorkerSettings, this_worker
 from sql import Connection
 
 CHAPTER_CHECK = "chapter_check"
-# Feeds in a row that the source refuses, or does not know: more are not about single titles.
+# Feeds in a row that the source refuses, or does not know: more cannot be about single titles.
 MAX_REFUSED, MAX_UNKNOWN = 3, 10
 
 
@@ -58,7 +58,7 @@ def run(context: JobContext) -> None:
 
     Raises:
         SourceDown, SqlError, Stopped: titles that were read are done.
-        BatchError: the same; or the source refuses whatever it is asked.
+        BatchError: the same; or the source refuses every request.
     """
     limit = None if context.full else context.limit or context.config.chapter_batch
     before = context.started_at - context.config.chapter_interval
@@ -102,7 +102,7 @@ def _account(context: JobContext, checked: Checked) -> None:
 
 
 def check_title(settings: WorkerSettings, due: DueTitle) -> Checked:
-    """In a worker: read one feed, and store what is new in it."""
+    """Read one feed in a worker, and store what is new in it."""
     worker, config = this_worker(settings), settings.config
     refusal: RequestRefused | None = None
     try:
@@ -149,7 +149,7 @@ def _record(
 ) -> None:
     """Mark the title as checked, also where it was rejected: others are due too.
 
-    Not yet where entries of its feed could not be read for the first time.
+    But not if entries of its feed could not be read for the first time.
     """
     entries = [item for item in feed.rejected if item.mangadex_id != str(due.mangadex_id)]
     if rejections.are_known(connection, entries):

@@ -41,7 +41,7 @@ class Leftover:
         titles: those that could not be read or stored, with the reasons.
         doubtful: those whose baseline may have been withdrawn.
         entries: of their feeds that could not be read.
-        is_source_failing: whether the source failed the last feed that was asked for.
+        is_source_failing: whether the source failed for the last feed that was requested.
     """
 
     titles: list[Rejected] = field(default_factory=list)

@@ -92,7 +92,7 @@ class JobContext:
             return GatedPool(self.config, self.database_url, tasks, self.stop)
         from batch.workers.dask.executor import ClusterPool  # an extra
 
-        # Not `info.backend_pid`: to that a pooler has an answer of its own.
+        # Not `info.backend_pid`, which a pooler answers with a value of its own.
         session_pid = self.connection.execute("SELECT pg_backend_pid()").fetchall()[0][0]
         return ClusterPool(self.config, self.database_url, session_pid, tasks, self.stop)
 

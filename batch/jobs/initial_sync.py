@@ -52,7 +52,7 @@ class Import:
     """What the workers know of the import that their pages are part of.
 
     Attributes:
-        scope: its name in `sync_pages`, which tells its pages from another's.
+        scope: its name in `sync_pages`, which distinguishes its pages from another's.
         started_at: by this host's clock.
         told_since: unknown titles created from then on are news, and so are changes of known
             ones; None in the first import, which makes no events.
@@ -67,7 +67,7 @@ def run(context: JobContext) -> None:
     """Import the titles that are asked for, unless a completed run has covered them.
 
     Raises:
-        SourceDown, BatchError, SqlError, Stopped: what is stored stays, and the next run goes on.
+        SourceDown, BatchError, SqlError, Stopped: what is stored stays, and the next run continues.
     """
     if not context.config.initial_enabled:
         context.summary.status = "skipped"
@@ -216,7 +216,7 @@ def _account(context: JobContext, report: PageReport) -> None:
 
 
 def store_page(settings: WorkerSettings, request: ImportRequest, work: Import) -> PageReport:
-    """In a worker: request a page, and store it together with the record that it is stored.
+    """Request a page in a worker, and store it together with its record in `sync_pages`.
 
     The first page also records when the first import began, by the source's clock: from then on
     `new-manga-poll` looks for new titles.
@@ -238,7 +238,7 @@ def store_page(settings: WorkerSettings, request: ImportRequest, work: Import) -
 
 
 def store_again(settings: WorkerSettings, ids: Sequence[UUID], work: Import) -> PageReport:
-    """In a worker: request titles once more that could not be stored."""
+    """Request titles in a worker once more that could not be stored."""
     worker = this_worker(settings)
     page = worker.api.list_manga(ids=ids, limit=len(ids))
     with worker.transaction() as connection:

@@ -3,10 +3,10 @@
     due titles → pool → each worker: /manga?ids[]  → (missing: /manga/{id}) → compare (pure)
                                      → store + manga-update events            one commit a page
 
-The list leaves out what it does not have, without saying so. Only a title that is also answered
-with 404, in two runs, becomes unavailable; it is still asked for, and available again when it is
-listed. What `updatedAtSince` lists would be fewer requests, but it shows neither what is gone nor,
-for all that is known, a new cover: each title would still have to be asked for.
+The list silently omits titles that it does not have. Only a title that is also answered with 404,
+in two runs, becomes unavailable; it is still requested, and available again when it is listed.
+ `updatedAtSince` would need fewer requests, but it shows neither what is gone nor, as far as is
+known, a new cover: each title would still have to be requested.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def _account(context: JobContext, refreshed: Refreshed) -> None:
 
 
 def refresh_group(settings: WorkerSettings, group: Group) -> Refreshed:
-    """In a worker: one request, and one more for each title that is newly missing."""
+    """Refresh titles in a worker: one request, and one more for each newly missing title."""
     worker = this_worker(settings)
     found = ask(worker.api, group)
     with worker.transaction() as connection:

@@ -3,8 +3,8 @@
     list by createdAt, oldest first → extract → unknown ones → store + events + cursor
                                                                         one commit a page
 
-The cursor is the newest createdAt that was read, so it never passes a page that is not stored. A
-little is read again each time, for titles that come to be listed late; known ones are skipped.
+The cursor is the newest createdAt that was read, so it never passes a page that is not stored. Each
+run reads a little again, for titles that are listed late; known ones are skipped.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The Manager process that serves a run's gate to the workers.
 
-A Manager that stands still does not answer, and its connections know no time limit: every call has
-one here. One that cannot start a thread ends, and so do the runs that wait for it.
+A Manager that is stopped does not answer, and its connections have no timeout, so every call has
+one here. A Manager that cannot start a thread ends, and so do the runs that wait for it.
 """
 
 from __future__ import annotations

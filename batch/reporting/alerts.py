@@ -1,4 +1,4 @@
-"""Alert an operator once when a workflow has failed for long, and once when it works again.
+"""Alert an operator once when a workflow keeps failing, and once when it works again.
 
     how the run ended + what is remembered → decide (pure) → send → remember
 
@@ -268,7 +268,7 @@ def _await(senders: Sequence[BaseProcess], stop: SignalStop) -> None:
 
 
 def _use(url: str, message: Message, parent: int) -> None:
-    """In a child: exit with 0 if the address has taken the message."""
+    """Send the message in a child process; exit with 0 if the address has accepted it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     die_with_parent(parent)

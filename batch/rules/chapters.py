@@ -445,7 +445,7 @@ def _move(
     row: StoredChapter,
     chapter: Chapter,
 ) -> None:
-    """The number of a stored upload was corrected: its row follows, or joins the one there."""
+    """Move the row of a stored upload whose number was corrected, or join the row there."""
     key = key_of(chapter, title.numbering_restarts)
     if key in taken:
         result.removals.append(row)
@@ -463,7 +463,7 @@ def _admit(
     chapter: Chapter,
     gone: frozenset[UUID],
 ) -> None:
-    """An upload without a row gets one if it is new and the first of its key."""
+    """Add a row for an upload without one, if it is new and the first of its key."""
     own = key_of(chapter, title.numbering_restarts)
     if own.awaits_volume and chapter.mangadex_chapter_id in title.told_uploads:
         return
@@ -512,7 +512,7 @@ def _stays(row: StoredChapter, chapter: Chapter, title: Title) -> bool:
 
 
 def _is_same_number(row: StoredChapter, key: ChapterKey, title: Title) -> bool:
-    """Only the upload's volume has come to be known, or to count: the number was announced."""
+    """Return whether only the volume became known, or counts now: the number was announced."""
     return (
         row.manga_id == title.id
         and (row.key.language, row.key.number) == (key.language, key.number)
@@ -531,7 +531,7 @@ def _differs(row: StoredChapter, chapter: Chapter) -> bool:
 
 
 def _reading_order(chapter: Chapter) -> tuple[bool, Decimal, Decimal, datetime, UUID]:
-    """By volume and number, those without one last; of one number the earliest upload first."""
+    """Return a sort key: by volume and number, those without one last; then by time."""
     return (
         chapter.number is None,
         plain_decimal(chapter.volume) or ZERO,

@@ -151,7 +151,7 @@ def _read_told_uploads(
 
 
 def save_baselines(connection: Connection, manga_id: int, baselines: Iterable[Baseline]) -> None:
-    """Fix a title's baselines; stored ones stay, unless numbers are counted otherwise now."""
+    """Store a title's baselines; stored ones stay, unless numbers are counted differently now."""
     rows = list(baselines)
     connection.execute(
         "INSERT INTO chapter_baselines AS b"
@@ -206,7 +206,7 @@ def apply_changes(connection: Connection, changed: Changes) -> list[Rejected]:
 
 
 def apply_singly(connection: Connection, changed: Changes) -> list[Rejected]:
-    """As `apply_changes`, a row at a time; what is rejected is stored as its number alone.
+    """Apply changes as `apply_changes`, row by row; a rejected row is stored as its number only.
 
     A chapter's title or link that cannot be stored must not cost its announcement.
 
@@ -336,7 +336,7 @@ def _announcement_key(key: ChapterKey) -> tuple[str, str, object, UUID]:
 
 
 def lower_totals(connection: Connection, withdrawn: Mapping[int, int]) -> None:
-    """Lower `total_chapters` of titles by `manga.id` where it is that of what was withdrawn.
+    """Lower `total_chapters` of titles by `manga.id` if it is that of what was withdrawn.
 
     It falls to the highest number that is left.
     """

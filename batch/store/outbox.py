@@ -1,4 +1,4 @@
-"""Rows of `notification_events`: written with the news they speak of, delivered afterwards."""
+"""Rows of `notification_events`: written with the rows they are about, delivered afterwards."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Attempt:
 
     Attributes:
         delay: how long to wait before the next.
-        is_final: whether the server will not take the event however often it is sent.
+        is_final: whether the server will never accept the event.
     """
 
     id: int
@@ -50,7 +50,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class RejectedEvent:
-    """An event that the notification server refused for good."""
+    """An event that the notification server rejected for good."""
 
     event_id: str
     type: str
@@ -60,7 +60,7 @@ class RejectedEvent:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What the notification server has not accepted yet, and since when."""
+    """The events that the notification server has not accepted yet."""
 
     count: int
     oldest_at: datetime | None
@@ -92,8 +92,8 @@ def add_events(connection: Connection, events: Sequence[OutboxEvent]) -> int:
 def read_owed(connection: Connection, after_id: int, limit: int, *, everything: bool) -> list[Owed]:
     """Return what is to be sent, in the order in which it was written.
 
-    An event that is due brings those along that were written for its title before: their order is
-    kept, and they need not wait for an attempt of their own.
+    With an event that is due, earlier ones of its title are returned too: the order is kept, and
+    they need not wait for an attempt of their own.
 
     Args:
         after_id: 0, or the last id of the batch before.
@@ -114,7 +114,7 @@ def read_owed(connection: Connection, after_id: int, limit: int, *, everything: 
 
 
 def mark_accepted(connection: Connection, ids: Sequence[int]) -> None:
-    """Note that the notification server has stored these: they are never sent again."""
+    """Record that the notification server has stored these: they are never sent again."""
     connection.execute(
         "UPDATE notification_events SET accepted_at = now(), attempts = attempts + 1,"
         " last_error = NULL WHERE id = ANY(%s) AND accepted_at IS NULL",
@@ -123,7 +123,7 @@ def mark_accepted(connection: Connection, ids: Sequence[int]) -> None:
 
 
 def note_failures(connection: Connection, failed: Sequence[Attempt]) -> None:
-    """Keep why attempts failed, and set the next; a delivery meanwhile stays as it is."""
+    """Record why attempts failed, and set the next; events delivered meanwhile stay as they are."""
     connection.execute(
         "UPDATE notification_events AS e SET attempts = e.attempts + 1, last_error = f.error,"
         " next_attempt_at = now() + f.delay,"

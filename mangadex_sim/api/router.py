@@ -70,7 +70,7 @@ class Router:
     # --- manga ---------------------------------------------------------------------------------
 
     def list_manga(self, _: str, query: Query, now: int) -> Json:
-        """GET /manga."""
+        """Answer GET /manga."""
         offset, limit = _window(query, 10)
         selected = self._manga.select(query, now)
         titles = (self._catalogue.title(index, now) for index in selected[offset : offset + limit])
@@ -83,7 +83,7 @@ class Router:
         )
 
     def show_manga(self, manga_id: str, query: Query, now: int) -> Json:
-        """GET /manga/{id}; the content rating is not applied here."""
+        """Answer GET /manga/{id}; the content rating is not applied here."""
         index = self._catalogue.find_title(manga_id)
         if index is None:
             raise not_found(f"Manga with ID {manga_id} does not exist")
@@ -91,12 +91,12 @@ class Router:
         return _entity(render_title(self._catalogue, title, query.items("includes"), now))
 
     def list_tags(self, _: str, query: Query, now: int) -> Json:
-        """GET /manga/tag: the whole list."""
+        """Answer GET /manga/tag: the whole list."""
         tags = self._catalogue.tags.everything()
         return _collection(tags, len(tags), 0, len(tags))
 
     def show_aggregate(self, manga_id: str, query: Query, now: int) -> Json:
-        """GET /manga/{id}/aggregate."""
+        """Answer GET /manga/{id}/aggregate."""
         index = self._catalogue.find_title(manga_id)
         languages, groups = query.items("translatedLanguage"), query.items("groups")
         rows = [
@@ -110,7 +110,7 @@ class Router:
         return {"result": "ok", "volumes": aggregate(rows, self._catalogue.ids)}
 
     def show_statistics(self, _: str, query: Query, now: int) -> Json:
-        """GET /statistics/manga."""
+        """Answer GET /statistics/manga."""
         if not query.items("manga"):
             raise invalid_query("The property manga is required")
         found = ((each, self._catalogue.find_title(each)) for each in query.items("manga"))
@@ -134,12 +134,12 @@ class Router:
     # --- chapters ------------------------------------------------------------------------------
 
     def list_feed(self, manga_id: str, query: Query, now: int) -> Json:
-        """GET /manga/{id}/feed; a removed title's feed is 200 and empty."""
+        """Answer GET /manga/{id}/feed; a removed title's feed is 200 and empty."""
         index = self._catalogue.find_title(manga_id)
         return self._page(query, 100, now, self._chapters.of_title(index, query, now))
 
     def list_chapters(self, _: str, query: Query, now: int) -> Json:
-        """GET /chapter."""
+        """Answer GET /chapter."""
         offset, limit = _window(query, 10)
         hosts = [name for name in ("externalUrl", "excludeExternalUrl") if name in query]
         if hosts and "manga" not in query:
@@ -159,7 +159,7 @@ class Router:
         return self._page(query, 10, now, selection)
 
     def show_chapter(self, chapter_id: str, query: Query, now: int) -> Json:
-        """GET /chapter/{id}; a scheduled one is not found yet."""
+        """Answer GET /chapter/{id}; a scheduled one is not found yet."""
         chapter = self._catalogue.find_chapter(chapter_id)
         if chapter is None or chapter.readable > now:
             raise not_found(f"Chapter with ID {chapter_id} does not exist")
