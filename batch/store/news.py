@@ -20,6 +20,7 @@ import psycopg
 import sql
 from batch.errors import BatchError
 from batch.models import Chapter, OutboxEvent, Rejected
+from batch.rules import baselines as baseline_rules
 from batch.rules import chapters as chapter_rules
 from batch.rules import events
 from batch.rules.chapters import Rules, Title, TitleChanges
@@ -128,7 +129,7 @@ def fix_baselines(
     """
     if not rejections.are_known(connection, rejected):
         return False
-    baselines = chapter_rules.find_baselines(title, history, languages)
+    baselines = baseline_rules.find_baselines(title, history, languages)
     chapters.save_baselines(connection, title.id, baselines)
     return True
 
@@ -149,10 +150,10 @@ def _store_set(
         found = uploads[title.mangadex_id]
         title = title if listed is None else _lower_baselines(connection, title, found)
         readable = chapter_rules.select_readable(found, rules, now)
-        if chapter_rules.needs_baseline(title, readable):
+        if baseline_rules.needs_baseline(title, readable):
             news.unjudged.append(title)
             continue
-        if chapter_rules.doubts_baseline(title, readable):
+        if baseline_rules.doubts_baseline(title, readable):
             news.doubtful.append(title.mangadex_id)
         gone = chapter_rules.find_gone(title, found, listed, rules.languages)
         news.gone += len(gone)
@@ -167,7 +168,7 @@ def _store_set(
 
 def _lower_baselines(connection: Connection, title: Title, feed: Sequence[Chapter]) -> Title:
     """Let baselines fall to what is left of a title's whole feed; return it with them."""
-    lowered = {each.language: each for each in chapter_rules.lower_baselines(title, feed)}
+    lowered = {each.language: each for each in baseline_rules.lower_baselines(title, feed)}
     if not lowered:
         return title
     for language, baseline in lowered.items():
@@ -179,7 +180,7 @@ def _lower_baselines(connection: Connection, title: Title, feed: Sequence[Chapte
         )
     chapters.lower_baselines(connection, title.id, list(lowered.values()))
     title = replace(title, baselines={**title.baselines, **lowered})
-    taken_down = chapter_rules.find_taken_down(title, feed)
+    taken_down = baseline_rules.find_taken_down(title, feed)
     chapters.announce(connection, [(title.id, each) for each in taken_down])
     return title
 

@@ -20,72 +20,7 @@ from batch.rules.chapters import (
     Title,
     TitleChanges,
 )
-
-NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
-SYNCED = NOW - timedelta(days=7)
-BEFORE = SYNCED - timedelta(days=30)
-MANGA = UUID(int=0xA)
-OTHER_MANGA = UUID(int=0xB)
-GROUP = UUID(int=0x61)
-UPLOADER = UUID(int=0x75)
-RULES = Rules(frozenset({"en", "pt-br"}))
-
-
-def upload(
-    number: str | None,
-    upload_id: int = 1,
-    *,
-    language: str = "en",
-    volume: str | None = None,
-    readable: datetime = NOW - timedelta(hours=1),
-    made: datetime | None = None,
-    groups: frozenset[UUID] = frozenset({GROUP}),
-    unavailable: bool = False,
-    link: str | None = None,
-) -> Chapter:
-    return Chapter(
-        mangadex_chapter_id=UUID(int=upload_id),
-        manga_mangadex_id=MANGA,
-        translated_language=language,
-        volume=volume,
-        number=plain_decimal(number),
-        title=None,
-        external_url=link,
-        pages=0 if link else 20,
-        readable_at=readable,
-        appeared_at=max(readable, made or readable),
-        groups=groups,
-        uploader=UPLOADER,
-        is_unavailable=unavailable,
-    )
-
-
-def title(
-    baseline: str | None = "20",
-    *,
-    volume: str | None = None,
-    language: str = "en",
-    restarts: bool = False,
-    stored: tuple[StoredChapter, ...] = (),
-) -> Title:
-    known = Baseline(language, plain_decimal(baseline), plain_decimal(volume))
-    return Title(1, MANGA, "A Title", SYNCED, restarts, stored, {language: known})
-
-
-def row_of(
-    chapter: Chapter, row_id: int = 1, *, restarts: bool = False, manga_id: int = 1
-) -> StoredChapter:
-    return StoredChapter(
-        row_id,
-        manga_id,
-        chapter.mangadex_chapter_id,
-        chapter_rules.key_of(chapter, restarts),
-        chapter.volume,
-        chapter.title,
-        chapter.external_url,
-        chapter.pages,
-        chapter.readable_at,
-    )
+from tests.support.uploads import BEFORE, GROUP, NOW, RULES, SYNCED, UPLOADER, row_of, title, upload
 
 
 def planned(
@@ -401,95 +336,15 @@ def test_a_row_whose_upload_is_gone_stays_if_there_is_no_other_upload() -> None:
     assert not changes.updates and not changes.removals
 
 
-# --- baselines -----------------------------------------------------------------------------------
-
-
-def test_the_baseline_is_the_highest_number_from_before_the_first_sync() -> None:
-    feed = [
-        upload("9", 1, readable=BEFORE),
-        upload("10.5", 2, readable=BEFORE),
-        upload("10", 3, readable=BEFORE, unavailable=True),
-        upload("12", 4, readable=SYNCED),
-        upload("13", 5, readable=BEFORE, made=NOW),
-        upload("99a", 6, readable=BEFORE),
-        upload("4", 7, readable=BEFORE, language="pt-br", unavailable=True),
-    ]
-    subject = replace(title(), baselines={})
-    assert chapter_rules.find_baselines(subject, feed, ("pt-br", "en", "de")) == [
-        Baseline("de", None),
-        Baseline("en", Decimal("10.5")),
-        Baseline("pt-br", Decimal(4)),
-    ]
-
-
-def test_the_baseline_of_volumes_is_a_pair() -> None:
-    feed = [
-        upload("12", 1, volume="1", readable=BEFORE),
-        upload("3", 2, volume="2", readable=BEFORE),
-        upload("40", 3, readable=BEFORE),
-    ]
-    subject = title(restarts=True)
-    assert chapter_rules.find_baselines(subject, feed, ["en"]) == [
-        Baseline("en", Decimal(3), Decimal(2))
-    ]
-
-
-@pytest.mark.parametrize(
-    ("subject", "feed", "expected"),
-    [
-        pytest.param(title("20"), [upload("20", readable=BEFORE)], "20", id="it stands"),
-        pytest.param(title("20"), [upload("25", readable=BEFORE)], "20", id="it is never raised"),
-        pytest.param(title("20"), [upload("19", readable=BEFORE)], "19", id="withdrawn"),
-        pytest.param(
-            title("20"),
-            [upload("20", 1, readable=BEFORE, unavailable=True), upload("19", 2, readable=BEFORE)],
-            "19",
-            id="taken down",
-        ),
-        pytest.param(title("20"), [upload("20")], None, id="there again, but only since"),
-        pytest.param(title("20"), [], "20", id="an empty feed proves nothing"),
-        pytest.param(
-            title("20"), [upload("1", language="pt-br")], "20", id="nor does another language"
-        ),
-        pytest.param(
-            title("3", volume="20", restarts=True),
-            [upload("9", volume="2", readable=BEFORE)],
-            "9",
-            id="a volume was corrected",
-        ),
-        pytest.param(
-            title("180", language=ALL_LANGUAGES),
-            [upload("20", readable=BEFORE)],
-            "180",
-            id="an adopted total that rests on no upload",
-        ),
-        pytest.param(
-            replace(
-                title("180", language=ALL_LANGUAGES),
-                stored=(row_of(upload("180", 9, readable=BEFORE)),),
-            ),
-            [upload("18", 9, readable=BEFORE)],
-            "18",
-            id="an adopted total whose upload was corrected",
-        ),
-    ],
-)
-def test_a_baseline_falls_to_what_is_left(
-    subject: Title, feed: list[Chapter], expected: str | None
-) -> None:
-    lowered = {each.language: each for each in chapter_rules.lower_baselines(subject, feed)}
-    subject = replace(subject, baselines={**subject.baselines, **lowered})
-    baseline = chapter_rules.baseline_of(subject, "en")
-    assert baseline is not None
-    assert baseline.number == plain_decimal(expected)
-    assert not lowered or baseline.is_lowered
-
-
 def test_after_a_baseline_fell_only_what_appeared_since_is_new() -> None:
     lowered = Baseline("en", Decimal(10), is_lowered=True)
     subject = replace(title(), baselines={"en": lowered})
     old, new = upload("11", 1, readable=BEFORE), upload("12", 2)
     assert numbers(planned(subject, old, new)) == ["12"]
+
+
+def test_without_a_baseline_nothing_numbered_is_news() -> None:
+    assert planned(replace(title(), baselines={}), upload("21", readable=BEFORE)) == TitleChanges()
 
 
 def test_only_what_was_asked_for_and_is_not_listed_is_gone() -> None:
@@ -505,48 +360,6 @@ def test_only_what_was_asked_for_and_is_not_listed_is_gone() -> None:
     assert gone(None) == [2]
     assert gone(frozenset({UUID(int=1)})) == [2]
     assert gone(frozenset({UUID(int=2)})) == [1, 2]
-
-
-UNKNOWN = replace(title(), baselines={})
-
-
-@pytest.mark.parametrize(
-    ("subject", "chapter", "expected"),
-    [
-        pytest.param(UNKNOWN, upload("21"), True, id="news and no baseline"),
-        pytest.param(title(), upload("21"), False, id="the baseline is known"),
-        pytest.param(title(language="*"), upload("21"), False, id="an adopted baseline"),
-        pytest.param(title(None), upload("21"), False, id="known to be none"),
-        pytest.param(UNKNOWN, upload("21", readable=BEFORE), False, id="history needs none"),
-        pytest.param(UNKNOWN, upload("21", readable=BEFORE, made=NOW), True, id="back-dated"),
-        pytest.param(UNKNOWN, upload(None), False, id="without a number the date decides"),
-        pytest.param(title(language="pt-br"), upload("21"), True, id="another language's"),
-        pytest.param(
-            replace(UNKNOWN, stored=(row_of(upload("21")),)), upload("21"), False, id="stored"
-        ),
-        pytest.param(
-            replace(UNKNOWN, stored=(row_of(upload("21", 9)),)), upload("21"), False, id="a twin is"
-        ),
-        pytest.param(
-            replace(UNKNOWN, stored=(row_of(upload("21")),)), upload("22"), True, id="corrected"
-        ),
-        pytest.param(
-            title("180", language="*", restarts=True),
-            upload("1", volume="2"),
-            True,
-            id="an adopted number says nothing about volumes",
-        ),
-        pytest.param(title("8", volume="2"), upload("21"), True, id="numbering restarts no longer"),
-    ],
-)
-def test_a_baseline_is_needed_only_where_it_decides(
-    subject: Title, chapter: Chapter, expected: bool
-) -> None:
-    assert chapter_rules.needs_baseline(subject, [chapter]) is expected
-
-
-def test_without_a_baseline_nothing_numbered_is_news() -> None:
-    assert planned(UNKNOWN, upload("21", readable=BEFORE)) == TitleChanges()
 
 
 @pytest.mark.parametrize(
