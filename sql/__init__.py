@@ -30,6 +30,7 @@ from sql.errors import (
     EmbeddedUnavailable,
     MigrationFailed,
     MigrationStopped,
+    NoFreeConnection,
     SchemaChanged,
     SchemaOutdated,
     SchemaTooNew,
@@ -38,7 +39,7 @@ from sql.errors import (
     Unsuitable,
     one_line,
 )
-from sql.rights import require_writable
+from sql.rights import count_free_connections, require_writable
 from sql.schema import migrate, require_current
 from sql.urls import checked, is_local, masked
 
@@ -53,6 +54,7 @@ __all__ = [
     "EmbeddedUnavailable",
     "MigrationFailed",
     "MigrationStopped",
+    "NoFreeConnection",
     "SchemaChanged",
     "SchemaOutdated",
     "SchemaTooNew",
@@ -61,6 +63,7 @@ __all__ = [
     "Unsuitable",
     "connect",
     "connect_arguments",
+    "count_free_connections",
     "database_url",
     "find_narrow_columns",
     "find_other_schemas",

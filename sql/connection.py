@@ -18,7 +18,7 @@ from psycopg.abc import Buffer
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.datetime import TimestamptzLoader
 
-from sql.errors import DatabaseDown, DatabaseUnwritable, one_line
+from sql.errors import DatabaseDown, DatabaseUnwritable, NoFreeConnection, one_line
 from sql.surroundings import refuse_unsuitable
 from sql.urls import blamed, masked
 
@@ -101,6 +101,7 @@ class _AnyTimestamp(TimestamptzLoader):
             return EARLIEST if text.startswith(b"-") or text.endswith(b"BC") else LATEST
 
 
+_NO_FREE = "it has no free connection"
 # What a failed connection's text contains → what the operator reads. The first match counts.
 _REASONS = (
     (r"password authentication failed|no password supplied", "the password was refused"),
@@ -109,7 +110,10 @@ _REASONS = (
     (r'database "[^"]*" does not exist', "the database does not exist there"),
     (r"starting up|not yet accepting|recovery mode", "the server is starting up"),
     (r"shutting down", "the server is shutting down"),
-    (r"too many (clients|connections)|remaining connection slots", "it has no free connection"),
+    (
+        r"too many (clients|connections)|remaining connection slots|no more connections allowed",
+        _NO_FREE,
+    ),
     (r"resolve|translate host|not known|nodename|[Nn]ame.*service", "the host name is unknown"),
     (r"refused", "nothing listens there"),
     (r"No such file or directory", "its socket does not exist"),
@@ -171,7 +175,9 @@ def _open(url: str, application_name: str) -> Connection:
     except (psycopg.Error, UnicodeError) as exc:
         if bad_setting := blamed(exc, url):
             raise bad_setting from None
-        raise DatabaseDown(f"cannot connect to {masked(url)}: {_reason(exc, url)}") from None
+        reason = _reason(exc, url)
+        kind = NoFreeConnection if reason == _NO_FREE else DatabaseDown
+        raise kind(f"cannot connect to {masked(url)}: {reason}") from None
 
 
 def _reason(exc: Exception, url: str) -> str:

@@ -30,6 +30,10 @@ class DatabaseDown(SqlError):
     """The database cannot be reached (down, starting, wrong password): try again later."""
 
 
+class NoFreeConnection(DatabaseDown):
+    """The server, the database or the role has as many sessions as it may have."""
+
+
 class DatabaseUnwritable(SqlError):
     """It answers but does not store: a full disk, a read-only database, or a missing right."""
 

@@ -1,4 +1,4 @@
-"""Whether a session may write: one line that says what is missing, and the cure."""
+"""What a session may do: write, and have others beside it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,26 @@ FROM wanted
 JOIN pg_depend ON refobjid = to_regclass(name) AND classid = 'pg_class'::regclass AND deptype = 'a'
 JOIN pg_class ON pg_class.oid = objid AND relkind = 'S'
 WHERE privilege = 'INSERT' AND NOT has_sequence_privilege(objid, 'USAGE')"""
+
+# Superusers are bound by the server's limit alone. Sessions of others show little more than whose.
+_FREE = """
+WITH sessions AS (SELECT * FROM pg_stat_activity WHERE datid IS NOT NULL AND usesysid IS NOT NULL)
+SELECT greatest(0, least(
+    CASE WHEN rolconnlimit >= 0 AND NOT rolsuper THEN rolconnlimit
+        - (SELECT count(*) FROM sessions WHERE usesysid = pg_roles.oid) END,
+    CASE WHEN datconnlimit >= 0 AND NOT rolsuper THEN datconnlimit
+        - (SELECT count(*) FROM sessions WHERE datid = pg_database.oid) END,
+    current_setting('max_connections')::integer
+        - current_setting('superuser_reserved_connections')::integer
+        - coalesce(current_setting('reserved_connections', true)::integer, 0)
+        - (SELECT count(*) FROM sessions)))
+FROM pg_roles, pg_database WHERE rolname = session_user AND datname = current_database()"""
+
+
+def count_free_connections(connection: Connection) -> int:
+    """Return how many sessions the role may open besides those that there are."""
+    with translated():
+        return int(connection.execute(_FREE).fetchall()[0][0])
 
 
 def require_writable(connection: Connection, rights: Mapping[str, str]) -> None:

@@ -30,6 +30,7 @@ from batch.process import start_child
 from batch.stop import SignalStop
 from batch.workers import child
 from batch.workers.worker import WorkerSettings
+from sql import NoFreeConnection
 
 MAX_DEATHS = 3  # of workers over one task: then it is the task
 # Between two workers' starts: ten at once would take the cores from the first one's first request,
@@ -107,6 +108,7 @@ class LocalPool(Pool):
         self._started = 0
         self._next_start_s = 0.0
         self._is_stopping = False
+        self._has_too_many = False  # workers for the connections that there are
         self.size = workers
         self._workers: list[_Worker] = []
         stop.at_once = self.kill
@@ -217,11 +219,11 @@ class LocalPool(Pool):
 
     def _receive_all(self, worker: _Worker) -> None:
         try:
-            while worker.connection.poll():
+            while worker in self._workers and worker.connection.poll():
                 self._receive(worker, worker.connection.recv())
         except (EOFError, OSError):
             worker.process.join()
-        if not worker.process.is_alive():
+        if worker in self._workers and not worker.process.is_alive():
             self._replace(worker)
 
     def _receive(self, worker: _Worker, message: object) -> None:
@@ -230,7 +232,23 @@ class LocalPool(Pool):
             return
         task, worker.task = worker.task, None
         assert task is not None and isinstance(message, child.TaskOutcome)
-        message.settle(task.future)
+        if isinstance(message.error, NoFreeConnection) and len(self._workers) > 1:
+            self._do_without(worker, task)
+        else:
+            message.settle(task.future)
+
+    def _do_without(self, worker: _Worker, task: _Task) -> None:
+        """End a worker that gets no connection to the database; the others do its task."""
+        self._workers.remove(worker)
+        worker.process.kill()
+        worker.process.join()
+        _close(worker)
+        self._on_death(worker.name)
+        self._queue.appendleft(task)
+        self.size = len(self._workers)
+        level = logging.DEBUG if self._has_too_many else logging.WARNING
+        self._has_too_many = True
+        log.log(level, "The database has no connection for more workers workers=%d", self.size)
 
     def _replace(self, worker: _Worker) -> None:
         """Let a worker go that died by itself, and have its task done again."""

@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 _STATEMENT_TIMEOUT_S = 20
 # A server that does not end its statements in time has stopped working.
 _MOST_LENT_S = 25
+# For a connection that is lent, where no other may be opened.
+_WAIT_S = 5.0
+_LOOK_S = 0.1
 
 
 class Database:
@@ -49,6 +52,8 @@ class Database:
         self._lock = threading.Lock()
         self._reconnecting = threading.Lock()
         self._reason_away: str | None = None
+        self._returned = threading.Event()
+        self._has_few = False
         self._is_closed = False
         self.is_unwritable = False
 
@@ -60,7 +65,7 @@ class Database:
             DatabaseDown: there is none, or it was lost meanwhile.
         """
         with self._available:
-            connection = self._take() or self._open()
+            connection = self._take() or self._open_or_wait()
             self._lent[connection] = monotonic()
             try:
                 with sql.translated():
@@ -100,8 +105,23 @@ class Database:
         with self._lock:
             if not self._is_closed and not connection.closed:
                 self._idle.append(connection)
+                self._returned.set()
                 return
         connection.close()
+
+    def _open_or_wait(self) -> sql.Connection:
+        """Open a connection, or wait for one that is lent if there may be no more."""
+        deadline = monotonic() + _WAIT_S
+        while True:
+            self._returned.clear()
+            if connection := self._take():
+                return connection
+            try:
+                return self._open()
+            except sql.NoFreeConnection:
+                if monotonic() > deadline:
+                    raise
+            self._returned.wait(_LOOK_S)
 
     def _open(self) -> sql.Connection:
         if self._reason_away is None:
@@ -116,6 +136,9 @@ class Database:
     def _connect(self) -> sql.Connection:
         try:
             connection = self._open_examined()
+        except sql.NoFreeConnection:
+            self._log_few()
+            raise
         except sql.SqlError as exc:
             if self._reason_away is None:
                 log.warning("The database is unavailable reason=%s", exc)
@@ -125,6 +148,12 @@ class Database:
             log.info("The database is available again")
         self._reason_away = None
         return connection
+
+    def _log_few(self) -> None:
+        if not self._has_few:
+            self._has_few = True
+            count = len(self._lent)
+            log.warning("The database has no connection for more requests connections=%d", count)
 
     def _open_examined(self) -> sql.Connection:
         connection = open_connection(self._url)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import tempfile
@@ -116,6 +117,19 @@ def make_hostile(connection: sql.Connection, whose: str) -> None:
     for name, value in HOSTILE_SETTINGS.items():
         if connection.execute("SELECT current_setting(%s, true)", [name]).fetchone() != (None,):
             connection.execute(f"ALTER {whose} SET {name} = '{value}'".encode())
+
+
+@contextmanager
+def limited_role(connection: sql.Connection, url: str, connections: int) -> Iterator[str]:
+    """Yield the database's URL for a role of all rights that may open so few connections."""
+    role = f"few_{connection.info.dbname}"
+    connection.execute(f"CREATE ROLE {role} LOGIN CONNECTION LIMIT {connections}".encode())
+    for kind in ("TABLES", "SEQUENCES"):
+        connection.execute(f"GRANT ALL ON ALL {kind} IN SCHEMA public TO {role}".encode())
+    try:
+        yield re.sub("//[^@]*@", f"//{role}@", url)
+    finally:
+        connection.execute(f"DROP OWNED BY {role}; DROP ROLE {role}".encode())
 
 
 def name_of(url: str) -> str:

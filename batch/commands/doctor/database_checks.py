@@ -15,6 +15,7 @@ from batch.store.sync_state import SyncState
 MIN_VERSION = 13
 LONG_OWED = timedelta(hours=1)
 SEE_DATABASE = "see docs/operations.md: The database"
+OTHERS = 2  # connections of a run beside those of its workers: the run's own and the relay's
 _ON_DEMAND = "initial_sync"
 DATED = {
     "manga": ("first_synced_at", "last_synced_at", "last_chapter_check"),
@@ -77,6 +78,17 @@ def check_rights(connection: sql.Connection) -> Check:
         fact, _, cure = str(exc).partition(": ")
         return Check("rights", "bad", fact, cure)
     return Check("rights", "ok", "runs may write")
+
+
+def check_connections(connection: sql.Connection, workers: int) -> Check:
+    """Return whether there are connections for all workers of a run."""
+    free = sql.count_free_connections(connection) + 1  # ours
+    fact = f"{free} are free; a run with {workers} workers wants {workers + OTHERS}"
+    if free >= workers + OTHERS:
+        return Check("connections", "ok", fact)
+    fewer = f"set MANGA_SYNC_WORKERS to {free - OTHERS}, or " if free > OTHERS else ""
+    cure = f"{fewer}raise the CONNECTION LIMIT of role and database, or max_connections"
+    return Check("connections", "warn" if fewer else "bad", fact, cure)
 
 
 def check_work(connection: sql.Connection, patience: timedelta) -> Iterator[Check]:

@@ -70,6 +70,7 @@ def _examine_database(url: str, config: Config, stop: SignalStop, found: list[Ch
         if not schema.is_well:
             return
         found.append(database_checks.check_rights(connection))
+        found.append(database_checks.check_connections(connection, config.workers))
         found += database_checks.check_work(connection, config.alert_after)
         found += checks.check_source(config, circuit.read(connection), connection, stop)
 
