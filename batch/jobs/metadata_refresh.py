@@ -5,7 +5,7 @@
 
 The list silently omits titles that it does not have. Only a title that is also answered with 404,
 in two runs, becomes unavailable; it is still requested, and available again when it is listed.
- `updatedAtSince` would need fewer requests, but it shows neither what is gone nor, as far as is
+`updatedAtSince` would need fewer requests, but it shows neither what is gone nor, as far as is
 known, a new cover: each title would still have to be requested.
 """
 
