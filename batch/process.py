@@ -31,7 +31,7 @@ def start_child(target: Callable[..., None], *arguments: Any, name: str) -> Base
 
 
 def become_child(parent: int) -> None:
-    """Settle in a process that was forked: the parent decides when it ends.
+    """Set up a forked process, whose end the parent decides.
 
     The signals of a terminal go to all its processes; the parent alone obeys them.
 
@@ -50,5 +50,5 @@ def die_with_parent(parent: int) -> None:
     once, so that the next run need not wait for it.
     """
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:  # it died before the kernel knew
+    if os.getppid() != parent:  # it died before prctl was called
         os._exit(1)

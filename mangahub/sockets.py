@@ -1,4 +1,4 @@
-"""The sockets that servers listen on, and which addresses mean this host alone."""
+"""The sockets that servers listen on, and which addresses mean this host only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _BACKLOG = 1024
 
 
 def listening(kind: socket.SocketKind, address: str, port: int) -> socket.socket:
-    """Return a bound datagram or stream socket; `::` takes IPv4 clients too.
+    """Return a bound datagram or stream socket; `::` accepts IPv4 clients too.
 
     Raises:
         OSError: it cannot be bound.
@@ -22,7 +22,7 @@ def listening(kind: socket.SocketKind, address: str, port: int) -> socket.socket
         if kind is socket.SOCK_STREAM:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(socket.getaddrinfo(address, port, type=kind)[0][4])
-        if kind is socket.SOCK_STREAM:  # only now would a second server on the port be noticed
+        if kind is socket.SOCK_STREAM:  # only this fails if another server has the port
             sock.listen(_BACKLOG)
     except OSError:
         sock.close()

@@ -1,4 +1,4 @@
-"""Why a reader is told nothing of a title: SQL."""
+"""Why a reader gets no notifications of a title: SQL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a reader wants to be told: SQL. Who is told of an event is decided where it is stored."""
+"""A reader's preferences: SQL. Storing an event selects its recipients by them."""
 
 from __future__ import annotations
 
@@ -84,12 +84,12 @@ def read(connection: sql.Connection, user: User) -> Preferences:
 
 
 def set_languages(connection: sql.Connection, user: User, languages: list[str] | None) -> None:
-    """Set the languages in which a reader is told of chapters; None for every language."""
+    """Set the languages of chapters that a reader is notified of; None for every language."""
     _set(connection, user, "languages", languages)
 
 
 def set_new_titles(connection: sql.Connection, user: User, new_titles: str) -> None:
-    """Set of which new titles a reader is told; see `parse_new_titles`."""
+    """Set the new titles that a reader is notified of; see `parse_new_titles`."""
     _set(connection, user, "new_titles", new_titles)
 
 
@@ -160,7 +160,9 @@ def parse_languages(text: str) -> list[str] | None:
         if not re.fullmatch(r"[a-z]{2}(-[a-z]{2})?", code) or code[:2] not in _LANGUAGES:
             near = difflib.get_close_matches(code, _LANGUAGES, 5, 0.3)
             hint = f"; near it: {', '.join(sorted(near))}" if near else ""
-            raise NotAllowed(f"{code!r} is no language: it must be like en or pt-br, or all{hint}")
+            raise NotAllowed(
+                f"{code!r} is not a language: it must be like en or pt-br, or all{hint}"
+            )
     return codes
 
 
@@ -179,7 +181,7 @@ def parse_new_titles(connection: sql.Connection, text: str) -> str:
         if name not in known:
             near = difflib.get_close_matches(name, known, 5, 0.5) or list(known)[:_MAX_SHOWN]
             shown = ", ".join(known[each] for each in near)
-            raise NotAllowed(f"{name!r} is no genre: it must be all, none, or of {shown}")
+            raise NotAllowed(f"{name!r} is not a genre: it must be all, none, or of {shown}")
     return ",".join(dict.fromkeys(known[name] for name in wanted))
 
 

@@ -1,7 +1,7 @@
-"""Connecting to PostgreSQL, and the one place where psycopg's errors become this package's.
+"""Connecting to PostgreSQL, and translating psycopg's errors into this package's.
 
 psycopg's own texts have several lines and the addresses tried; operators get one line that tells
-a refused password from an unknown database, a wrong host name and a server that is starting.
+apart a wrong password, an unknown database, a wrong host name and a starting server.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from sql.urls import blamed, masked
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
-# Each end notices within half a minute that the other's host vanished without a word: ours by
-# these, of which a URL may say otherwise, the server's by those of PINNED.
+# Each end notices within half a minute that the other's host has vanished: ours by these, which a
+# URL may override, the server's by those of PINNED.
 _DEFAULTS: dict[str, Any] = {
     "connect_timeout": 5,
     "keepalives_idle": 15,
@@ -34,9 +34,9 @@ _DEFAULTS: dict[str, Any] = {
     "tcp_user_timeout": 30_000,
 }
 
-# A session's settings, whatever server, database, role and URL say. One that the server does not
-# have is passed over. `default_transaction_read_only` is not among them: who sets it, or a host
-# that does so when its disk is nearly full, means that nothing shall be written.
+# A session's settings, whatever server, database, role and URL say. Those that the server lacks are
+# skipped. `default_transaction_read_only` is not among them: a DBA who sets it, or a host that does
+# when its disk is nearly full, means that nothing may be written.
 PINNED = {
     # How values are written and read.
     "client_encoding": "UTF8",
@@ -55,13 +55,13 @@ PINNED = {
     "default_transaction_deferrable": "off",
     "exit_on_error": "off",
     "row_security": "on",
-    # No limit of time but those that a program sets itself.
+    # No timeouts except those that a program sets itself.
     "statement_timeout": "0",
     "lock_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
     "idle_session_timeout": "0",
     "transaction_timeout": "0",
-    # A lock is given back when its holder's host has vanished.
+    # Locks are released when their holder's host has vanished.
     "tcp_keepalives_idle": "15",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
@@ -70,8 +70,8 @@ PINNED = {
 _PIN = """
 SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS pinned (name, value)
 WHERE current_setting(name, true) <> value"""
-# Of the schemas on the search path the one that holds our tables becomes the first, so that what
-# is missing is not looked for, and made, in one before it.
+# The schema on the search path that holds our tables becomes the first, so that missing tables are
+# not looked for, or created, in one before it.
 _PIN_SCHEMA = """
 SELECT set_config('search_path', quote_ident(name) || ', ' || current_setting('search_path'), false)
 FROM (SELECT name, place FROM unnest(current_schemas(false)) WITH ORDINALITY AS path (name, place)
@@ -81,11 +81,11 @@ FROM (SELECT name, place FROM unnest(current_schemas(false)) WITH ORDINALITY AS 
       LIMIT 1) AS ours
 WHERE place > 1"""
 
-# The databases that this process, or the one that it was forked from, has looked at.
+# The databases that this process, or the one that it was forked from, has checked.
 _suitable: set[str] = set()
 
-# What stands for dates that Python cannot hold (infinity, the year 10000, BC): past or future all
-# the same, with room to add to it.
+# Replacements for dates that Python cannot represent (infinity, the year 10000, BC): still in the
+# past or future, with a margin for arithmetic.
 EARLIEST = datetime(2, 1, 1, tzinfo=UTC)
 LATEST = datetime(9998, 12, 31, tzinfo=UTC)
 
@@ -104,8 +104,8 @@ class _AnyTimestamp(TimestamptzLoader):
 _NO_FREE = "it has no free connection"
 # What a failed connection's text contains → what the operator reads. The first match counts.
 _REASONS = (
-    (r"password authentication failed|no password supplied", "the password was refused"),
-    (r"authentication failed|no pg_hba.conf entry|authentication method", "access was refused"),
+    (r"password authentication failed|no password supplied", "the password was rejected"),
+    (r"authentication failed|no pg_hba.conf entry|authentication method", "access was denied"),
     (r'role "[^"]*" does not exist', "the user does not exist there"),
     (r'database "[^"]*" does not exist', "the database does not exist there"),
     (r"starting up|not yet accepting|recovery mode", "the server is starting up"),
@@ -121,7 +121,7 @@ _REASONS = (
     (r"SSL|certificate", "the encrypted connection failed"),
 )
 
-# Why a database that answers does not store → what to do.
+# Why a database that answers cannot store → the cure.
 _UNWRITABLE: dict[type[psycopg.Error], str] = {
     errors.DiskFull: "free some space on its disk",
     errors.ReadOnlySqlTransaction: "set DATABASE_URL to the primary, or make it writable",
@@ -199,7 +199,7 @@ def translated() -> Iterator[None]:
         yield
     except tuple(_UNWRITABLE) as exc:
         if isinstance(exc, errors.InsufficientPrivilege) and exc.diag.context:
-            raise  # a trigger's, which speaks of what it was given
+            raise  # a trigger's, which is about the row
         cure = next(cure for kind, cure in _UNWRITABLE.items() if isinstance(exc, kind))
         raise DatabaseUnwritable(f"the database cannot store: {one_line(exc)}: {cure}") from exc
     except (errors.DeadlockDetected, errors.SerializationFailure) as exc:
@@ -214,7 +214,7 @@ def is_down(exc: psycopg.Error) -> bool:
     """Return whether the server or the connection is gone, rather than the statement rejected."""
     if not isinstance(exc, psycopg.OperationalError | psycopg.InterfaceError):
         return False
-    # Without a SQLSTATE the server had no say: libpq lost it. Class 08 is connections, 57P0x a
-    # server that stops, starts or has crashed, 53300 one without a free place.
+    # Without a SQLSTATE libpq lost the server. Class 08 is connections, 57P0x a server that stops,
+    # starts or has crashed, 53300 one without a free connection.
     state = exc.sqlstate
     return state is None or state.startswith(("08", "57P0")) or state == "53300"

@@ -1,4 +1,4 @@
-"""What no program can work with: a database of another encoding, a pooler of transactions.
+"""Refuses surroundings that cannot work: a database in another encoding, a transaction pooler.
 
 A pooler in transaction or statement mode gives each transaction whichever session is free: a lock
 is then held by nobody, or by somebody else, and what one listens for is told to others.
@@ -21,7 +21,7 @@ _Session = psycopg.Connection[tuple[Any, ...]]
 
 
 def refuse_unsuitable(session: _Session, open_another: Callable[[], _Session]) -> None:
-    """Return if the programs can work with what the new session leads to.
+    """Check that the programs can work with the new session's database and server.
 
     Raises:
         Unsuitable: they cannot.
@@ -46,11 +46,11 @@ def _shares_sessions(session: _Session, open_another: Callable[[], _Session]) ->
     """Return whether the transaction of another client gets the session of an idle one."""
     pid = _read_pid(session)
     if pid == session.info.backend_pid:
-        return False  # no pooler: it tells each client a number of its own
+        return False  # no pooler: each client has its own backend
     with closing(open_another()) as other:
         other.pgconn.send_query(b"BEGIN; SELECT pg_backend_pid()")
         if not select.select([other], [], [], _PATIENCE_S)[0]:
-            return False  # it has no session left, and lends out none that is somebody's
+            return False  # it has no session left, and so shares none
         begun, found = other.pgconn.get_result(), other.pgconn.get_result()
         if begun is None or begun.status != ExecStatus.COMMAND_OK or found is None:
             return True  # statement mode has no transactions

@@ -24,12 +24,12 @@ from batch.errors import BatchError
 from batch.limits.gate import Gate
 from batch.process import become_child
 
-ANSWER_S = 5.0  # for a call beyond the time that it may wait for a turn
-COUNTS_S = 2.0  # at the end of a run, when nothing else is asked
+ANSWER_S = 5.0  # for a call, in addition to its wait for a turn
+COUNTS_S = 2.0  # for the counts at the end of a run
 
 log = logging.getLogger(__name__)
 
-_ENDED = "the process that serves this run's gate has ended (was memory or a thread to be had?)"
+_ENDED = "the process that serves this run's gate has ended (out of memory or threads?)"
 _SILENT = "the process that serves this run's gate does not answer"
 
 
@@ -89,7 +89,7 @@ class ServedGate:
 
     @contextmanager
     def _answer_within(self, limit_s: float) -> Iterator[None]:
-        """Who has not answered once is not waited for again."""
+        """Make a call within its time; a process that failed to answer once gets none again."""
         if self._is_lost:
             raise BatchError(_SILENT)
         self._is_lost = True
@@ -141,7 +141,7 @@ class GateServer:
         return counts
 
     def _kill(self) -> None:
-        """End the Manager: it has nothing to finish, and would not hear if it stands still."""
+        """Kill the Manager: it has nothing to finish, and a stopped one would not notice TERM."""
         process = getattr(self._manager, "_process", None)
         if process is not None and process.pid is not None:
             process.kill()
@@ -150,7 +150,7 @@ class GateServer:
 
 def _become_manager(parent: int) -> None:
     become_child(parent)
-    # A thread that fails would leave the others waiting for it.
+    # If a thread fails, the others would wait for it.
     threading.excepthook = lambda _: os._exit(1)
 
 
@@ -175,7 +175,7 @@ def _answer_within(limit_s: float) -> Iterator[None]:
     except (EOFError, OSError) as exc:
         raise BatchError(_ENDED) from exc
     finally:
-        if not signal.getitimer(signal.ITIMER_REAL)[1]:  # else it was set in the block
+        if not signal.getitimer(signal.ITIMER_REAL)[1]:  # otherwise the block has set it
             rest_s = max(left_s - time.monotonic() + began_s, 0.01) if left_s else 0
             signal.setitimer(signal.ITIMER_REAL, rest_s, interval_s)
         signal.signal(signal.SIGALRM, handler)

@@ -87,7 +87,7 @@ def doubts_baseline(title: Title, readable: Iterable[Chapter]) -> bool:
 
 
 def find_taken_down(title: Title, feed: Sequence[Chapter]) -> list[Announcement]:
-    """Return what was readable before, above a lowered baseline: to be marked, so never told.
+    """Return what was readable before, above a lowered baseline: marked, so never announced.
 
     Somebody else may upload it again.
     """

@@ -1,4 +1,4 @@
-"""Which chapters are new, and what becomes of the rows that are stored. Pure.
+"""Which chapters are new, and how stored rows change. Pure.
 
 chapter key   what one row of `chapters` and one announcement stand for: a number in a language,
               in a volume where numbering restarts, or a single upload that has no number, or
@@ -164,7 +164,7 @@ def select_readable(chapters: Iterable[Chapter], rules: Rules, now: datetime) ->
 
 
 def is_readable(chapter: Chapter, rules: Rules, now: datetime) -> bool:
-    """Return whether it is in a tracked language, published, available, and from nobody blocked."""
+    """Return whether it is in a tracked language, published, available, and not blocked."""
     return (
         chapter.translated_language in rules.languages
         and chapter.readable_at <= now
@@ -212,7 +212,7 @@ def find_gone(
     listed: frozenset[UUID] | None,
     languages: frozenset[str],
 ) -> frozenset[UUID]:
-    """Return the stored uploads that nobody can read any more.
+    """Return the stored uploads that cannot be read any more.
 
     Args:
         listed: all uploads that the source has in these languages, so that what is missing is
@@ -264,7 +264,7 @@ def decide_changes(
     Args:
         title: as it is stored.
         readable: what `select_readable` returns.
-        gone: uploads that nobody can read any more; the row of one passes to another upload of
+        gone: uploads that cannot be read any more; the row of one passes to another upload of
             the same key, if there is one, or is marked. Absence alone never removes a row.
     """
     result = TitleChanges()
@@ -353,7 +353,7 @@ def _admit(
     if own.awaits_volume and chapter.mangadex_chapter_id in title.told_uploads:
         return
     key = _shared_key(taken, own, chapter)
-    if key != own:  # told as the other, whose key passes away when its volume is known
+    if key != own:  # announced as the other, whose key ends when its volume is known
         result.announcements.append(Announcement(own, has_event=False))
     if key in taken:
         row = taken[key]
@@ -383,7 +383,7 @@ def _shared_key(
 
 
 def _stays(row: StoredChapter, chapter: Chapter, title: Title) -> bool:
-    """Tell whether a row keeps its key.
+    """Return whether a row keeps its key.
 
     Rows from before there were languages keep the number that they share (`row:ID`), and those
     without a volume from before they were remembered by upload keep theirs until it is known.

@@ -39,7 +39,7 @@ def read_titles(
         with_all_rows: not only those that matter for the uploads.
     """
     rows = connection.execute(
-        # The API's times are cut to seconds: what appeared in that very second came after it.
+        # The API's times have whole seconds: what appeared in that same second counts as after it.
         "SELECT id, mangadex_id, title, date_trunc('second', first_synced_at), numbering_restarts"
         " FROM manga WHERE mangadex_id = ANY(%s) AND first_synced_at IS NOT NULL ORDER BY id",
         [list(uploads)],
@@ -249,7 +249,7 @@ def _apply_updates(connection: Connection, changed: Changes) -> None:
     if not updates:
         return
     moved = [r.id for t, r, key, _ in updates if (r.manga_id, r.key) != (t.id, key)]
-    # Numbers may change places; each row is put aside first, out of the others' way.
+    # Rows may swap numbers, so each is moved to a temporary number first.
     connection.execute(
         "UPDATE chapters SET number_scope = 'moving:' || id WHERE id = ANY(%s)", [moved]
     )

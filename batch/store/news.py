@@ -41,7 +41,7 @@ class News:
     Attributes:
         titles: how many of them are tracked.
         chapters, events: how many are new.
-        gone: stored uploads that nobody can read any more.
+        gone: stored uploads that cannot be read any more.
         doubtful: titles whose whole feed may show that their baseline is wrong.
         rejected: titles that could not be stored, and chapters that were stored in part.
         unjudged: titles of which nothing is stored before their baseline is found.
@@ -56,7 +56,7 @@ class News:
     doubtful: list[UUID] = field(default_factory=list)
 
     def add(self, other: News) -> None:
-        """Take in what was stored of other titles."""
+        """Add what was stored of other titles."""
         self.titles += other.titles
         self.chapters += other.chapters
         self.events += other.events
@@ -167,13 +167,13 @@ def _store_set(
 
 
 def _lower_baselines(connection: Connection, title: Title, feed: Sequence[Chapter]) -> Title:
-    """Let baselines fall to what is left of a title's whole feed; return it with them."""
+    """Lower baselines to what is left of a title's whole feed; return the title with them."""
     lowered = {each.language: each for each in baseline_rules.lower_baselines(title, feed)}
     if not lowered:
         return title
     for language, baseline in lowered.items():
         log.info(
-            "Baseline lowered: what it rested on was withdrawn manga=%d language=%s to=%s",
+            "Lowered a baseline whose upload was withdrawn manga=%d language=%s to=%s",
             title.id,
             language,
             baseline.number,

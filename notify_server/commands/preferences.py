@@ -1,4 +1,4 @@
-"""`preferences`: what a user wants to be told, and why nothing of a title is told."""
+"""`preferences`: what a user is notified of, and why not of a title."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from readers.users import User, find_user
 
 
 def add_commands(commands: Subparsers[argparse.ArgumentParser]) -> None:
-    command = add_command(commands, "preferences", "show and set what a user is told", _run)
+    command = add_command(commands, "preferences", "show and set what a user is notified of", _run)
     command.add_argument("user", type=plain_text, metavar="USER", help="username or id")
 
     def option(name: str, metavar: str, text: str) -> None:
@@ -26,7 +26,7 @@ def add_commands(commands: Subparsers[argparse.ArgumentParser]) -> None:
     command.add_argument("--new-titles", metavar="GENRE,…", help="or all, or none")
     option("--block", "GROUP", "a group's name or id; may be repeated")
     option("--unblock", "GROUP", "the same")
-    option("--mute", "MANGA", "tell nothing of a title; may be repeated")
+    option("--mute", "MANGA", "send nothing about a title; may be repeated")
     option("--unmute", "MANGA", "the same")
     command.add_argument(
         "--title-languages",
@@ -34,7 +34,9 @@ def add_commands(commands: Subparsers[argparse.ArgumentParser]) -> None:
         metavar=("MANGA", "CODE,…"),
         help="of one title's chapters; default: as for all titles",
     )
-    command.add_argument("--explain", metavar="MANGA", help="why nothing is told of a title")
+    command.add_argument(
+        "--explain", metavar="MANGA", help="say why a title causes no notifications"
+    )
 
 
 def _run(call: Call) -> None:
@@ -50,7 +52,7 @@ def _run(call: Call) -> None:
 
 
 def _change(connection: sql.Connection, user: User, given: argparse.Namespace) -> None:
-    """Make all changes that were asked for, or none."""
+    """Make all requested changes, or none."""
     if given.languages is not None:
         codes = preferences.parse_languages(given.languages)
         preferences.set_languages(connection, user, codes)
@@ -77,7 +79,7 @@ def _change(connection: sql.Connection, user: User, given: argparse.Namespace) -
 def _explain(call: Call, connection: sql.Connection, user: User) -> None:
     title = find_title(connection, call.arguments.explain)
     reasons = explanation.explain(connection, user, title)
-    lines = reasons or ["nothing keeps news of the title back"]
+    lines = reasons or ["no setting holds back news of the title"]
     body = {"user_id": str(user.id), "manga_id": title.id, "reasons": reasons}
     call.print([printable(line) for line in lines], body)
 

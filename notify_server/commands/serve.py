@@ -65,7 +65,7 @@ def _run(server: NotifyServer, call: Call) -> None:
     if call.config.legacy == "any":
         log.warning(
             "NOTIFY_LEGACY_CLIENTS=any lets anyone make this server send datagrams to "
-            "addresses that did not ask for them"
+            "addresses that did not request them"
         )
     log.info("Listening http=%s udp=%s", server.http_address, server.udp_address)
     _print_addresses(server, call.wants_json)

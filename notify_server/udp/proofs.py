@@ -29,23 +29,23 @@ MAX_KEPT = 10_000  # hosts, and addresses
 
 
 class Proofs:
-    """What one server knows of keys, and how often each host was wrong of late."""
+    """What one server knows of keys, and how often each host was wrong recently."""
 
     def __init__(self, secret: str) -> None:
         self._secret = secret
         self._generations: dict[bytes, int] = {}  # of rotated keys; the others have 0
-        # Tokens left at a monotonic time; who was wrong last stands last.
+        # Tokens left at a monotonic time, in the order of the last wrong proof.
         self._hosts: OrderedDict[str, tuple[float, float]] = OrderedDict()
         # How often in a row an address was wrong, and until when it is not read.
         self._wrong: OrderedDict[Address, tuple[int, float]] = OrderedDict()
 
     def learn(self, user: bytes, generation: int) -> None:
-        """Note the generation of a user's key."""
+        """Record the generation of a user's key."""
         if generation:
             self._generations[user] = generation
 
     def forgive(self, address: Address) -> None:
-        """Note that the database has confirmed a proof of this address."""
+        """Record that the database has confirmed a proof of this address."""
         self._wrong.pop(address, None)
 
     def is_paused(self, address: Address, now: float) -> bool:
@@ -53,7 +53,7 @@ class Proofs:
         return now < self._wrong.get(address, (0, 0.0))[1]
 
     def may_ask(self, user: bytes, message: Subscribe, address: Address, now: float) -> bool:
-        """Return whether the database may be asked about a proof; `now` is monotonic time."""
+        """Return whether the database may check a proof; `now` is monotonic time."""
         assert message.cookie is not None
         generation = self._generations.get(user, 0)
         key = derive_key(self._secret, str(UUID(bytes=user)), generation)
@@ -83,7 +83,7 @@ def _keep(entries: OrderedDict[K, V], key: K, value: V) -> None:
 
 
 def _network(host: str) -> str:
-    """Return the address, of IPv6 its network of 64 bits: a host may use all of that."""
+    """Return the address, for IPv6 its /64 network, which one host may use."""
     address = ipaddress.ip_address(host.partition("%")[0])
     if address.version == 4 or address.ipv4_mapped:
         return host

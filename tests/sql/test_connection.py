@@ -142,9 +142,9 @@ def test_a_wrong_password_is_distinguished(home: Path) -> None:
         admin.execute("SELECT pg_reload_conf()")
         where = f"/postgres?host={quote(str(place.sockets))}"
         assert refusal_when_loaded(f"postgresql://keeper:{SECRET}@{where}") == (
-            "the password was refused"
+            "the password was rejected"
         )
-        assert refusal(f"postgresql://keeper@{where}").endswith("the password was refused")
+        assert refusal(f"postgresql://keeper@{where}").endswith("the password was rejected")
 
 
 def refusal_when_loaded(url: str) -> str:
@@ -236,7 +236,7 @@ def error_message(state: bytes, text: bytes) -> bytes:
         (error_message(b"57P03", b"the database system is in recovery mode"), "starting up"),
         (error_message(b"57P03", b"the database system is shutting down"), "shutting down"),
         (error_message(b"53300", b"sorry, too many clients already"), "no free connection"),
-        (error_message(b"28000", b"no pg_hba.conf entry for host"), "access was refused"),
+        (error_message(b"28000", b"no pg_hba.conf entry for host"), "access was denied"),
         (error_message(b"XX000", b"odd words"), "odd words"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", ""),
         (b"", ""),

@@ -60,10 +60,10 @@ def test_what_is_set_is_shown_and_can_be_taken_back(ask: Any, ine: str) -> None:
 @pytest.mark.parametrize(
     ("option", "value", "code", "words"),
     [
-        ("--languages", "english", 2, "'english' is no language: it must be like en"),
-        ("--languages", "en,", 2, "'' is no language"),
-        ("--languages", "qq", 2, "'qq' is no language"),
-        ("--new-titles", "Dramma", 2, "'dramma' is no genre: it must be all, none, or of Drama"),
+        ("--languages", "english", 2, "'english' is not a language: it must be like en"),
+        ("--languages", "en,", 2, "'' is not a language"),
+        ("--languages", "qq", 2, "'qq' is not a language"),
+        ("--new-titles", "Dramma", 2, "'dramma' is not a genre: it must be all, none, or of Drama"),
         ("--block", "Night Owl Scans", 1, "no group 'Night Owl Scans'; near it: 'Night Owls'"),
         ("--block", "owls", 1, "'owls' is ambiguous, give one group by its id"),
         ("--mute", "No Such Title", 1, "no manga 'No Such Title'"),
@@ -82,7 +82,7 @@ def test_what_is_unknown_is_one_line_with_near_ones_and_changes_nothing(
 
 def test_it_is_explained_why_nothing_is_told(ask: Any, ine: str, connection: Any) -> None:
     explained = ("preferences", ine, "--explain", "tin")
-    assert ask(*explained)[1] == ["nothing keeps news of the title back"]
+    assert ask(*explained)[1] == ["no setting holds back news of the title"]
     connection.execute(
         "WITH chapter AS (INSERT INTO chapters (manga_id, chapter_number, translated_language)"
         "  SELECT id, 1, 'vi' FROM manga RETURNING id)"
