@@ -92,9 +92,7 @@ class JobContext:
             return GatedPool(self.config, self.database_url, tasks, self.stop)
         from batch.workers.dask.executor import ClusterPool  # an extra
 
-        # Not `info.backend_pid`, which a pooler answers with a value of its own.
-        session_pid = self.connection.execute("SELECT pg_backend_pid()").fetchall()[0][0]
-        return ClusterPool(self.config, self.database_url, session_pid, tasks, self.stop)
+        return ClusterPool(self.config, self.database_url, self.connection, tasks, self.stop)
 
     def close(self) -> None:
         """Count the requests of this process and close its session."""

@@ -34,6 +34,7 @@ from mangahub.env import SettingError
 
 CONNECT_S = 5.0
 NO_WORKERS_AT_START_S = 4.0
+WATCHES = 1  # connections of a worker beside those of its threads: it watches the run's
 NO_WORKERS_S = 30.0  # during a run: a nanny starts another within seconds
 POLL_S = 0.2  # between two looks at the workers, and at the signal that ends the run
 
@@ -48,7 +49,7 @@ class ClusterPool(Pool):
     Args:
         config: its `executor` is `dask://host:port`.
         database_url: as the cluster's hosts reach it.
-        session_pid: of the database session that lives as long as the run.
+        session: with the database; lives as long as the run.
         tasks: how many there will be: more threads are of no use.
         stop: readable once the run has to end; `wait` returns early then.
 
@@ -56,16 +57,23 @@ class ClusterPool(Pool):
         ClusterDown: the scheduler is away, or has no workers.
         SettingError: the cluster cannot reach the database.
         BatchError: a worker has another version of this program, or none.
+        NoFreeConnection: there are too few for the smallest worker.
     """
 
     def __init__(
-        self, config: Config, database_url: str, session_pid: int, tasks: int, stop: SignalStop
+        self,
+        config: Config,
+        database_url: str,
+        session: sql.Connection,
+        tasks: int,
+        stop: SignalStop,
     ) -> None:
         super().__init__(stop)
         gate = SemaphoreAddress(f"mangahub-{secrets.token_hex(8)}", config.rate_concurrency)
         self.settings = WorkerSettings(config, database_url, gate)
         self._name = config.executor
-        self._session_pid = session_pid
+        # Not `info.backend_pid`, which a pooler answers with a value of its own.
+        self._session_pid = session.execute("SELECT pg_backend_pid()").fetchall()[0][0]
         self._running: dict[Future[Any], Future[JobResult]] = {}
         self._threads: dict[str, int] = {}
         self._no_workers_after_s = time.monotonic() + NO_WORKERS_AT_START_S
@@ -74,11 +82,15 @@ class ClusterPool(Pool):
             while not self._threads:
                 self._stop.wait(POLL_S)
                 self._look()
+            workers = self._choose_workers(sql.count_free_connections(session))
         except BaseException:
             self.shutdown()
             raise
-        self._executor = self._client.get_executor(pure=False)  # else equal calls are done once
-        self.size = max(min(sum(self._threads.values()), tasks), 1)
+        where = {"workers": list(workers), "allow_other_workers": True}  # once those are gone
+        if workers == self._threads:
+            where = {}
+        self._executor = self._client.get_executor(pure=False, **where)  # else equal calls are one
+        self.size = max(min(sum(workers.values()), tasks), 1)
         log.info("Workers run on a cluster executor=%s threads=%d", self._name, self.size)
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
@@ -147,6 +159,23 @@ class ClusterPool(Pool):
             self._no_workers_after_s = time.monotonic() + NO_WORKERS_S
         elif time.monotonic() > self._no_workers_after_s:
             raise ClusterDown(f"the cluster {self._name} has no workers")
+
+    def _choose_workers(self, connections: int) -> dict[str, int]:
+        """Return the workers, with their threads, for which the database has connections."""
+        left = connections - 1  # for the relay
+        chosen: dict[str, int] = {}
+        for name, threads in sorted(self._threads.items(), key=lambda worker: worker[1]):
+            if left >= threads + WATCHES:
+                chosen[name] = threads
+                left -= threads + WATCHES
+        if not chosen:
+            least = min(self._threads.values()) + WATCHES + 1
+            text = f"the database has {connections} free connections, a worker wants {least}"
+            raise sql.NoFreeConnection(text)
+        if len(chosen) < len(self._threads):
+            count = len(chosen)
+            log.warning("The database has no connection for more workers workers=%d", count)
+        return chosen
 
     def _check_versions(self) -> None:
         # A function that each Python has: one of ours would not arrive where we are missing.

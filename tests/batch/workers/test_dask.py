@@ -22,6 +22,7 @@ from mangadex_sim.server.request_counts import most_within
 from mangahub import __version__
 from mangahub.env import Env, SettingError
 from tests.support.calm import A_SECOND_S
+from tests.support.databases import limited_role
 from tests.support.paths import ROOT
 from tests.support.waiting import wait_until
 
@@ -140,6 +141,27 @@ def test_what_workers_log_is_in_the_programs_log_and_they_keep_nothing_of_a_run(
     assert "WARNING batch.store.rejections: Rejected" in done.stderr
     wait_until(lambda: not workers_connections(connection))
     assert "postgresql://" not in cluster.logs()
+
+
+@needs_dask
+@pytest.mark.parametrize(
+    ("connections", "code", "said"),
+    [
+        pytest.param(5, 0, "no connection for more workers workers=1", id="the smaller one"),
+        pytest.param(2, 75, "1 free connections, a worker wants 3", id="none"),
+    ],
+)
+def test_a_run_takes_the_workers_for_which_there_are_connections(
+    simulator: Simulators, run_batch: Batch, environment: Environment, cluster: Cluster,
+    connection: sql.Connection, database_url: str, connections: int, code: int, said: str,
+) -> None:  # fmt: skip
+    sim = simulator(titles=300, rate=0)
+    with limited_role(connection, database_url, connections) as url:
+        env = environment(sim, EXECUTOR=cluster.executor) | {"DATABASE_URL": url}
+        done = run_batch("initial-sync", "--count", "300", env=env)
+        wait_until(lambda: not workers_connections(connection))
+    assert (done.code, done.stderr.count(said)) == (code, 1), done.stderr
+    assert (count(connection) > 200) == (code == 0)
 
 
 @needs_dask
