@@ -21,7 +21,7 @@ from notify_server import config
 from notify_server.commands import key, library, preferences, progress, serve, user
 from notify_server.commands.command import Call, add_json, wants_json
 from notify_server.errors import NotifyError, SecretUnusable, UsageError
-from readers.errors import NotAllowed, ReadersError
+from readers.errors import InvalidPreference, ReadersError
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def _run_command(arguments: argparse.Namespace, env: Env) -> tuple[str | None, i
         settings = config.load(env)
         configure(settings.log_format, settings.log_level)
         arguments.run(Call(arguments, settings, env))
-    except (SettingError, SecretUnusable, UsageError, NotAllowed) as exc:
+    except (SettingError, SecretUnusable, UsageError, InvalidPreference) as exc:
         return str(exc), 2
     except sql.DatabaseDown as exc:
         return str(exc), _TRY_AGAIN

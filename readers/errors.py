@@ -15,5 +15,5 @@ class Taken(ReadersError):
     """A name that must be unique is in use."""
 
 
-class NotAllowed(ReadersError):
+class InvalidPreference(ReadersError):
     """A value that cannot be set; the text says what can."""

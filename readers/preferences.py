@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import sql
-from readers.errors import NotAllowed, NotFound
+from readers.errors import InvalidPreference, NotFound
 from readers.library import TitleRow
 from readers.users import User
 
@@ -151,7 +151,7 @@ def parse_languages(text: str) -> list[str] | None:
     """Return language codes; None for `all`.
 
     Raises:
-        NotAllowed: one is no language of the API.
+        InvalidPreference: one is no language of the API.
     """
     if text.strip().lower() == "all":
         return None
@@ -160,7 +160,7 @@ def parse_languages(text: str) -> list[str] | None:
         if not re.fullmatch(r"[a-z]{2}(-[a-z]{2})?", code) or code[:2] not in _LANGUAGES:
             near = difflib.get_close_matches(code, _LANGUAGES, 5, 0.3)
             hint = f"; near it: {', '.join(sorted(near))}" if near else ""
-            raise NotAllowed(
+            raise InvalidPreference(
                 f"{code!r} is not a language: it must be like en or pt-br, or all{hint}"
             )
     return codes
@@ -170,7 +170,7 @@ def parse_new_titles(connection: sql.Connection, text: str) -> str:
     """Return `all`, `none`, or the names of genres between commas.
 
     Raises:
-        NotAllowed: there is no such genre.
+        InvalidPreference: there is no such genre.
     """
     if text.strip().lower() in ("all", "none"):
         return text.strip().lower()
@@ -181,7 +181,7 @@ def parse_new_titles(connection: sql.Connection, text: str) -> str:
         if name not in known:
             near = difflib.get_close_matches(name, known, 5, 0.5) or list(known)[:_MAX_SHOWN]
             shown = ", ".join(known[each] for each in near)
-            raise NotAllowed(f"{name!r} is not a genre: it must be all, none, or of {shown}")
+            raise InvalidPreference(f"{name!r} is not a genre: it must be all, none, or of {shown}")
     return ",".join(dict.fromkeys(known[name] for name in wanted))
 
 

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class RefreshTask:
     """Titles of one request; those in `unavailable` are known to be so."""
 
     ids: tuple[UUID, ...]
@@ -47,7 +47,7 @@ class Group:
 
 @dataclass(slots=True)
 class FoundTitles:
-    """What the source has of a group."""
+    """The titles of a task at the source."""
 
     mangas: list[Manga] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
@@ -56,7 +56,7 @@ class FoundTitles:
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """What a worker reports of a group.
+    """What a worker reports of a task.
 
     Attributes:
         adopted: titles of another program that differed from the source: id and fields.
@@ -75,7 +75,7 @@ def run(context: JobContext) -> None:
     """Refresh what is due.
 
     Raises:
-        SourceDown, BatchError, SqlError, Stopped: groups that were stored are done.
+        SourceDown, BatchError, SqlError, Stopped: titles that were stored are done.
     """
     before = context.started_at - context.config.refresh_after
     due = titles.read_due(context.connection, before, context.started_at)
@@ -84,15 +84,15 @@ def run(context: JobContext) -> None:
         return
     context.summary.extra |= {"missing": 0, "unavailable": 0}
     with context.workers(-(-len(due) // PAGE)) as workers:
-        for refreshed in workers.do_all(refresh_group, _groups(due, context.started_at)):
+        for refreshed in workers.do_all(refresh_titles, _tasks(due, context.started_at)):
             _account(context, refreshed)
 
 
-def _groups(due: Sequence[tuple[UUID, bool]], started_at: datetime) -> Iterator[Group]:
+def _tasks(due: Sequence[tuple[UUID, bool]], started_at: datetime) -> Iterator[RefreshTask]:
     for start in range(0, len(due), PAGE):
         part = due[start : start + PAGE]
         unavailable = frozenset(key for key, is_unavailable in part if is_unavailable)
-        yield Group(tuple(key for key, _ in part), unavailable, started_at)
+        yield RefreshTask(tuple(key for key, _ in part), unavailable, started_at)
 
 
 def _account(context: JobContext, refreshed: Refreshed) -> None:
@@ -118,10 +118,10 @@ def _account(context: JobContext, refreshed: Refreshed) -> None:
     )
 
 
-def refresh_group(settings: WorkerSettings, group: Group) -> Refreshed:
+def refresh_titles(settings: WorkerSettings, task: RefreshTask) -> Refreshed:
     """Refresh titles in a worker: one request, and one more for each newly missing title."""
     worker = this_worker(settings)
-    found = ask(worker.api, group)
+    found = ask(worker.api, task)
     with worker.transaction() as connection:
         now = datetime.now(UTC)
         result = titles.store_manga(
@@ -129,7 +129,7 @@ def refresh_group(settings: WorkerSettings, group: Group) -> Refreshed:
         )
         news = events.update_events(result.before, found.mangas, result.updated)
         added = outbox.add_events(connection, news)
-        unavailable = titles.mark_missing(connection, found.missing, group.started_at, now)
+        unavailable = titles.mark_missing(connection, found.missing, task.started_at, now)
         rejected = [*found.rejected, *result.rejected]
         rejections.clear(connection, METADATA_REFRESH, map(str, result.ids))
         rejections.record(connection, METADATA_REFRESH, rejected, now)
@@ -157,24 +157,24 @@ def _adopted_differences(mangas: Sequence[Manga], result: StoredPage) -> dict[st
     return found
 
 
-def ask(api: MangaDex, group: Group) -> FoundTitles:
+def ask(api: MangaDex, task: RefreshTask) -> FoundTitles:
     """Ask for all at once, and singly for those that the list leaves out.
 
     Raises:
         RequestRefused: all at once.
         SourceDown, Stopped.
     """
-    page = api.list_manga(ids=group.ids, limit=len(group.ids))
+    page = api.list_manga(ids=task.ids, limit=len(task.ids))
     mangas, rejected = extract.each(extract.manga, page.entities)
     # A title that was not asked for would be stored without an announcement.
-    found = FoundTitles([manga for manga in mangas if manga.mangadex_id in group.ids], rejected)
+    found = FoundTitles([manga for manga in mangas if manga.mangadex_id in task.ids], rejected)
     listed = {str(manga.mangadex_id) for manga in found.mangas}
     listed |= {item.mangadex_id for item in found.rejected}
-    for mangadex_id in group.ids:
+    for mangadex_id in task.ids:
         if str(mangadex_id) in listed:
             continue
         # For those that are known to be unavailable, the list alone is enough.
-        if mangadex_id in group.unavailable:
+        if mangadex_id in task.unavailable:
             found.missing.append(mangadex_id)
         else:
             _ask_singly(api, mangadex_id, found)

@@ -67,7 +67,7 @@ def _write_number(index: int, release: int) -> str:
     return f" {release + 1} " if has_trait(index, "blanks") else str(release + 1)
 
 
-class History:
+class ChapterHistory:
     """Derives the base catalogue's chapters of one seed."""
 
     def __init__(self, seed: int, bulk: BulkFacts, people: People) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from mangadex_sim.catalogue.bulk_facts import BulkFacts
-from mangadex_sim.catalogue.history import History
+from mangadex_sim.catalogue.history import ChapterHistory
 from mangadex_sim.catalogue.ids import CHAPTER, ORDERED_CHAPTER, TITLE, Ids, make_key, split_key
 from mangadex_sim.catalogue.models import RATINGS, ChapterRow, Facts, Json, MangaEntry, Reference
 from mangadex_sim.catalogue.people import People
@@ -40,7 +40,7 @@ class Catalogue:
         self.people = People(seed, self.ids)
         self.tags = Tags(self.ids)
         self.bulk = BulkFacts(seed, count, history_end)
-        self.history = History(seed, self.bulk, self.people)
+        self.history = ChapterHistory(seed, self.bulk, self.people)
         self.size = count  # titles ever, removed ones included
         self.removed: set[int] = set()
         self.patched_facts: dict[int, Facts] = {}

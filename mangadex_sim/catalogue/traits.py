@@ -61,7 +61,7 @@ TRAITS: dict[str, tuple[int, int]] = {
     "publish_a_second_late": (5, 1),
 }
 
-# Rarer at high indexes, so that their chapters can be listed at once (see History.irregular).
+# Rarer at high indexes, so that their chapters can be listed at once (ChapterHistory.irregular).
 EXTERNAL_MODULUS, EXTERNAL_REMAINDER, EXTERNAL_DENSE_BELOW = 18, 4, 1_000
 
 

@@ -40,7 +40,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
 
     completed: bool  # waitress's own, as are the names below that stand nowhere here
 
-    def __init__(self, adj: Any, channel: Channel) -> None:
+    def __init__(self, adj: Any, channel: HttpConnection) -> None:
         super().__init__(adj)
         self._channel = channel
 
@@ -73,7 +73,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
         return bool(allows(self.path, self.headers.get("AUTHORIZATION", "")))
 
 
-class Channel(HTTPChannel):  # type: ignore[misc]
+class HttpConnection(HTTPChannel):  # type: ignore[misc]
     """A connection.
 
     Attributes:

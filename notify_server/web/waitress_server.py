@@ -16,7 +16,7 @@ from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
-from notify_server.web.waitress_channel import Channel
+from notify_server.web.waitress_channel import HttpConnection
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class _Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
         self._quick = ThreadedTaskDispatcher()
         self._quick.set_thread_count(1)
 
-    def add_task(self, task: Channel) -> None:
+    def add_task(self, task: HttpConnection) -> None:
         if getattr(task.requests[0], "path", None) in _QUICK_PATHS:
             self._quick.add_task(task)
         else:
@@ -59,7 +59,7 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]
         allows: whether a request with this path and this Authorization may send a body.
     """
 
-    channel_class = Channel
+    channel_class = HttpConnection
     allows: Callable[[str, str], bool]
     _rests_until_s = 0.0
 
