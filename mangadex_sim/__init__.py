@@ -63,8 +63,8 @@ The catalogue's history is fixed: another start with the same titles and seed an
 orders are forgotten. `traits` lists which titles have which awkward case.
 """
 
-from mangadex_sim.remote import SimControl
 from mangadex_sim.settings import Settings
+from mangadex_sim.sim_control import SimControl
 from mangadex_sim.simulator import Simulator
 
 __all__ = ["Settings", "SimControl", "Simulator"]

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from mangadex_sim.catalogue.bulk_facts import BulkFacts
-from mangadex_sim.catalogue.history import ChapterHistory
+from mangadex_sim.catalogue.chapter_history import ChapterHistory
 from mangadex_sim.catalogue.ids import CHAPTER, ORDERED_CHAPTER, TITLE, Ids, make_key, split_key
 from mangadex_sim.catalogue.models import RATINGS, ChapterRow, Facts, Json, MangaEntry, Reference
 from mangadex_sim.catalogue.people import People

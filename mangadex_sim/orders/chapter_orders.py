@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from mangadex_sim.catalogue.chapter_history import FAR_FUTURE, number_release
 from mangadex_sim.catalogue.clock import Clock, format_instant
-from mangadex_sim.catalogue.history import FAR_FUTURE, number_release
 from mangadex_sim.catalogue.ids import USER, UUID_PATTERN
 from mangadex_sim.catalogue.models import ChapterRow, Json
 from mangadex_sim.catalogue.state import Catalogue
