@@ -16,7 +16,7 @@ import psycopg
 from psycopg import errors
 from psycopg.abc import Buffer
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.types.datetime import TimestamptzLoader
+from psycopg.types.datetime import TimestamptzBinaryLoader, TimestamptzLoader
 
 from sql.errors import DatabaseDown, DatabaseUnwritable, NoFreeConnection, one_line
 from sql.surroundings import refuse_unsuitable
@@ -84,10 +84,9 @@ WHERE place > 1"""
 # The databases that this process, or the one that it was forked from, has checked.
 _suitable: set[str] = set()
 
-# Replacements for dates that Python cannot represent (infinity, the year 10000, BC): still in the
-# past or future, with a margin for arithmetic.
-EARLIEST = datetime(2, 1, 1, tzinfo=UTC)
-LATEST = datetime(9998, 12, 31, tzinfo=UTC)
+# Read in place of dates that Python cannot represent (infinity, the year 10000, BC).
+EARLIEST = datetime.min.replace(tzinfo=UTC)
+LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 class _AnyTimestamp(TimestamptzLoader):
@@ -99,6 +98,16 @@ class _AnyTimestamp(TimestamptzLoader):
         except psycopg.DataError:
             text = bytes(data)
             return EARLIEST if text.startswith(b"-") or text.endswith(b"BC") else LATEST
+
+
+class _AnyBinaryTimestamp(TimestamptzBinaryLoader):
+    """The same for statements whose results are binary: microseconds from 2000 on."""
+
+    def load(self, data: Buffer) -> datetime:
+        try:
+            return super().load(data)
+        except psycopg.DataError:
+            return EARLIEST if bytes(data)[0] & 0x80 else LATEST
 
 
 _NO_FREE = "it has no free connection"
@@ -143,6 +152,7 @@ def pin_session(connection: Connection) -> None:
     Also make it read dates that Python cannot hold as EARLIEST or LATEST.
     """
     connection.adapters.register_loader("timestamptz", _AnyTimestamp)
+    connection.adapters.register_loader("timestamptz", _AnyBinaryTimestamp)
     connection.execute(
         f"{_PIN} UNION ALL {_PIN_SCHEMA}".encode(), [list(PINNED), list(PINNED.values())]
     )

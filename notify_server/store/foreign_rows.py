@@ -1,6 +1,7 @@
 """Columns of `notifications`, as other programs may have filled them, made safe to read.
 
-PostgreSQL has times and numbers that Python cannot represent, and JSON nested too deeply for it.
+PostgreSQL has numbers that Python cannot represent, and JSON nested too deeply for it. Times that
+it cannot represent are read as the nearest ones in every session (see `sql.connection`).
 """
 
 from __future__ import annotations
@@ -18,20 +19,9 @@ _DEEPEST = 100
 _SHOWN = 1_300
 
 
-def moment(column: str) -> str:
-    """Return SQL for a time: the nearest one that Python can represent."""
-    return (
-        f"CASE WHEN {column} IS NOT NULL THEN greatest('0001-01-01 00:00:00+00', "
-        f"least({column}, '9999-12-31 23:59:59.999999+00')) END"
-    )
-
-
 # Read by `read_data` and `read_content`.
 DATA = "data::text"
-CONTENT = (
-    f"type, manga_id, left(title, {_SHOWN}), left(message, {_SHOWN}), "
-    f"{moment('created_at')}, {DATA}"
-)
+CONTENT = f"type, manga_id, left(title, {_SHOWN}), left(message, {_SHOWN}), created_at, {DATA}"
 
 
 def read_content(row: Sequence[Any]) -> Content:

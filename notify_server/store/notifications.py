@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 
 import sql
 from notify_server.events.kinds import Event
-from notify_server.store.foreign_rows import DATA, moment, read_data
+from notify_server.store.foreign_rows import DATA, read_data
 from notify_server.store.recipients import FINDERS, PACKED, Recipients
 from notify_server.wire.datagram import Content
 from readers.keys import CHANNEL
@@ -145,7 +145,7 @@ def store_event(connection: sql.Connection, event: Event) -> StoreResult:
 
 _LIST = (
     f"SELECT id, type, manga_id, title, message, read IS TRUE AS read, event_id, {DATA} AS data, "
-    f"{moment('created_at')} AS created_at, {moment('delivered_at')} AS delivered_at "
+    "created_at, delivered_at "
     "FROM notifications WHERE user_id = %(user)s "
     "AND (%(before)s::bigint IS NULL OR id < %(before)s) "
     "AND (NOT %(unread)s OR read IS NOT TRUE) ORDER BY id DESC LIMIT %(limit)s"

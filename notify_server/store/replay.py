@@ -11,7 +11,7 @@ import psycopg
 
 import sql
 from notify_server.store.connections import Database
-from notify_server.store.foreign_rows import CONTENT, moment, read_content
+from notify_server.store.foreign_rows import CONTENT, read_content
 from notify_server.store.snapshot import Snapshot, parse_snapshot
 from notify_server.wire.datagram import DatagramTemplate, make_template
 
@@ -77,10 +77,7 @@ class TemplateLoader:
 
     def load(self, connection: sql.Connection, ids: list[int]) -> dict[int, DatagramTemplate]:
         """Return the template of each row; rows that are gone are missing."""
-        query = (
-            f"SELECT id, event_id, {moment('created_at')} FROM notifications "
-            "WHERE id = ANY(%s::bigint[])"
-        )
+        query = "SELECT id, event_id, created_at FROM notifications WHERE id = ANY(%s::bigint[])"
         rows = connection.execute(query.encode(), (ids,)).fetchall()
         keys = {id: (event_id or f"row:{id}", created_at) for id, event_id, created_at in rows}
         fresh = _load(connection, {key: id for id, key in keys.items() if key not in self._cache})

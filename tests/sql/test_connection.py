@@ -297,3 +297,22 @@ def test_what_speaks_of_the_statement_passes(
 ) -> None:
     with pytest.raises(error), sql.translated():
         connection.execute(statement.encode())
+
+
+@pytest.mark.parametrize("binary", [False, True], ids=["text", "binary"])
+@pytest.mark.parametrize(
+    ("date", "read"),
+    [
+        ("infinity", sql.LATEST),
+        ("10000-01-01", sql.LATEST),
+        ("-infinity", sql.EARLIEST),
+        ("0001-12-31 BC", sql.EARLIEST),
+        ("2026-03-01 12:00+00", datetime(2026, 3, 1, 12, tzinfo=UTC)),
+    ],
+)
+def test_a_date_that_python_cannot_hold_is_read_as_the_nearest_one(
+    database_url: str, date: str, read: datetime, binary: bool
+) -> None:
+    with sql.connect(database_url) as connection:
+        found = connection.execute("SELECT %s::timestamptz, 1", [date], binary=binary).fetchone()
+    assert found == (read, 1)
