@@ -7,6 +7,7 @@ import argparse
 import sql
 from mangahub.command_line import printable
 from notify_server.commands.command import Call, Subparsers, add_command, plain_text
+from notify_server.errors import UsageError
 from readers import explanation, preferences
 from readers.library import find_title
 from readers.preferences import Preferences
@@ -23,17 +24,17 @@ def add_commands(commands: Subparsers[argparse.ArgumentParser]) -> None:
         )
 
     command.add_argument("--languages", metavar="CODE,…", help="of chapters; or all")
+    command.add_argument(
+        "--title",
+        type=plain_text,
+        metavar="MANGA",
+        help="set --languages for this title only; `default`: as for all titles",
+    )
     command.add_argument("--new-titles", metavar="GENRE,…", help="or all, or none")
-    option("--block", "GROUP", "a group's name or id; may be repeated")
-    option("--unblock", "GROUP", "the same")
+    option("--block-group", "GROUP", "a group's name or id; may be repeated")
+    option("--unblock-group", "GROUP", "the same")
     option("--mute", "MANGA", "send nothing about a title; may be repeated")
     option("--unmute", "MANGA", "the same")
-    command.add_argument(
-        "--title-languages",
-        nargs=2,
-        metavar=("MANGA", "CODE,…"),
-        help="of one title's chapters; default: as for all titles",
-    )
     command.add_argument(
         "--explain", metavar="MANGA", help="say why a title causes no notifications"
     )
@@ -53,15 +54,17 @@ def _run(call: Call) -> None:
 
 def _change(connection: sql.Connection, user: User, given: argparse.Namespace) -> None:
     """Make all requested changes, or none."""
-    if given.languages is not None:
+    if given.title is not None:
+        _set_title_languages(connection, user, given.title, given.languages)
+    elif given.languages is not None:
         codes = preferences.parse_languages(given.languages)
         preferences.set_languages(connection, user, codes)
     if given.new_titles is not None:
         wanted = preferences.parse_new_titles(connection, given.new_titles)
         preferences.set_new_titles(connection, user, wanted)
     for names, change in (
-        (given.block, preferences.block_groups),
-        (given.unblock, preferences.unblock_groups),
+        (given.block_group, preferences.block_groups),
+        (given.unblock_group, preferences.unblock_groups),
     ):
         if names:
             groups = [preferences.find_group(connection, name) for name in names]
@@ -69,11 +72,15 @@ def _change(connection: sql.Connection, user: User, given: argparse.Namespace) -
     for names, muted in ((given.mute, True), (given.unmute, False)):
         titles = [find_title(connection, name) for name in names]
         preferences.set_muted(connection, user, titles, muted)
-    if given.title_languages is not None:
-        name, text = given.title_languages
-        codes = None if text == "default" else preferences.parse_languages(text)
-        title = find_title(connection, name)
-        preferences.set_title_languages(connection, user, title, codes)
+
+
+def _set_title_languages(
+    connection: sql.Connection, user: User, name: str, languages: str | None
+) -> None:
+    if languages is None:
+        raise UsageError("--title needs --languages CODE,… of its chapters, or `default`")
+    codes = None if languages == "default" else preferences.parse_languages(languages)
+    preferences.set_title_languages(connection, user, find_title(connection, name), codes)
 
 
 def _explain(call: Call, connection: sql.Connection, user: User) -> None:

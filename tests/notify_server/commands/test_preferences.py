@@ -42,18 +42,19 @@ def test_without_any_everything_is_told(ask: Any, ine: str) -> None:
 def test_what_is_set_is_shown_and_can_be_taken_back(ask: Any, ine: str) -> None:
     given = ("--languages", "en, PT-BR,en", "--new-titles", "slice of life,DRAMA")
     code, lines, err = ask(
-        "preferences", ine, *given, "--block", "night owls", "--mute", "tin",
-        "--title-languages", "tin", "vi",
+        "preferences", ine, *given, "--block-group", "night owls", "--mute", "tin"
     )  # fmt: skip
     assert (code, err) == (0, "")
+    _, lines, _ = ask("preferences", ine, "--title", "tin", "--languages", "vi")
     assert lines[:3] == [
         "languages\ten,pt-br",
         "new titles\tSlice of Life,Drama",
         f"blocked groups\tNight Owls ({GROUP})",
     ]
     assert lines[3].endswith("\tThe Tin Lantern\tmuted, languages vi")
-    back = ("--languages", "all", "--new-titles", "all", "--unblock", GROUP, "--unmute", "tin")
-    _, lines, _ = ask("preferences", ine, *back, "--title-languages", "tin", "default")
+    ask("preferences", ine, "--title", "tin", "--languages", "default")
+    back = ("--languages", "all", "--new-titles", "all", "--unblock-group", GROUP)
+    _, lines, _ = ask("preferences", ine, *back, "--unmute", "tin")
     assert lines == ["languages\tall", "new titles\tall", "blocked groups\tnone"]
 
 
@@ -64,8 +65,14 @@ def test_what_is_set_is_shown_and_can_be_taken_back(ask: Any, ine: str) -> None:
         ("--languages", "en,", 2, "'' is not a language"),
         ("--languages", "qq", 2, "'qq' is not a language"),
         ("--new-titles", "Dramma", 2, "'dramma' is not a genre: it must be all, none, or of Drama"),
-        ("--block", "Night Owl Scans", 1, "no group 'Night Owl Scans'; near it: 'Night Owls'"),
-        ("--block", "owls", 1, "'owls' is ambiguous, give one group by its id"),
+        ("--title", "tin", 2, "--title needs --languages"),
+        (
+            "--block-group",
+            "Night Owl Scans",
+            1,
+            "no group 'Night Owl Scans'; near it: 'Night Owls'",
+        ),
+        ("--block-group", "owls", 1, "'owls' is ambiguous, give one group by its id"),
         ("--mute", "No Such Title", 1, "no manga 'No Such Title'"),
     ],
 )
@@ -92,11 +99,11 @@ def test_it_is_explained_why_nothing_is_told(ask: Any, ine: str, connection: Any
     assert ask(*explained, "--languages", "en")[1] == [
         "its newest chapters are in vi, and the languages for all titles are en"
     ]
-    assert ask(*explained, "--title-languages", "tin", "vi", "--block", GROUP)[1] == [
+    assert ask(*explained, "--title", "tin", "--languages", "vi", "--block-group", GROUP)[1] == [
         "its newest chapters are all of blocked groups: Night Owls"
     ]
     connection.execute("DELETE FROM user_library")
-    assert ask(*explained, "--unblock", GROUP, "--mute", "tin")[1] == [
+    assert ask(*explained, "--unblock-group", GROUP, "--mute", "tin")[1] == [
         "the title is not in the library", "the title is muted",
     ]  # fmt: skip
 
