@@ -76,7 +76,7 @@ def draw(text: str) -> str:
 
 
 def main() -> None:
-    argparse.ArgumentParser(description="Makes docs/quickstart.svg anew.").parse_args()
+    argparse.ArgumentParser(description="Redraw docs/quickstart.svg.").parse_args()
     (ROOT / "docs").mkdir(exist_ok=True)
     (ROOT / "docs/quickstart.svg").write_text(draw(last_state(record())), encoding="utf-8")
 

@@ -37,7 +37,7 @@ def result(text: str, style: str = "") -> None:
 
 
 def warning(text: str) -> None:
-    """Print a line that nobody overlooks."""
+    """Print a line that stands out."""
     _print(Text(f"!!! {text}", style="bold black on yellow"))
 
 
