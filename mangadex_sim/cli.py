@@ -18,7 +18,7 @@ _SWITCH_S = 0.0005
 
 _EPILOG = """\
 The first line on stdout is "mangadex_sim listening on http://HOST:PORT". TERM and INT end it at
-once with exit code 0; 2 is bad usage, 1 a port that cannot be had. Orders while it runs go to
+once with exit code 0; 2 is bad usage, 1 a port that cannot be bound. Orders while it runs go to
 /_sim/..., for example:
 
   curl -d '{"manga": 0, "number": "12"}' http://127.0.0.1:PORT/_sim/chapters/publish
@@ -60,7 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
         type=int,
         default=normal.recent_chapters,
         metavar="N",
-        help="chapters that came out over the last 48 hours (default: %(default)s)",
+        help="chapters published in the last 48 hours (default: %(default)s)",
     )
     add(
         "--history-end",
@@ -100,7 +100,7 @@ def _add_rate_options(parser: argparse.ArgumentParser, normal: Settings) -> None
         type=float,
         default=normal.window_s,
         metavar="S",
-        help="that second's length; a little less forgives the jitter of a busy machine"
+        help="that second's length; slightly less tolerates the jitter of a busy machine"
         " (default: %(default)s)",
     )
     add(
@@ -114,7 +114,7 @@ def _add_rate_options(parser: argparse.ArgumentParser, normal: Settings) -> None
         type=int,
         default=normal.ban_after,
         metavar="N",
-        help="refusals within 5 seconds that are still no ban (default: %(default)s)",
+        help="429s within 5 seconds without a ban (default: %(default)s)",
     )
     add(
         "--ban-seconds",

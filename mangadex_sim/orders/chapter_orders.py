@@ -169,7 +169,7 @@ class ChapterOrders:
         now, step_s = self._clock.now(), hours * 3_600 / max(1, count)
         eligible = [index for index in self._catalogue.indexes() if self._is_plain(index)]
         if count and not eligible:
-            raise ValueError("no title of the catalogue is fit for it")
+            raise ValueError("no title of the catalogue is suitable")
         stride = max(1, len(eligible) // max(1, count))
         chapters = []
         for position in range(count):

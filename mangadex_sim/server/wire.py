@@ -85,7 +85,7 @@ def read_request(reader: BinaryIO) -> Request | None:
     headers = _read_headers(reader)
     length = headers.get("content-length", "0")
     if not length.isdigit() or int(length) > MAX_BODY_BYTES:
-        raise BadRequestError(f"unacceptable length: {length[:80]!r}")
+        raise BadRequestError(f"invalid length: {length[:80]!r}")
     body = reader.read(int(length))
     connection = headers.get("connection", "").lower()
     keep_alive = connection != "close" and (parts[2] != "HTTP/1.0" or connection == "keep-alive")

@@ -87,7 +87,7 @@ def _database(programs: Programs, signals: Signals) -> Iterator[str]:
     """Start the embedded server and yield its URL; stop it afterwards unless it has run before."""
     screen.step(f"Starting the embedded PostgreSQL in {programs.environment['MANGAHUB_DATA']}")
     if "DATABASE_URL" in os.environ:
-        screen.result("DATABASE_URL is left alone; scripts/initial_sync.sh imports into that one.")
+        screen.result("DATABASE_URL is not used here; scripts/initial_sync.sh imports into it.")
     has_run_before = _control_database(programs, "status").returncode != _NOT_RUNNING
     try:
         # Never interrupted: a server that is half started could not be found and stopped.
@@ -134,7 +134,7 @@ def _import_titles(programs: Programs, url: str) -> None:
             " FROM manga ORDER BY id LIMIT 6"
         ).fetchall()
     if done["status"] == "skipped":
-        screen.result(f"Done at an earlier time: {count:,} titles are there.")
+        screen.result(f"Imported before: {count:,} titles are there.")
     else:
         numbers = f"New titles: {done['manga_new']:,}; requests: {done['requests']:,}"
         screen.result(f"{numbers}; {done['seconds']:.1f} s")
@@ -144,10 +144,10 @@ def _import_titles(programs: Programs, url: str) -> None:
 def _show_notification(
     programs: Programs, connection: sql.Connection, stand_in: SimControl | None
 ) -> None:
-    """Show one notification's way; a trial message's where the real source has no news yet."""
+    """Follow one notification; a test message if the real source has no news yet."""
     users = {name for (name,) in connection.execute("SELECT username FROM users")}
     if stand_in is None and users - {READER}:
-        screen.result("This database has readers of its own: no trial message is sent.")
+        screen.result("This database has readers of its own: no test message is sent.")
         return
     manga_id, mangadex_id, title, number = _choose_title(connection, stand_in)
     screen.step(f"A reader wants to know what is new of “{title}”")
@@ -172,7 +172,7 @@ def _news(programs: Programs, listener: Program, http: str, manga_id: int, is_re
     with suppress(TourError):
         return programs.hear(listener, "NEW_CHAPTER", _NEWS_S)
     body = {"manga_id": manga_id, **TRIAL}
-    screen.result("nothing yet, as the titles have just been imported; so a trial message is sent:")
+    screen.result("nothing yet, as the titles have just been imported; so a test message is sent:")
     screen.command(f"curl --json '{json.dumps(body)}' {http}/notify/manga-update")
     requests.post(f"{http}/notify/manga-update", json=body, timeout=10).raise_for_status()
     return programs.hear(listener, "MANGA_UPDATE", _PATIENCE_S)
@@ -198,7 +198,7 @@ def _choose_title(
         numbers = [str(chapter["number"]) for chapter in listed]
         if numbers and all(re.fullmatch(r"\d{1,6}(\.\d{1,2})?", number) for number in numbers):
             return manga_id, mangadex_id, title, str(int(max(map(float, [*numbers, *stored]))) + 1)
-    raise TourError("no imported title is fit to show the way of a notification")
+    raise TourError("no imported title is suitable for a notification")
 
 
 def _start_listener(programs: Programs, manga_id: int) -> tuple[str, Program]:
@@ -221,14 +221,14 @@ def _start_listener(programs: Programs, manga_id: int) -> tuple[str, Program]:
 
 
 def _propose(data: Path, is_offline: bool) -> None:
-    screen.step("That is all; everything that was started has been stopped. To go on:")
+    screen.step("Done; everything that was started has been stopped. Next steps:")
     steps = [(". .venv/bin/activate", "or .venv/bin/… in front")]
     if is_offline or os.environ.get("MANGAHUB_DATA") or data.is_relative_to(place.CHECKOUT):
         steps.append((f"export MANGAHUB_DATA={data}", "this database"))
     if is_offline:
         steps += [
             (f"python -m mangadex_sim --port 8099 {' '.join(STAND_IN[:4])} &", "the stand-in"),
-            ("export MANGADEX_API_URL=http://127.0.0.1:8099", "ask it, not the real one"),
+            ("export MANGADEX_API_URL=http://127.0.0.1:8099", "use it instead of the real one"),
         ]
     steps += [
         ("mangahub-batch status", "what ran when (starts the database)"),

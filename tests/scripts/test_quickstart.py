@@ -69,7 +69,7 @@ def test_two_tours_at_the_same_moment_take_turns_and_each_has_a_new_chapter(
     assert "!!!" not in first
     assert "\x1b" not in first
     assert "Another tour is under way here; waiting." in second
-    assert "Done at an earlier time: 150 titles are there." in second
+    assert "Imported before: 150 titles are there." in second
     assert int(announced(second)[0]) == int(announced(first)[0]) + 1
     assert serving(home) == []
 
@@ -80,7 +80,7 @@ def test_the_real_source_fills_the_real_database_and_a_trial_message_arrives(
     with Simulator(titles=400) as source:
         code, out, err = finish(start(MANGADEX_API_URL=source.url, DATABASE_URL="unused"))
     assert code == 0, err
-    assert "DATABASE_URL is left alone" in out
+    assert "DATABASE_URL is not used here" in out
     assert "New titles: 150;" in out
     assert re.search(r"MANGA_UPDATE +A trial — Updated: description", out)
     assert not (home / "demo").exists()
