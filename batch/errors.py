@@ -109,3 +109,18 @@ def exit_code(exc: BaseException | None) -> int:
             return EXIT_TRY_LATER
         case _:
             return EXIT_FAILED
+
+
+def innermost(exc: BaseException) -> str:
+    """Return the innermost reason in one line: libraries wrap it several times."""
+    inner: BaseException = exc
+    while (below := _below(inner)) is not None:
+        inner = below
+    text = str(inner).split(": ", 1)[-1] if ">: " in str(inner) else str(inner)
+    # Bytes of a server that does not speak HTTP are printed as escapes.
+    return f"{type(inner).__name__}: {ascii(' '.join(text.split())[:200])[1:-1]}"
+
+
+def _below(exc: BaseException) -> BaseException | None:
+    candidates = (getattr(exc, "reason", None), *exc.args, exc.__cause__)
+    return next((c for c in candidates if isinstance(c, BaseException) and c is not exc), None)

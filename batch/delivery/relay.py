@@ -20,7 +20,7 @@ from time import monotonic
 import requests
 
 from batch.config import Config
-from batch.errors import BatchError
+from batch.errors import BatchError, innermost
 from batch.stop import Stop
 from batch.store import outbox
 from batch.store.outbox import Attempt, Owed
@@ -208,7 +208,7 @@ class Relay:
         try:
             return answer.result()
         except requests.RequestException as exc:
-            raise _ServerUnavailable(f"{self._url}: {_cause(exc)}") from exc
+            raise _ServerUnavailable(f"{self._url}: {innermost(exc)}") from exc
 
     def _answer(self, answer: Future[requests.Response], body: bytes, timeout_s: float) -> None:
         try:
@@ -299,9 +299,3 @@ def _single_result(result: object) -> _EventResult:
 
 def _shorten(text: str) -> str:
     return " ".join(text.split())[:200]
-
-
-def _cause(exc: BaseException) -> str:
-    """Return the last of a chain of wrapped errors, on one line."""
-    last = str(exc).rsplit(": ", 1)[-1].rstrip("\"')")
-    return f"{type(exc).__name__}: {_shorten(last)}"

@@ -16,7 +16,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from batch.errors import TransientError
+from batch.errors import TransientError, innermost
 from batch.mangadex.responses import Response
 from mangahub import __version__
 
@@ -76,7 +76,7 @@ class Session:
                 body = _read(response, asked)
                 return Response(asked, response.status_code, response.headers, body)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as exc:
-            raise TransientError(f"{asked} failed: {_cause(exc)}") from exc
+            raise TransientError(f"{asked} failed: {innermost(exc)}") from exc
 
 
 def _read(response: requests.Response, asked: str) -> bytes:
@@ -95,21 +95,6 @@ def _asked(path: str, parameters: Parameters) -> str:
     query = "&".join(f"{name}={value}" for name, value in parameters)
     text = f"GET {path}?{query}" if query else f"GET {path}"
     return text if len(text) <= 300 else f"{text[:300]}…"
-
-
-def _cause(exc: BaseException) -> str:
-    """Return the innermost reason in one line: libraries wrap it several times."""
-    inner: BaseException = exc
-    while (below := _below(inner)) is not None:
-        inner = below
-    text = str(inner).split(": ", 1)[-1] if ">: " in str(inner) else str(inner)
-    # Bytes of a server that does not speak HTTP are printed as escapes.
-    return f"{type(inner).__name__}: {ascii(' '.join(text.split())[:200])[1:-1]}"
-
-
-def _below(exc: BaseException) -> BaseException | None:
-    candidates = (getattr(exc, "reason", None), *exc.args, exc.__cause__)
-    return next((c for c in candidates if isinstance(c, BaseException) and c is not exc), None)
 
 
 class _Bearer(requests.auth.AuthBase):
