@@ -96,13 +96,19 @@ class HttpConnection(HTTPChannel):  # type: ignore[misc]
     def received(self, data: bytes) -> bool:
         if self.request is None:
             self._began_s = monotonic()
-        elif monotonic() - self._began_s > self._limit_s():
+        elif self.is_late:
             self.will_close = True
             return False
         return bool(super().received(data))
 
-    def _limit_s(self) -> float:
-        return REQUEST_S if self.request.headers_finished else HEAD_S
+    @property
+    def is_late(self) -> bool:
+        """Whether the request that is being read should have come by now."""
+        request = self.request
+        if request is None:
+            return False
+        limit_s = REQUEST_S if request.headers_finished else HEAD_S
+        return monotonic() - self._began_s > limit_s
 
     # Closing a socket with unread input resets the connection, and may lose the answer.
 

@@ -66,6 +66,12 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]
     def readable(self) -> bool:
         return bool(super().readable()) and monotonic() >= self._rests_until_s
 
+    def maintenance(self, now: float) -> None:
+        """Close connections that are idle, and those whose request is late; called now and then."""
+        super().maintenance(now)
+        for channel in self.active_channels.values():
+            channel.will_close |= channel.is_late
+
     def handle_accept(self) -> None:
         if len(self.active_channels) >= _MAX_CONNECTIONS:
             self._close_one()

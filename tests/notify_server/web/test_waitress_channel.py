@@ -57,8 +57,11 @@ def is_closed(sock: socket.socket) -> bool:
     ],
     ids=["head", "body"],
 )
-def test_a_request_that_dribbles_has_a_deadline(
-    connect: Connect, monkeypatch: pytest.MonkeyPatch, begun: bytes, limit: str
+@pytest.mark.parametrize(
+    "more", [b" ", pytest.param(b"", marks=pytest.mark.slow)], ids=["dribbles", "falls silent"]
+)
+def test_a_request_that_never_ends_has_a_deadline(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, begun: bytes, limit: str, more: bytes
 ) -> None:
     monkeypatch.setattr(waitress_channel, limit, 0.2)
     sock = connect(begun)
@@ -66,7 +69,7 @@ def test_a_request_that_dribbles_has_a_deadline(
     deadline = monotonic() + 10
     while monotonic() < deadline:
         try:
-            sock.sendall(b" ")
+            sock.sendall(more)
             if is_closed(sock):
                 return
         except TimeoutError:
