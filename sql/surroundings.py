@@ -1,7 +1,7 @@
 """Refuses surroundings that cannot work: a database in another encoding, a transaction pooler.
 
 A pooler in transaction or statement mode gives each transaction whichever session is free: a lock
-is then held by nobody, or by somebody else, and what one listens for is told to others.
+then belongs to no client, or to another one, and notifications reach other listeners.
 """
 
 from __future__ import annotations

@@ -54,13 +54,13 @@ class Import:
     Attributes:
         scope: its name in `sync_pages`, which distinguishes its pages from another's.
         started_at: by this host's clock.
-        told_since: unknown titles created from then on are news, and so are changes of known
+        news_since: unknown titles created from then on are news, and so are changes of known
             ones; None in the first import, which makes no events.
     """
 
     scope: str
     started_at: datetime
-    told_since: datetime | None
+    news_since: datetime | None
 
 
 def run(context: JobContext) -> None:
@@ -77,7 +77,7 @@ def run(context: JobContext) -> None:
     before = sync_state.read(context.connection, INITIAL_SYNC)
     covered = coverage.read(before.metadata.get("covered"), wanted)
     rejected = rejections.read_due(context.connection, INITIAL_SYNC, context.started_at)
-    work = Import(scope_of(wanted), context.started_at, _told_since(context, before))
+    work = Import(scope_of(wanted), context.started_at, _news_since(context, before))
     if context.force or not coverage.is_covered(covered, wanted):
         _import(context, work, wanted, covered, rejected)
         return
@@ -91,7 +91,7 @@ def run(context: JobContext) -> None:
         log.info("Skipped: a completed run has covered as much; --force repeats it")
 
 
-def _told_since(context: JobContext, before: SyncState) -> datetime | None:
+def _news_since(context: JobContext, before: SyncState) -> datetime | None:
     """Return when the first import began, to the second, once one has ended and found titles."""
     first_at = read_cursor(before.metadata.get("started_at"))
     has_ended = "covered" in before.metadata and read_first_sync(context.connection) is not None
@@ -264,11 +264,11 @@ def _store(
 
 def _news(work: Import, mangas: Sequence[Manga], result: StoredPage) -> list[OutboxEvent]:
     """Return what this import must not swallow: neither poll nor refresh would find it later."""
-    if work.told_since is None:
+    if work.news_since is None:
         return []
     created = [
         events.manga_event(result.inserted[manga.mangadex_id], manga.mangadex_id, manga.title)
         for manga in mangas
-        if manga.mangadex_id in result.inserted and manga.created_at >= work.told_since
+        if manga.mangadex_id in result.inserted and manga.created_at >= work.news_since
     ]
     return [*created, *events.update_events(result.before, mangas, result.updated)]

@@ -26,7 +26,7 @@ from batch.store.import_pages import INITIAL_SYNC
 from batch.store.titles import read_first_sync, read_stored, store_manga, take_turn
 
 NEW_MANGA_POLL = "new_manga_poll"
-MOST_AHEAD = timedelta(days=1)  # of a moment that this host's clock alone told
+MOST_AHEAD = timedelta(days=1)  # of a moment by this host's clock only
 
 log = logging.getLogger(__name__)
 

@@ -130,7 +130,7 @@ def _failure_message(end: RunEnd, last_success: datetime | None, since: datetime
         f"The last error: {end.error}\n"
         "What to do: run `mangahub-batch doctor`, which names the usual cures, and look at "
         f"`mangahub-batch status` and `journalctl -u mangahub-{name}`.\n"
-        "You will be told once more, when it works again.",
+        "There will be one more message, when it works again.",
         is_good=False,
     )
 

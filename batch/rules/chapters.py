@@ -121,7 +121,7 @@ class Title:
         stored: the rows that matter for the uploads that came: theirs, also where they belong to
             other titles, those of the same numbers, and the highest of each language; all where
             numbering restarts, or where the whole feed was read.
-        told_uploads: of those that came, the ones that were announced by their id.
+        announced_uploads: of those that came, the ones that were announced by their id.
     """
 
     id: int
@@ -131,7 +131,7 @@ class Title:
     numbering_restarts: bool
     stored: Sequence[StoredChapter] = ()
     baselines: Mapping[str, Baseline] = field(default_factory=dict)
-    told_uploads: frozenset[UUID] = frozenset()
+    announced_uploads: frozenset[UUID] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,13 +293,13 @@ def known_before(title: Title, changes: TitleChanges) -> Title:
 
     Left out is what is gone, and what stands where it has only now been corrected to.
     """
-    told = {each.key for each in changes.announcements if each.has_event}
+    announced = {each.key for each in changes.announcements if each.has_event}
     updated = {row.id: key for row, key, _ in changes.updates}
     withdrawn = {row.id for row in (*changes.removals, *changes.gone)}
     known = [
         replace(row, manga_id=title.id, key=updated[row.id])
         for row in title.stored
-        if row.id in updated and updated[row.id] not in told
+        if row.id in updated and updated[row.id] not in announced
     ]
     known += [
         row for row in title.stored if not (row.is_gone or row.id in updated or row.id in withdrawn)
@@ -350,7 +350,7 @@ def _admit(
 ) -> None:
     """Add a row for an upload without one, if it is new and the first of its key."""
     own = key_of(chapter, title.numbering_restarts)
-    if own.awaits_volume and chapter.mangadex_chapter_id in title.told_uploads:
+    if own.awaits_volume and chapter.mangadex_chapter_id in title.announced_uploads:
         return
     key = _shared_key(taken, own, chapter)
     if key != own:  # announced as the other, whose key ends when its volume is known

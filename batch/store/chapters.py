@@ -47,7 +47,9 @@ def read_titles(
     whole = [manga_id for manga_id, _, _, _, restarts in rows if restarts or with_all_rows]
     stored = _read_chapters(connection, {row[0]: uploads[row[1]] for row in rows}, whole)
     baselines = _read_baselines(connection, [row[0] for row in rows])
-    told = _read_told_uploads(connection, {row[0]: uploads[row[1]] for row in rows if row[4]})
+    announced = _read_announced_uploads(
+        connection, {row[0]: uploads[row[1]] for row in rows if row[4]}
+    )
     return [
         Title(
             id=manga_id,
@@ -57,7 +59,7 @@ def read_titles(
             numbering_restarts=restarts,
             stored=stored[manga_id],
             baselines=baselines.get(manga_id, {}),
-            told_uploads=told if restarts else frozenset(),
+            announced_uploads=announced if restarts else frozenset(),
         )
         for manga_id, mangadex_id, title, first_synced_at, restarts in rows
     ]
@@ -136,7 +138,7 @@ def _read_baselines(
     return found
 
 
-def _read_told_uploads(
+def _read_announced_uploads(
     connection: Connection, titles: Mapping[int, Sequence[Chapter]]
 ) -> frozenset[UUID]:
     """Return those of the uploads that were announced by their ids."""

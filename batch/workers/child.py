@@ -1,4 +1,4 @@
-"""What runs in a worker process: one call after the other, until it is told to end."""
+"""The code of a worker process: one call after another, until it is stopped."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ current_stop: PipeStop | None = None
 
 
 def serve(connection: Connection, inherited: list[Connection], parent: int) -> None:
-    """Do one call after the other until told to end, or until the parent dies.
+    """Make one call after another until it is stopped, or until the parent dies.
 
     Args:
         connection: where calls come from and outcomes go.

@@ -47,7 +47,7 @@ class Traits(NamedTuple):
 
 
 class Composed(NamedTuple):
-    """An event as readers get it: the fields of its datagram, and who is to be told."""
+    """An event as readers get it: the fields of its datagram, and its audience."""
 
     message: str
     data: dict[str, Json]

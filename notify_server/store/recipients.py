@@ -13,7 +13,7 @@ _ROW = struct.Struct(">q16s")
 # storing them.
 PACKED = "string_agg(int8send(id) || uuid_send(user_id), ''::bytea)"
 
-# SQL that finds the recipients of each audience, by what they want to be told. Sorted, so that
+# SQL that finds the recipients of each audience, by their preferences. Sorted, so that
 # neighbours in the indexes are written together: a fifth less work.
 FINDERS: dict[Audience, str] = {
     "users": """
@@ -23,7 +23,7 @@ FINDERS: dict[Audience, str] = {
                SELECT lower(name) FROM manga_genres JOIN genres ON genres.id = genre_id
                WHERE manga_genres.manga_id = %(manga_id)s))
         ORDER BY users.id""",
-    # Each of an event's uploads is the list of its groups: who blocks all of one is not told of it.
+    # The groups of each of an event's uploads: who blocks all groups of one is no recipient of it.
     "readers": """
         library.user_id AS id FROM user_library AS library
         LEFT JOIN reader_preferences AS own USING (user_id)
