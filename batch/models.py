@@ -94,7 +94,7 @@ class Chapter:
     Attributes:
         number: None if the API has none, or one that is no plain decimal.
         readable_at: from when readers can open it; it may be in the future, or back-dated.
-        appeared_at: the later of `readableAt` and `createdAt`; before it nobody could read it.
+        appeared_at: the later of `readableAt` and `createdAt`; before it, it could not be read.
         groups: scanlation groups; empty for an individual upload.
     """
 

@@ -99,7 +99,7 @@ class SignalStop:
 
     def _set_alarm(self) -> None:
         """Set a repeating alarm: what follows the first one may hang too."""
-        if self._is_listening:  # else nobody would catch it
+        if self._is_listening:  # otherwise it would not be caught
             signal.setitimer(signal.ITIMER_REAL, max(self.grace_left, LAST_S), LAST_S)
 
     def _lose_patience(self, _number: int, _frame: FrameType | None) -> None:

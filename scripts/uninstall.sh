@@ -11,7 +11,7 @@ usage: uninstall.sh [--purge [--yes]] [--dry-run] [--prefix DIR] [--root DIR]
 
 Stops and disables all units, removes them, /opt/mangahub and the commands in /usr/local/bin.
 Settings (/etc/mangahub), data (/var/lib/mangahub) and the user mangahub stay, so that install.sh
-goes on where it was.
+continues where it was.
 
   --purge       remove settings, data and user as well; asks first
   --yes         do not ask

@@ -76,7 +76,7 @@ def run(context: JobContext) -> None:
 
 
 def require_few(refused: Sequence[Checked]) -> None:
-    """End a run whose feeds are refused one after the other: to go on asking leads to a ban.
+    """End a run whose feeds are refused one after another: more requests lead to a ban.
 
     Raises:
         BatchError: there are too many in a row.

@@ -45,10 +45,10 @@ def run(context: JobContext) -> None:
 
 
 def _read_window(context: JobContext, position: PollPosition) -> bool:
-    """Import the titles from `position.since` on; return False if the list has to go on.
+    """Import the titles from `position.since` on; return False if the list continues.
 
-    It goes on from a later date, where the API's ceiling comes before its end, or from its
-    beginning, where so many known titles are gone that nobody knows which to skip.
+    It continues from a later date if the API's ceiling comes before its end, or from its beginning
+    if so many known titles are gone that it is unknown which to skip.
     """
     window = Window(start=position.skipped)
     newest = position.since

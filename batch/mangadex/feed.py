@@ -77,7 +77,7 @@ def read_feed(
     for _ in _read_pages(feed, api, mangadex_id, languages, ratings, "desc"):
         pass
     if not feed.is_whole:
-        log.warning("The feed goes on beyond the API's ceiling manga=%s", mangadex_id)
+        log.warning("The feed continues beyond the API's ceiling manga=%s", mangadex_id)
     return feed
 
 

@@ -21,7 +21,7 @@ from batch.models import Summary
 from batch.reporting import alerts
 from batch.stop import SignalStop
 
-_TIMEOUT = "2s"  # for a statement: nobody waits for figures
+_TIMEOUT = "2s"  # for a statement: metrics are not worth a wait
 
 log = logging.getLogger(__name__)
 

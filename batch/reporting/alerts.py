@@ -102,7 +102,7 @@ def decide(
     """Return what to remember once the message, if there is one, has been sent.
 
     Args:
-        last_success: before this run; None if there never was one, or nobody knows.
+        last_success: before this run; None if there never was one, or it is unknown.
         patience: how long a workflow may go without the success that was due.
     """
     now = end.ended_at

@@ -89,7 +89,7 @@ class _Forward(logging.Handler):
         try:
             self._connection.send(record)
         except OSError:
-            os._exit(1)  # nobody is left to work for
+            os._exit(1)  # the parent is gone
 
 
 def _make_sendable(record: logging.LogRecord) -> None:

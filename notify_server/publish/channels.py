@@ -24,4 +24,4 @@ class Channel(Protocol):
         """Send what is unread and was not sent: what is new may have been taken for known."""
 
     def end_sessions(self) -> None:
-        """Drop all clients, so that they subscribe anew."""
+        """Drop all clients, so that they subscribe again."""

@@ -1,7 +1,7 @@
 """Notices that the database has lost commits: by a failover to a standby without them, a restore.
 
-Numbers of transactions and notifications are then given a second time. Clients would take what is
-new for what they know; so they subscribe anew, and their ids go on far above those that were lost.
+Numbers of transactions and notifications are then given a second time. Clients would take new
+notifications for known ones, so they subscribe again, and ids continue far above the lost ones.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ class History:
             return
         with self._lock:
             if lost := self._count_lost(connection):
-                self._begin_anew(connection, lost)
+                self._begin_again(connection, lost)
 
     def _count_lost(self, connection: sql.Connection) -> int:
         return receipts.count_lost(connection, self.last, self._claims.pushed())
 
-    def _begin_anew(self, connection: sql.Connection, lost: int) -> None:
+    def _begin_again(self, connection: sql.Connection, lost: int) -> None:
         last_id = receipts.leave_gap(connection, self.last)
         log.error(
-            "The database has lost commits, by a failover or a restore: clients subscribe anew, and"
-            " ids go on above the lost ones events=%d last_id=%d",
+            "The database has lost commits, by a failover or a restore: clients subscribe again,"
+            " and ids continue above the lost ones events=%d last_id=%d",
             lost,
             last_id,
         )

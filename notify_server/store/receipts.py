@@ -85,10 +85,10 @@ def count_lost(connection: sql.Connection, before: Look | None, events: list[str
 
 
 def leave_gap(connection: sql.Connection, before: Look | None) -> int:
-    """Let ids of notifications go on above all that were ever given; return where."""
+    """Move the ids of notifications above all that were ever given; return the last one."""
     query = f"SELECT setval({_SEQUENCE}, greatest({_LAST_ID}, %s) + {_GAP})"
     with connection.transaction():
-        # Of servers that do this at once, each begins from where the one before has left off.
+        # If several servers do this at once, each continues where the one before ended.
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_GAP_LOCK])
         row = connection.execute(query.encode(), [before.last_id if before else 0]).fetchone()
     return int(row[0]) if row and row[0] else 0

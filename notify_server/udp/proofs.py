@@ -2,7 +2,7 @@
 
 A proof that is right for what is known here goes to the database at once, where it is checked
 again. Another one is wrong, or of a key that was rotated without this server's knowledge: those are
-looked up as well, but no more often than their host may be wrong; and an address that goes on being
+looked up as well, but no more often than their host may be wrong; and an address that keeps being
 wrong is not read for some seconds.
 """
 

@@ -101,7 +101,7 @@ class UdpServer:
         self._mailbox.put(partial(self._subscriptions.revoke_keys, generations))
 
     def catch_up(self) -> None:
-        """Ask the database anew what each client has not read."""
+        """Query again what each client has not read."""
         self._mailbox.put(self._subscriptions.catch_up)
 
     def end_sessions(self) -> None:

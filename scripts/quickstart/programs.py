@@ -26,7 +26,7 @@ _STOP_S = 15.0  # a program has promised to be gone after 10
 
 
 class TourError(Exception):
-    """The tour cannot go on; its text is for the newcomer.
+    """The tour cannot continue; the text is for the newcomer.
 
     Attributes:
         code: the exit code.

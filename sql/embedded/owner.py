@@ -1,4 +1,4 @@
-"""The user as whom PostgreSQL runs: ourselves, or an unprivileged one where we are root."""
+"""The user that PostgreSQL runs as: ourselves, or an unprivileged one if we are root."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _UNPRIVILEGED = ("mangahub", "postgres", "nobody")
 
 @dataclass(frozen=True)
 class Owner:
-    """To whom the database's files belong."""
+    """The owner of the database's files."""
 
     uid: int
     gid: int

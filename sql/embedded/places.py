@@ -88,7 +88,7 @@ def _make_data(data: Path, owner: Owner) -> None:
 
 
 def _make_private(folder: Path, owner: Owner) -> None:
-    """Make a directory of `owner` alone; one that somebody else made is refused, not repaired."""
+    """Make a directory of `owner` alone; one that another user made is refused, not repaired."""
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)
     try:

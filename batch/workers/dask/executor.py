@@ -145,7 +145,7 @@ class ClusterPool(Pool):
             done.outcome.settle(future)
 
     def _look(self) -> None:
-        """Note which workers have come and gone; raise where the cluster cannot go on."""
+        """Record which workers came and went; raise if the cluster cannot continue."""
         if self._client.status == "closed":  # as it is when it could not connect again for a while
             raise ClusterDown(f"the scheduler {self._name} is gone")
         with _cluster_errors(self._name):
