@@ -17,10 +17,11 @@ from uuid import UUID
 from batch.config import Config
 from batch.errors import BatchError, RequestRefused
 from batch.jobs.context import JobContext, rules_of
+from batch.mangadex.client import MangaDex
 from batch.mangadex.feed import Feed, read_feed
 from batch.models import Rejected
 from batch.store import chapters, news, rejections
-from batch.store.news import News
+from batch.store.news import News, Terms
 from batch.workers.worker import WorkerSettings, this_worker
 from sql import Connection
 
@@ -109,11 +110,8 @@ def check_title(settings: WorkerSettings, due: DueTitle) -> Checked:
         feed = read_feed(worker.api, due.mangadex_id, config.languages, config.content_ratings)
     except RequestRefused as exc:
         feed, refusal = Feed(rejected=[Rejected(str(due.mangadex_id), str(exc))]), exc
-    now = worker.api.source_time(due.now)
     with worker.transaction() as connection:
-        stored = _store(connection, config, due, feed, now)
-        stored.rejected += feed.rejected
-        _record(connection, due, feed, stored, worker.api.not_ahead(due.now))
+        stored = store_feed(connection, config, worker.api, due, feed)
     return Checked(
         due.mangadex_id,
         len(feed.chapters),
@@ -123,16 +121,25 @@ def check_title(settings: WorkerSettings, due: DueTitle) -> Checked:
     )
 
 
-def _store(
-    connection: Connection, config: Config, due: DueTitle, feed: Feed, now: datetime
+def store_feed(
+    connection: Connection, config: Config, api: MangaDex, due: DueTitle, feed: Feed
 ) -> News:
-    """Store what is new; find the title's baseline in the same feed where it is needed."""
-    uploads, rules = {due.mangadex_id: feed.chapters}, rules_of(config)
+    """Store what is new in a whole feed, in the caller's transaction, and mark it as checked."""
     listed = _listed_uploads(connection, feed)
-    stored = news.store_news(connection, uploads, rules, now, listed)
+    terms = Terms(rules_of(config), api.source_time(due.now), listed)
+    stored = _store(connection, config, due, feed, terms)
+    stored.rejected += feed.rejected
+    _record(connection, due, feed, stored, api.not_ahead(due.now))
+    return stored
+
+
+def _store(connection: Connection, config: Config, due: DueTitle, feed: Feed, terms: Terms) -> News:
+    """Store what is new; find the title's baseline in the same feed where it is needed."""
+    uploads = {due.mangadex_id: feed.chapters}
+    stored = news.store_news(connection, uploads, terms)
     for title in stored.unjudged:
         if news.fix_baselines(connection, title, feed.chapters, feed.rejected, config.languages):
-            return news.store_news(connection, uploads, rules, now, listed)
+            return news.store_news(connection, uploads, terms)
     return stored
 
 

@@ -11,20 +11,21 @@ the cursor moves only when everything is stored: a run that is killed repeats an
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from batch.cursors import believe, read_cursor, write_cursor
 from batch.errors import Banned, RequestRefused, SourceDown
+from batch.jobs.chapter_check import DueTitle, store_feed
 from batch.jobs.context import JobContext, rules_of
-from batch.mangadex.feed import Feed, Recent, read_history, read_recent
+from batch.mangadex.feed import Feed, Recent, read_feed, read_history, read_recent
 from batch.mangadex.paging import PAGE
 from batch.models import Chapter, Page, Rejected
 from batch.rules.chapters import Title
 from batch.store import chapters, news, rejections, sync_state
-from batch.store.news import News
+from batch.store.news import News, Terms
 from batch.store.titles import read_first_sync
 
 CHAPTER_FEED = "chapter_feed"
@@ -91,17 +92,20 @@ def _read_recent(
 
 
 def _store(context: JobContext, uploads: Mapping[UUID, list[Chapter]]) -> Leftover:
-    """Store titles in sets; then, one by one, those whose baseline has to be found first."""
+    """Store titles in sets; then, one by one, those whose own feed has to be read first."""
     context.progress.start("Titles with chapters", len(uploads))
-    leftover, unjudged = Leftover(), []
+    leftover, unjudged, late = Leftover(), [], []
     ids = list(uploads)
     for start in range(0, len(ids), news.MAX_TITLES):
         stored = _store_part(context, uploads, ids[start : start + news.MAX_TITLES], leftover)
         context.summary.manga_seen += stored.titles
         unjudged += stored.unjudged
+        late += stored.late
     for title in unjudged:
         if _find_baselines(context, title, leftover):
-            _store_part(context, uploads, [title.mangadex_id], leftover)
+            late += _store_part(context, uploads, [title.mangadex_id], leftover).late
+    for mangadex_id in late:
+        _check(context, mangadex_id, uploads[mangadex_id], leftover)
     return leftover
 
 
@@ -113,14 +117,43 @@ def _store_part(
 ) -> News:
     context.stop.check()
     part = {key: uploads[key] for key in ids}
-    stored = news.store_news(context.connection, part, rules_of(context.config), _now(context))
+    terms = Terms(rules_of(context.config), _now(context), are_recent=True)
+    stored = news.store_news(context.connection, part, terms)
+    _account(context, stored, leftover, len(part) - len(stored.unjudged) - len(stored.late))
+    return stored
+
+
+def _account(context: JobContext, stored: News, leftover: Leftover, done: int) -> None:
     leftover.titles += stored.rejected
     leftover.doubtful += stored.doubtful
     context.summary.chapters_new += stored.chapters
     context.summary.events += stored.events
-    done = len(part) - len(stored.unjudged)
     context.progress.advance(done, new=stored.chapters, events=stored.events)
-    return stored
+
+
+def _check(
+    context: JobContext, mangadex_id: UUID, recent: Sequence[Chapter], leftover: Leftover
+) -> None:
+    """Read a title's whole feed, as `chapter-check` does: what is stored of it may be withdrawn.
+
+    Raises:
+        SourceDown: the source failed for two titles in a row.
+    """
+    api, config, connection = context.api, context.config, context.connection
+    feed = _try_feed(
+        mangadex_id,
+        lambda: read_feed(api, mangadex_id, config.languages, config.content_ratings),
+        leftover,
+    )
+    came = {str(chapter.mangadex_chapter_id) for chapter in recent}
+    if feed is None or not came <= feed.ids:  # one that lags behind proves nothing
+        terms = Terms(rules_of(config), _now(context))
+        stored = news.store_news(connection, {mangadex_id: recent}, terms)
+    else:
+        due = DueTitle(mangadex_id, context.started_at)
+        with connection.transaction():
+            stored = store_feed(connection, config, api, due, feed)
+    _account(context, stored, leftover, 1)
 
 
 def _find_baselines(context: JobContext, title: Title, leftover: Leftover) -> bool:
@@ -129,10 +162,14 @@ def _find_baselines(context: JobContext, title: Title, leftover: Leftover) -> bo
     Raises:
         SourceDown: the source failed for two titles in a row.
     """
-    history = _read_history(context, title, leftover)
+    languages = context.config.languages
+    history = _try_feed(
+        title.mangadex_id,
+        lambda: read_history(context.api, title.mangadex_id, languages, title.first_synced_at),
+        leftover,
+    )
     if history is None:
         return False
-    languages = context.config.languages
     if not history.chapters:  # at least the chapter that is new must be in it
         reason = "its feed is empty"
     elif not news.fix_baselines(
@@ -146,19 +183,18 @@ def _find_baselines(context: JobContext, title: Title, leftover: Leftover) -> bo
     return False
 
 
-def _read_history(context: JobContext, title: Title, leftover: Leftover) -> Feed | None:
-    languages = context.config.languages
+def _try_feed(mangadex_id: UUID, read: Callable[[], Feed], leftover: Leftover) -> Feed | None:
     try:
-        history = read_history(context.api, title.mangadex_id, languages, title.first_synced_at)
+        feed = read()
     except (SourceDown, RequestRefused) as exc:
         is_failing = isinstance(exc, SourceDown)
         if isinstance(exc, Banned) or (is_failing and leftover.is_source_failing):
             raise
         leftover.is_source_failing = is_failing
-        leftover.titles.append(Rejected(str(title.mangadex_id), str(exc)))
+        leftover.titles.append(Rejected(str(mangadex_id), str(exc)))
         return None
     leftover.is_source_failing = False
-    return history
+    return feed
 
 
 def _finish(
@@ -169,17 +205,12 @@ def _finish(
     rejected = [*leftover.titles, *leftover.entries, *recent.rejected]
     readable = [str(c.mangadex_chapter_id) for found in recent.uploads.values() for c in found]
     newest = max(filter(None, (cursor, recent.newest)), default=None)
-    doubtful = [
-        key
-        for key in leftover.doubtful
-        if any(cursor is None or found.readable_at > cursor for found in recent.uploads[key])
-    ]
     with connection.transaction():
         if not recent.is_whole:
             due = chapters.mark_due(connection)
             log.warning("The API's ceiling hides new chapters; every title is due due=%d", due)
         unfinished = [UUID(item.mangadex_id) for item in leftover.titles]
-        chapters.mark_due(connection, [*unfinished, *doubtful])
+        chapters.mark_due(connection, [*unfinished, *leftover.doubtful])
         rejections.clear_chapters(connection, readable)
         rejections.record_chapters(connection, CHAPTER_FEED, rejected, context.started_at)
         if newest is not None:

@@ -70,22 +70,6 @@ def _is_withdrawn(known: Baseline, language: str, title: Title, feed: Sequence[C
     return bool(uploads) and all(numbers.get(each) != known.number for each in uploads)
 
 
-def doubts_baseline(title: Title, readable: Iterable[Chapter]) -> bool:
-    """Return whether something appeared since the first sync that is not above its baseline.
-
-    Mostly old chapters are uploaded again; but it may be that the baseline was withdrawn.
-    """
-    stored = {row.mangadex_chapter_id for row in title.stored}
-    return any(
-        chapter.appeared_at >= title.first_synced_at
-        and chapter.mangadex_chapter_id not in stored
-        and _position(title, chapter) is not None
-        and baseline_of(title, chapter.translated_language) is not None
-        and not is_above_baseline(key_of(chapter, title.numbering_restarts), title)
-        for chapter in readable
-    )
-
-
 def find_taken_down(title: Title, feed: Sequence[Chapter]) -> list[Announcement]:
     """Return what was readable before, above a lowered baseline: marked, so never announced.
 

@@ -122,6 +122,7 @@ class Title:
             other titles, those of the same numbers, and the highest of each language; all where
             numbering restarts, or where the whole feed was read.
         announced_uploads: of those that came, the ones that were announced by their id.
+        checked_at: when its whole feed was read last.
     """
 
     id: int
@@ -132,6 +133,7 @@ class Title:
     stored: Sequence[StoredChapter] = ()
     baselines: Mapping[str, Baseline] = field(default_factory=dict)
     announced_uploads: frozenset[UUID] = frozenset()
+    checked_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +256,54 @@ def is_above_baseline(key: ChapterKey, title: Title) -> bool:
     if baseline is None or position is None:
         return False
     return baseline.position is None or position > baseline.position
+
+
+def comes_late(title: Title, readable: Iterable[Chapter]) -> bool:
+    """Return whether something new is lower than what is stored.
+
+    Either it comes late, or the source has corrected the higher number since.
+    """
+    taken = {row.key for row in title.stored if row.manga_id == title.id}
+    return any(
+        key not in taken and is_above_baseline(key, title) and not _is_above_stored(key, title)
+        for key in _unchecked_keys(title, readable)
+    )
+
+
+def doubts_baseline(title: Title, readable: Iterable[Chapter]) -> bool:
+    """Return whether something appeared since the first sync that is not above its baseline.
+
+    Mostly an old chapter is uploaded again; but it may be that the baseline was withdrawn.
+    """
+    return any(
+        key.position(title.numbering_restarts) is not None
+        and baseline_of(title, key.language) is not None
+        and not is_above_baseline(key, title)
+        for key in _unchecked_keys(title, readable)
+    )
+
+
+def _unchecked_keys(title: Title, readable: Iterable[Chapter]) -> list[ChapterKey]:
+    """Return the keys of what appeared since the first sync, and since the feed was read whole."""
+    since = title.first_synced_at
+    if title.checked_at is not None:
+        since = max(since, title.checked_at.replace(microsecond=0))
+    stored = {row.mangadex_chapter_id for row in title.stored}
+    return [
+        key_of(chapter, title.numbering_restarts)
+        for chapter in readable
+        if chapter.appeared_at >= since and chapter.mangadex_chapter_id not in stored
+    ]
+
+
+def _is_above_stored(key: ChapterKey, title: Title) -> bool:
+    position = key.position(title.numbering_restarts)
+    rows = (
+        row.key.position(title.numbering_restarts)
+        for row in title.stored
+        if row.manga_id == title.id and row.key.language == key.language and not row.is_gone
+    )
+    return position is not None and all(each is None or each < position for each in rows)
 
 
 def decide_changes(

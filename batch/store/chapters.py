@@ -40,11 +40,12 @@ def read_titles(
     """
     rows = connection.execute(
         # The API's times have whole seconds: what appeared in that same second counts as after it.
-        "SELECT id, mangadex_id, title, date_trunc('second', first_synced_at), numbering_restarts"
-        " FROM manga WHERE mangadex_id = ANY(%s) AND first_synced_at IS NOT NULL ORDER BY id",
+        "SELECT id, mangadex_id, title, date_trunc('second', first_synced_at), numbering_restarts,"
+        " last_chapter_check FROM manga"
+        " WHERE mangadex_id = ANY(%s) AND first_synced_at IS NOT NULL ORDER BY id",
         [list(uploads)],
     ).fetchall()
-    whole = [manga_id for manga_id, _, _, _, restarts in rows if restarts or with_all_rows]
+    whole = [manga_id for manga_id, _, _, _, restarts, _ in rows if restarts or with_all_rows]
     stored = _read_chapters(connection, {row[0]: uploads[row[1]] for row in rows}, whole)
     baselines = _read_baselines(connection, [row[0] for row in rows])
     announced = _read_announced_uploads(
@@ -60,8 +61,9 @@ def read_titles(
             stored=stored[manga_id],
             baselines=baselines.get(manga_id, {}),
             announced_uploads=announced if restarts else frozenset(),
+            checked_at=checked_at,
         )
-        for manga_id, mangadex_id, title, first_synced_at, restarts in rows
+        for manga_id, mangadex_id, title, first_synced_at, restarts, checked_at in rows
     ]
 
 

@@ -34,6 +34,22 @@ MAX_TITLES = 100  # in one transaction
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How uploads are judged.
+
+    Attributes:
+        listed: all uploads that the source has of the titles, also those that could not be read;
+            None where not all of them were asked for.
+        are_recent: the uploads are those that came lately; some need the title's whole feed.
+    """
+
+    rules: Rules
+    now: datetime
+    listed: frozenset[UUID] | None = None
+    are_recent: bool = False
+
+
 @dataclass(slots=True)
 class News:
     """What was stored of some titles.
@@ -42,9 +58,10 @@ class News:
         titles: how many of them are tracked.
         chapters, events: how many are new.
         gone: stored uploads that cannot be read any more.
-        doubtful: titles whose whole feed may show that their baseline is wrong.
         rejected: titles that could not be stored, and chapters that were stored in part.
         unjudged: titles of which nothing is stored before their baseline is found.
+        late: titles of which nothing is stored before their whole feed is read.
+        doubtful: titles whose whole feed may show that their baseline is wrong.
     """
 
     titles: int = 0
@@ -53,6 +70,7 @@ class News:
     gone: int = 0
     rejected: list[Rejected] = field(default_factory=list)
     unjudged: list[Title] = field(default_factory=list)
+    late: list[UUID] = field(default_factory=list)
     doubtful: list[UUID] = field(default_factory=list)
 
     def add(self, other: News) -> None:
@@ -63,52 +81,39 @@ class News:
         self.gone += other.gone
         self.rejected += other.rejected
         self.unjudged += other.unjudged
+        self.late += other.late
         self.doubtful += other.doubtful
 
 
-def store_news(
-    connection: Connection,
-    uploads: Uploads,
-    rules: Rules,
-    now: datetime,
-    listed: frozenset[UUID] | None = None,
-) -> News:
+def store_news(connection: Connection, uploads: Uploads, terms: Terms) -> News:
     """Store and announce what is new among the uploads of at most MAX_TITLES titles.
 
     Args:
         connection: outside of a transaction, or in the one of the caller that it is part of.
         uploads: by `manga.mangadex_id`.
-        listed: all uploads that the source has of the titles, also those that could not be read;
-            None where not all of them were asked for.
 
     Raises:
         BatchError: no chapter can be stored, for want of a right or of a column.
     """
     try:
         with connection.transaction():
-            return _store_set(connection, uploads, rules, now, listed, chapters.apply_changes)
+            return _store_set(connection, uploads, terms, chapters.apply_changes)
     except sql.REJECTIONS:  # first: what a trigger raises is a ProgrammingError too
         if len(uploads) == 1:
-            return _store_singly(connection, uploads, rules, now, listed)
+            return _store_singly(connection, uploads, terms)
     except psycopg.ProgrammingError as exc:
         raise BatchError(f"chapters cannot be stored: {sql.one_line(exc)}") from exc
     result = News()
     for key, found in uploads.items():
-        result.add(store_news(connection, {key: found}, rules, now, listed))
+        result.add(store_news(connection, {key: found}, terms))
     return result
 
 
-def _store_singly(
-    connection: Connection,
-    uploads: Uploads,
-    rules: Rules,
-    now: datetime,
-    listed: frozenset[UUID] | None,
-) -> News:
+def _store_singly(connection: Connection, uploads: Uploads, terms: Terms) -> News:
     """Store one title's chapters row by row: what is wrong with one may be only its title."""
     try:
         with connection.transaction():
-            return _store_set(connection, uploads, rules, now, listed, chapters.apply_singly)
+            return _store_set(connection, uploads, terms, chapters.apply_singly)
     except sql.REJECTIONS as exc:
         reason = f"the database rejects its chapters: {sql.one_line(exc)}"
         return News(rejected=[Rejected(str(key), reason) for key in uploads])
@@ -137,25 +142,26 @@ def fix_baselines(
 def _store_set(
     connection: Connection,
     uploads: Uploads,
-    rules: Rules,
-    now: datetime,
-    listed: frozenset[UUID] | None,
+    terms: Terms,
     apply: Callable[[Connection, Changes], list[Rejected]],
 ) -> News:
     take_turn(connection)
-    news = News()
+    news, listed = News(), terms.listed
     changed: list[tuple[Title, TitleChanges]] = []
     for title in chapters.read_titles(connection, uploads, with_all_rows=listed is not None):
         news.titles += 1
         found = uploads[title.mangadex_id]
         title = title if listed is None else _lower_baselines(connection, title, found)
-        readable = chapter_rules.select_readable(found, rules, now)
+        readable = chapter_rules.select_readable(found, terms.rules, terms.now)
         if baseline_rules.needs_baseline(title, readable):
             news.unjudged.append(title)
             continue
-        if baseline_rules.doubts_baseline(title, readable):
+        if terms.are_recent and chapter_rules.comes_late(title, readable):
+            news.late.append(title.mangadex_id)
+            continue
+        if terms.are_recent and chapter_rules.doubts_baseline(title, readable):
             news.doubtful.append(title.mangadex_id)
-        gone = chapter_rules.find_gone(title, found, listed, rules.languages)
+        gone = chapter_rules.find_gone(title, found, listed, terms.rules.languages)
         news.gone += len(gone)
         changed.append((title, chapter_rules.decide_changes(title, readable, gone)))
     news.rejected += apply(connection, changed)

@@ -176,6 +176,40 @@ def test_an_upload_that_is_gone_is_not_what_was_known_before(
     assert total(connection) == 133
 
 
+def test_a_late_number_is_told_at_once_by_what_is_left(
+    sim: Simulator, track: Track, run_job: RunJob, told: Callable[[], list[Any]],
+    connection: Connection,
+) -> None:  # fmt: skip
+    (title,) = track()
+    sim.publish(title, number="131")
+    wrong = sim.publish(title, number="1320")
+    run_job("chapter_feed")
+    sim.remove_chapter(wrong)
+    sim.publish(title, number="132")
+    assert run_job("chapter_feed").requests == 2
+    assert (told()[2:], total(connection)) == ([(132, 131)], 132)
+    sim.publish(title, number="131.5")
+    run_job("chapter_feed")
+    assert told()[3:] == [(131.5, 132)]
+    assert run_job("chapter_feed").requests == 1
+
+
+@pytest.mark.parametrize("how", ["it fails", "it comes empty"])
+def test_a_late_number_is_told_also_where_its_feed_is_of_no_use(
+    sim: Simulator, track: Track, run_job: RunJob, told: Callable[[], list[Any]],
+    connection: Connection, how: str,
+) -> None:  # fmt: skip
+    (title,) = track()
+    sim.publish(title, number="23")
+    run_job("chapter_feed")
+    sim.publish(title, number="22")
+    mode = "400_json" if how == "it fails" else "204"
+    sim.fail(mode, paths=f"/manga/{title}/feed", count=None)
+    run_job("chapter_feed")
+    assert told() == [(23, None), (22, 23)]
+    assert connection.execute("SELECT count(unavailable_at) FROM chapters").fetchone() == (0,)
+
+
 def test_an_upload_that_comes_back_counts_again(
     sim: Simulator, track: Track, run_job: RunJob, check: Callable[[], Summary],
     told: Callable[[], list[Any]], connection: Connection,
