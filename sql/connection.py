@@ -7,6 +7,7 @@ apart a wrong password, an unknown database, a wrong host name and a starting se
 from __future__ import annotations
 
 import re
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -110,6 +111,7 @@ class _AnyBinaryTimestamp(TimestamptzBinaryLoader):
             return EARLIEST if bytes(data)[0] & 0x80 else LATEST
 
 
+_FIRST_ANSWER_S = 5.0
 _NO_FREE = "it has no free connection"
 # What a failed connection's text contains → what the operator reads. The first match counts.
 _REASONS = (
@@ -164,6 +166,7 @@ def connect(url: str, application_name: str = "mangahub") -> Connection:
     Raises:
         SettingError: no server can be reached by such a URL.
         DatabaseDown: it cannot be reached, or does not let us in.
+        NoFreeConnection: there is no other session.
         Unsuitable: the programs cannot work with it.
     """
     connection = _open(url, application_name)
@@ -181,13 +184,26 @@ def connect(url: str, application_name: str = "mangahub") -> Connection:
 
 def _open(url: str, application_name: str) -> Connection:
     try:
-        return psycopg.connect(url, **connect_arguments(url, application_name))
+        connection = psycopg.connect(url, **connect_arguments(url, application_name))
     except (psycopg.Error, UnicodeError) as exc:
         if bad_setting := blamed(exc, url):
             raise bad_setting from None
         reason = _reason(exc, url)
         kind = NoFreeConnection if reason == _NO_FREE else DatabaseDown
         raise kind(f"cannot connect to {masked(url)}: {reason}") from None
+    if not _has_session(connection):
+        connection.close()
+        raise NoFreeConnection(f"cannot connect to {masked(url)}: {_NO_FREE}")
+    return connection
+
+
+def _has_session(connection: Connection) -> bool:
+    """Return whether statements are answered: a pooler lets in more clients than have sessions."""
+    connection.pgconn.send_query(b"")
+    is_answered = bool(select.select([connection], [], [], _FIRST_ANSWER_S)[0])
+    while is_answered and connection.pgconn.get_result():
+        pass
+    return is_answered
 
 
 def _reason(exc: Exception, url: str) -> str:

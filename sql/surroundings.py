@@ -6,7 +6,6 @@ then belongs to no client, or to another one, and notifications reach other list
 
 from __future__ import annotations
 
-import select
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any
@@ -14,9 +13,8 @@ from typing import Any
 import psycopg
 from psycopg.pq import ExecStatus
 
-from sql.errors import Unsuitable
+from sql.errors import NoFreeConnection, Unsuitable
 
-_PATIENCE_S = 2.0
 _Session = psycopg.Connection[tuple[Any, ...]]
 
 
@@ -47,12 +45,13 @@ def _shares_sessions(session: _Session, open_another: Callable[[], _Session]) ->
     pid = _read_pid(session)
     if pid == session.info.backend_pid:
         return False  # no pooler: each client has its own backend
-    with closing(open_another()) as other:
-        other.pgconn.send_query(b"BEGIN; SELECT pg_backend_pid()")
-        if not select.select([other], [], [], _PATIENCE_S)[0]:
-            return False  # it has no session left, and so shares none
-        begun, found = other.pgconn.get_result(), other.pgconn.get_result()
-        if begun is None or begun.status != ExecStatus.COMMAND_OK or found is None:
+    try:
+        other = open_another()
+    except NoFreeConnection:
+        return False  # it has no session left, and so shares none
+    with closing(other):
+        found = other.pgconn.exec_(b"BEGIN; SELECT pg_backend_pid()")
+        if found.status != ExecStatus.TUPLES_OK:
             return True  # statement mode has no transactions
         return found.get_value(0, 0) == str(pid).encode() or _read_pid(session) != pid
 

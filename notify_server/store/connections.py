@@ -116,10 +116,11 @@ class Database:
             self._returned.clear()
             if connection := self._take():
                 return connection
+            is_last = monotonic() > deadline
             try:
                 return self._open()
             except sql.NoFreeConnection:
-                if monotonic() > deadline:
+                if is_last:
                     raise
             self._returned.wait(_LOOK_S)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -12,6 +13,7 @@ import sql
 from mangadex_sim import Simulator
 from tests.support.databases import limited_role
 from tests.support.hub import rows
+from tests.support.pooler import needs_pooler, pooler
 
 
 def test_a_run_has_as_many_workers_as_connections_and_says_so_once(
@@ -30,6 +32,21 @@ def test_a_run_has_as_many_workers_as_connections_and_says_so_once(
         found = hub.run_program("batch", "doctor", "--json", env=hub.env)
         check = found.json["checks"]["connections"]
         assert (check["severity"], "MANGA_SYNC_WORKERS to 3" in check["cure"]) == ("warn", True)
+
+
+@needs_pooler
+def test_a_run_has_as_many_workers_as_a_pooler_has_sessions(
+    make_hub: Callable[..., Any],
+    simulator: Callable[..., Simulator],
+    database_url: str,
+    home: Path,
+) -> None:
+    with pooler(database_url, home, pool_mode="session", default_pool_size=4) as url:
+        hub = make_hub(simulator(titles=60, rate=0, latency_s=0.02), url, MANGA_SYNC_WORKERS="3")
+        hub.batch("initial-sync", "--count", "40")
+        done = hub.run_program("batch", "chapter-check", "--all", "--json", env=hub.env)
+    assert (done.code, done.json["manga_seen"]) == (0, 40), done.stderr
+    assert "no connection for more workers" in done.stderr
 
 
 def test_posts_wait_for_one_another_where_there_are_few_connections(

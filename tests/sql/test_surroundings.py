@@ -51,9 +51,12 @@ def test_a_pooler_in_session_mode_works(
 def test_a_pooler_with_a_single_session_works_in_session_mode(
     database_url: str, home: Path, mocker: Any
 ) -> None:
-    mocker.patch("sql.surroundings._PATIENCE_S", 0.2)
+    mocker.patch("sql.connection._FIRST_ANSWER_S", 0.2)
     with pooler(database_url, home, pool_mode="session", default_pool_size=1) as url:
-        sql.connect(url).close()
+        with sql.connect(url) as only:
+            with pytest.raises(sql.NoFreeConnection, match=r"it has no free connection$"):
+                sql.connect(url)
+            assert only.execute("SELECT 1").fetchone() == (1,)
 
 
 @pytest.fixture
