@@ -14,8 +14,9 @@ UNION ALL
 SELECT 'USAGE on ' || objid::regclass
 FROM wanted
 JOIN pg_depend ON refobjid = to_regclass(name) AND classid = 'pg_class'::regclass AND deptype = 'a'
-JOIN pg_class ON pg_class.oid = objid AND relkind = 'S'
-WHERE privilege = 'INSERT' AND NOT has_sequence_privilege(objid, 'USAGE')"""
+JOIN pg_class ON pg_class.oid = objid
+WHERE privilege = 'INSERT' -- CASE: of what is no sequence the function must not be asked
+    AND CASE WHEN relkind = 'S' THEN NOT has_sequence_privilege(objid, 'USAGE') END"""
 
 # Superusers are bound by the server's limit alone. Sessions of others show little more than whose.
 _FREE = """
