@@ -335,16 +335,28 @@ def leave_by_signal(number: int, frame: object) -> NoReturn:
 
 
 def server_address(text: str) -> tuple[str, int]:
-    parts = urlsplit(f"//{text}")
-    if not parts.hostname or parts.netloc != text or parts.port == 0:
-        raise ValueError
-    return parts.hostname, parts.port or 8082
+    with contextlib.suppress(ValueError):
+        parts = urlsplit(f"//{text}")
+        if parts.hostname and parts.netloc == text and parts.port != 0:
+            return parts.hostname, parts.port or 8082
+    raise not_allowed(text, "HOST, HOST:PORT or [IPv6]:PORT")
+
+
+def user_id(text: str) -> uuid.UUID:
+    with contextlib.suppress(ValueError):
+        return uuid.UUID(text)
+    raise not_allowed(text, "the UUID that `mangahub-notify user list` shows")
 
 
 def positive(text: str) -> float:
-    if not 0 < float(text) <= 1e6:
-        raise ValueError
-    return float(text)
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) <= 1e6:
+            return float(text)
+    raise not_allowed(text, "a number above 0, 1000000 at most")
+
+
+def not_allowed(text: str, allowed: str) -> argparse.ArgumentTypeError:
+    return argparse.ArgumentTypeError(f"{text!a} is not allowed: it must be {allowed}")
 
 
 def read_key(path: str | None) -> str:
@@ -366,7 +378,7 @@ def read_options() -> argparse.Namespace:
     server = env.get("MANGAHUB_SERVER") or "127.0.0.1:8082"
     user = env.get("MANGAHUB_USER") or None
     add("--server", type=server_address, default=server, metavar="H", help="HOST[:PORT]")
-    add("--user", type=uuid.UUID, default=user, metavar="UUID", help="the user's id")
+    add("--user", type=user_id, default=user, metavar="UUID", help="the user's id")
     add("--key-file", metavar="F", help="the file with the user's key")
     add("--json", action="store_true", help="print JSON, one object a line")
     add("--exec", type=shlex.split, default=[], metavar="CMD", help="run this per notification")
