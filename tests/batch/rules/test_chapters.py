@@ -362,6 +362,33 @@ def test_only_what_was_asked_for_and_is_not_listed_is_gone() -> None:
     assert gone(frozenset({UUID(int=2)})) == [1, 2]
 
 
+HAS_23 = title("20", stored=(row_of(upload("23", 9)),))
+
+
+@pytest.mark.parametrize(
+    ("subject", "chapter", "is_late", "is_doubtful"),
+    [
+        pytest.param(HAS_23, upload("24"), False, False, id="above all"),
+        pytest.param(HAS_23, upload("22"), True, False, id="below a stored one"),
+        pytest.param(HAS_23, upload("23"), False, False, id="the stored one again"),
+        pytest.param(HAS_23, upload("19"), False, True, id="below the baseline"),
+        pytest.param(HAS_23, upload("19", readable=BEFORE), False, False, id="history"),
+        pytest.param(HAS_23, upload("22", language="pt-br"), False, False, id="another language"),
+        pytest.param(HAS_23, upload(None), False, False, id="no number"),
+        pytest.param(replace(HAS_23, checked_at=NOW), upload("22"), False, False, id="checked"),
+        pytest.param(
+            replace(HAS_23, stored=(replace(HAS_23.stored[0], is_gone=True),)),
+            upload("22"), False, False, id="known to be gone",
+        ),
+    ],
+)  # fmt: skip
+def test_a_number_that_is_lower_than_it_should_be_is_looked_into(
+    subject: Title, chapter: Chapter, is_late: bool, is_doubtful: bool
+) -> None:
+    assert chapter_rules.comes_late(subject, [chapter]) is is_late
+    assert chapter_rules.doubts_baseline(subject, [chapter]) is is_doubtful
+
+
 @pytest.mark.parametrize(
     ("number", "text"),
     [("5", "5"), ("5.00", "5"), ("10.50", "10.5"), ("100", "100"), ("0.00", "0"), ("0.25", "0.25")],
