@@ -9,6 +9,7 @@ import pytest
 
 import sql
 from batch.commands.doctor.database_checks import check_schema
+from tests.support.databases import limited_role
 from tests.support.paths import OLD_DATABASES
 
 USUAL = (OLD_DATABASES / "usual.sql").read_text()
@@ -97,3 +98,12 @@ def test_the_command_ends_with_one_line(old_url: str, run_batch: Callable[..., A
     assert done.code == 1
     (line,) = done.stderr.splitlines()
     assert "in schema public, and the search path is other" in line
+
+
+def test_a_schema_that_the_role_may_not_use_is_named(old_url: str) -> None:
+    sql.migrate(old_url)
+    with sql.connect(old_url) as connection, limited_role(connection, old_url, 5) as url:
+        connection.execute("REVOKE USAGE ON SCHEMA public FROM public")
+        with sql.connect(url) as guest:
+            with pytest.raises(sql.Unsuitable, match="GRANT USAGE ON SCHEMA public TO few_"):
+                sql.require_current(guest)
