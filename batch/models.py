@@ -71,7 +71,12 @@ class ImportedPage:
 
 @dataclass(frozen=True, slots=True)
 class Manga:
-    """One title as in the columns of `manga` and `manga_genres`."""
+    """One title as in the columns of `manga`, and the rows that belong to it.
+
+    Attributes:
+        titles: all its names, each with its language.
+        links: its ids at other sites, such as `("al", "30013")`.
+    """
 
     mangadex_id: UUID
     title: str
@@ -85,6 +90,8 @@ class Manga:
     numbering_restarts: bool
     created_at: datetime
     version: int
+    titles: tuple[tuple[str, str], ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +103,7 @@ class Chapter:
         readable_at: from when readers can open it; it may be in the future, or back-dated.
         appeared_at: the later of `readableAt` and `createdAt`; before it, it could not be read.
         groups: scanlation groups; empty for an individual upload.
+        group_names: of those of them that have one, in the source's order.
     """
 
     mangadex_chapter_id: UUID
@@ -111,6 +119,7 @@ class Chapter:
     groups: frozenset[UUID]
     uploader: UUID | None
     is_unavailable: bool
+    group_names: tuple[tuple[UUID, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

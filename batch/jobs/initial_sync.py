@@ -267,7 +267,7 @@ def _news(work: Import, mangas: Sequence[Manga], result: StoredPage) -> list[Out
     if work.news_since is None:
         return []
     created = [
-        events.manga_event(result.inserted[manga.mangadex_id], manga.mangadex_id, manga.title)
+        events.manga_event(result.inserted[manga.mangadex_id], manga)
         for manga in mangas
         if manga.mangadex_id in result.inserted and manga.created_at >= work.news_since
     ]

@@ -157,7 +157,7 @@ def _store_unknown(
     result = store_manga(connection, list(new.values()), api.not_ahead(now), api.source_time(now))
     added = outbox.add_events(
         connection,
-        [events.manga_event(i, key, new[key].title) for key, i in result.inserted.items()],
+        [events.manga_event(i, new[key]) for key, i in result.inserted.items()],
     )
     rejected = [*unreadable, *result.rejected]
     rejections.record(connection, NEW_MANGA_POLL, rejected, now)

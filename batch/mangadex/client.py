@@ -32,6 +32,7 @@ CLOCK_TOLERANCE = timedelta(seconds=5)  # the source's `Date` has whole seconds
 DEFAULT_PAUSE = timedelta(seconds=2)  # after a 429 without a time; the limit is per second
 
 _REFERENCES = [("includes[]", "author"), ("includes[]", "cover_art")]
+_GROUPS = ("includes[]", "scanlation_group")  # whose work a chapter is
 
 log = logging.getLogger(__name__)
 
@@ -138,6 +139,7 @@ class MangaDex:
         """
         parameters = [
             *_window(limit, offset, order),
+            _GROUPS,
             *(("translatedLanguage[]", language) for language in languages),
             *(("contentRating[]", rating) for rating in ratings),
             *([("includeUnavailable", "1")] if include_unavailable else []),
@@ -161,6 +163,7 @@ class MangaDex:
         """
         parameters = [
             *_window(limit, offset, order),
+            _GROUPS,
             *(("translatedLanguage[]", language) for language in languages),
             *(("contentRating[]", rating) for rating in ratings),
         ]

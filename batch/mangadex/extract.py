@@ -20,6 +20,9 @@ COVERS_URL = "https://uploads.mangadex.org/covers"
 MAX_TITLE = 2_000  # characters; the longest real ones have some 300
 # Characters of an indexed text: index entries have to fit into a third of a database page.
 MAX_KEY = 200
+MAX_NAME = 500  # characters of one of a title's names, which are indexed
+MAX_NAMES = 300
+MAX_LANGUAGE = 20
 STATUSES = frozenset({"ongoing", "completed", "hiatus", "cancelled"})
 # The group of old imports that had none.
 NO_GROUP = UUID("00e03853-1b96-4f41-9542-c71b8692033b")
@@ -98,6 +101,8 @@ def _manga(entity: JsonObject) -> Manga:
         numbering_restarts=_flag(attributes, "chapterNumbersResetOnNewVolume"),
         created_at=_moment(attributes, "createdAt"),
         version=_whole(attributes, "version", 1),
+        titles=_all_titles(attributes),
+        links=_links(attributes),
     )
 
 
@@ -122,6 +127,7 @@ def _chapter(entity: JsonObject) -> Chapter:
         groups=_group_ids(related),
         uploader=_optional_uuid(_first_id(related, "user")),
         is_unavailable=_flag(attributes, "isUnavailable"),
+        group_names=_group_names(related),
     )
 
 
@@ -162,6 +168,37 @@ def _alternative_title(attributes: JsonObject) -> str | None:
             if isinstance(text, str) and _clean(text):
                 return _clean(text)
     return None
+
+
+def _all_titles(attributes: JsonObject) -> tuple[tuple[str, str], ...]:
+    """Return every name with its language, each once; what is no text or too long is left out."""
+    alternatives = attributes.get("altTitles")
+    maps = [attributes.get("title"), *(alternatives if isinstance(alternatives, list) else [])]
+    found = [
+        (language[:MAX_LANGUAGE], _clean(text))
+        for texts in maps
+        if isinstance(texts, Mapping)
+        for language, text in texts.items()
+        if isinstance(text, str) and 0 < len(_clean(text)) <= MAX_NAME
+    ]
+    return tuple(dict.fromkeys(found))[:MAX_NAMES]
+
+
+def _links(attributes: JsonObject) -> tuple[tuple[str, str], ...]:
+    """Return the title's ids at other sites; PHP sends an empty map as `[]`."""
+    links = attributes.get("links")
+    if not isinstance(links, Mapping):
+        return ()
+    texts = {
+        _clean(site): _clean(str(value))
+        for site, value in links.items()
+        if isinstance(value, str | int) and not isinstance(value, bool)
+    }
+    return tuple(
+        (site, text)
+        for site, text in texts.items()
+        if 0 < len(site) <= MAX_LANGUAGE and 0 < len(text) <= MAX_KEY
+    )
 
 
 def _localised(attributes: JsonObject, name: str) -> str | None:
@@ -240,6 +277,17 @@ def _group_ids(related: list[JsonObject]) -> frozenset[UUID]:
         _optional_uuid(item.get("id")) for item in related if item.get("type") == "scanlation_group"
     )
     return frozenset(group for group in found if group and group != NO_GROUP)
+
+
+def _group_names(related: list[JsonObject]) -> tuple[tuple[UUID, str], ...]:
+    found: dict[UUID, str] = {}
+    for item in related:
+        attributes, group = item.get("attributes"), _optional_uuid(item.get("id"))
+        if item.get("type") == "scanlation_group" and isinstance(attributes, Mapping):
+            name = attributes.get("name")
+            if group and group != NO_GROUP and isinstance(name, str) and _clean(name):
+                found[group] = _clean(name)[:MAX_KEY]
+    return tuple(found.items())
 
 
 def _first_id(related: list[JsonObject], kind: str) -> object:

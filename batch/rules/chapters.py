@@ -158,6 +158,12 @@ class TitleChanges:
     gone: list[StoredChapter] = field(default_factory=list)
     announcements: list[Announcement] = field(default_factory=list)
 
+    @property
+    def uploads(self) -> dict[ChapterKey, Chapter]:
+        """Return the uploads that are stored, by their keys."""
+        updated = {key: chapter for _, key, chapter in self.updates}
+        return updated | dict(self.inserts)
+
 
 def select_readable(chapters: Iterable[Chapter], rules: Rules, now: datetime) -> list[Chapter]:
     """Return the chapters that may be new, each upload once, in the order of their numbers."""

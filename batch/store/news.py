@@ -24,7 +24,7 @@ from batch.rules import baselines as baseline_rules
 from batch.rules import chapters as chapter_rules
 from batch.rules import events
 from batch.rules.chapters import Rules, Title, TitleChanges
-from batch.store import chapters, outbox, rejections
+from batch.store import chapters, outbox, rejections, releases
 from batch.store.chapters import Changes, Uploads
 from batch.store.titles import take_turn
 from sql import Connection
@@ -165,6 +165,9 @@ def _store_set(
         news.gone += len(gone)
         changed.append((title, chapter_rules.decide_changes(title, readable, gone)))
     news.rejected += apply(connection, changed)
+    came = [(title.id, uploads[title.mangadex_id]) for title, _ in changed]
+    releases.store_groups(connection, [chapter for _, found in came for chapter in found])
+    releases.note_days(connection, came, now)
     chapters.lower_totals(connection, _wholes(changed, chapter_rules.highest_withdrawn))
     chapters.raise_totals(connection, _wholes(changed, chapter_rules.highest_found))
     news.chapters = sum(len(changes.inserts) for _, changes in changed)
@@ -199,7 +202,8 @@ def _announce(connection: Connection, changed: Changes) -> list[OutboxEvent]:
     found: list[OutboxEvent] = []
     for title, changes in changed:
         first = [each for each in changes.announcements if (title.id, each.key) in made]
-        found += events.chapter_events(chapter_rules.known_before(title, changes), first)
+        known = chapter_rules.known_before(title, changes)
+        found += events.chapter_events(known, first, changes.uploads)
     return found
 
 

@@ -66,6 +66,7 @@ _RULES = (
     _Rule("notifications", "notifications", "id", _OLD_NOTIFICATION),
     _Rule("events", "notification_events", "id", _OLD_EVENT, LEAST_EVENT_DAYS),
     _Rule("receipts", "notification_receipts", "seq", _OLD_RECEIPT, LEAST_EVENT_DAYS),
+    _Rule("changes", "manga_changes", "id", f"changed_at < {_MOMENT}"),
 )
 NAMES = tuple(rule.name for rule in _RULES)
 

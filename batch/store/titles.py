@@ -6,7 +6,7 @@ are stored one by one, each behind a savepoint, so that its neighbours are store
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -17,7 +17,8 @@ import sql
 from batch.errors import BatchError
 from batch.models import Manga, Rejected
 from batch.rules import slugs
-from batch.rules.titles import StoredTitle, keep_covers
+from batch.rules.titles import Change, StoredTitle, find_changes, keep_covers
+from batch.store import names
 from sql import Connection
 
 FUTURE = timedelta(hours=1)  # later than any run that is under way set its dates
@@ -176,7 +177,13 @@ def _without_texts(connection: Connection, manga: Manga) -> Manga:
     ).fetchone()
     description, author, genres = row or (None, None, ())
     return replace(
-        manga, description=description, author=author, genres=tuple(genres), cover_url=None
+        manga,
+        description=description,
+        author=author,
+        genres=tuple(genres),
+        cover_url=None,
+        titles=(),
+        links=(),
     )
 
 
@@ -191,11 +198,20 @@ def _store_set(
     changed = _upsert(connection, mangas, chosen, now, first_synced_at)
     ids = known | changed
     changed |= {key: ids[key] for key in _link_genres(connection, mangas, ids)}
+    names.store_names(connection, mangas, ids, now)
+    names.record_changes(connection, _changes(before, mangas), now)
     _mark_seen(connection, mangas, now)
     fresh = {key: value for key, value in ids.items() if key not in known}
     updated = {key: value for key, value in changed.items() if key in known}
     unchanged = {key: value for key, value in known.items() if key not in updated}
     return StoredPage(fresh, updated, unchanged, before=before)
+
+
+def _changes(
+    before: Mapping[UUID, StoredTitle], mangas: Sequence[Manga]
+) -> list[tuple[int, Change]]:
+    known = [(before[m.mangadex_id], m) for m in mangas if m.mangadex_id in before]
+    return [(stored.id, each) for stored, manga in known for each in find_changes(stored, manga)]
 
 
 def _free_slugs(connection: Connection, mangas: Sequence[Manga]) -> dict[UUID, str]:

@@ -105,16 +105,16 @@ def long_ago() -> Callable[..., str]:
     return lambda **span: ago(**span).isoformat()
 
 
+_TOLD = ("chapter", "chapters", "old_chapter", "changes", "detailed_changes")
+
+
 @pytest.fixture
 def payloads(connection: Connection) -> Callable[[], list[tuple[str, dict[str, Any]]]]:
-    """What the outbox holds: type and payload without title and id, in order."""
+    """What the outbox holds: type and numbers or changes, in order."""
 
     def read() -> list[tuple[str, dict[str, Any]]]:
         rows = connection.execute("SELECT type, payload FROM notification_events ORDER BY id")
-        return [
-            (kind, {k: v for k, v in payload.items() if k not in ("manga_id", "title")})
-            for kind, payload in rows
-        ]
+        return [(kind, {k: v for k, v in payload.items() if k in _TOLD}) for kind, payload in rows]
 
     return read
 

@@ -28,6 +28,7 @@ def test_a_title_is_read_in_full() -> None:
         numbering_restarts=False,
         created_at=datetime(2024, 2, 29, 23, 59, 59, tzinfo=UTC),
         version=7,
+        titles=(("en", "The Lighthouse Keeper's Debt"), ("ja", "灯台守の借り")),
     )
 
 
@@ -197,3 +198,44 @@ def test_an_id_in_upper_case_is_the_same_id() -> None:
     with pytest.raises(ExtractionError) as caught:
         extract.manga(entity | {"attributes": 0})
     assert caught.value.mangadex_id == TITLE_ID
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        pytest.param({"title": {"en": "Salt"}, "altTitles": []}, (("en", "Salt"),), id="one"),
+        pytest.param(
+            {"title": {"en": "Salt"}, "altTitles": [{"ja": "塩"}, {"ja": "しお"}, {"en": "Salt"}]},
+            (("en", "Salt"), ("ja", "塩"), ("ja", "しお")),
+            id="two of one language, and one twice",
+        ),
+        pytest.param(
+            {"title": {"en": "Salt"}, "altTitles": [None, 7, {"de": None}, {"fr": 3}, {"it": " "}]},
+            (("en", "Salt"),), id="what is no text",
+        ),
+        pytest.param({"title": {"en": "Salt"}, "altTitles": None}, (("en", "Salt"),), id="null"),
+        pytest.param(
+            {"title": {"en": "Salt"}, "altTitles": [{"de": "x" * 501}]}, (("en", "Salt"),),
+            id="too long",
+        ),
+    ],
+)  # fmt: skip
+def test_all_names_are_read(attributes: dict[str, Any], expected: object) -> None:
+    assert extract.manga(title_entity(**attributes)).titles == expected
+
+
+def test_of_very_many_names_the_first_are_read() -> None:
+    many = [{"en": f"Salt {n}"} for n in range(1_000)]
+    assert len(extract.manga(title_entity(altTitles=many)).titles) == 300
+
+
+@pytest.mark.parametrize(
+    ("links", "expected"),
+    [
+        (None, ()), ([], ()), ({}, ()), ("al", ()),
+        ({"al": "30013", "mal": 13, "kt": " 7 "}, (("al", "30013"), ("mal", "13"), ("kt", "7"))),
+        ({"al": None, "mu": True, "ap": "", "x" * 30: "1", "bw": "y" * 300}, ()),
+    ],
+)  # fmt: skip
+def test_links_are_read(links: object, expected: object) -> None:
+    assert extract.manga(title_entity(links=links)).links == expected

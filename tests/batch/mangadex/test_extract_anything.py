@@ -46,9 +46,12 @@ def damaged(draw: st.DrawFn, build: Callable[[], dict[str, Any]]) -> dict[str, A
 
 
 def assert_storable(value: object) -> None:
-    for text in [value] if isinstance(value, str) else value if isinstance(value, tuple) else []:
-        assert "\0" not in text
-        text.encode()
+    if isinstance(value, tuple):
+        for each in value:
+            assert_storable(each)
+    if isinstance(value, str):
+        assert "\0" not in value
+        value.encode()
 
 
 def read_or_refuse(read: Callable[[dict[str, Any]], Any], entity: dict[str, Any]) -> None:

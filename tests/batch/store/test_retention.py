@@ -18,6 +18,7 @@ from batch.stop import SignalStop
 from batch.store import outbox, retention
 from notify_server.events.validation import parse_event
 from notify_server.store import notifications
+from tests.support.titles import a_title
 
 Run = Callable[..., Any]
 TITLE = uuid.UUID("00000000-0000-4000-8000-000000000001")
@@ -157,7 +158,7 @@ def test_what_the_relay_sends_again_after_weeks_is_still_known(
     connection: sql.Connection, user: uuid.UUID, manga_id: int, stop: SignalStop
 ) -> None:
     """The server stored it, the batch never heard so, and retention ran in between."""
-    event = events.manga_event(manga_id, TITLE, "Snow")
+    event = events.manga_event(manga_id, a_title(title="Snow"))
     outbox.add_events(connection, [event])
     posted = parse_event("new-manga", event.payload, event.dedup_key)
     stored = notifications.store_event(connection, posted)
@@ -165,7 +166,12 @@ def test_what_the_relay_sends_again_after_weeks_is_still_known(
     for table, name in (("notification_receipts", "received_at"), ("notifications", "created_at")):
         connection.execute(f"UPDATE {table} SET {name} = now() - interval '90 days'".encode())
     connection.execute("UPDATE notifications SET read = true")
-    assert delete(connection, 1, stop) == {"notifications": 1, "events": 0, "receipts": 0}
+    assert delete(connection, 1, stop) == {
+        "notifications": 1,
+        "events": 0,
+        "receipts": 0,
+        "changes": 0,
+    }
     repeated = notifications.store_event(connection, posted)
     assert repeated.outcome is notifications.EventOutcome.REPEATED
     assert column(connection, "SELECT count(*) FROM notifications") == [0]
@@ -245,7 +251,7 @@ def test_the_days_come_from_the_environment_and_the_option_wins(
     assert (done.json["notifications"], done.json["dry_run"]) == (1, True)
     assert column(connection, "SELECT count(*) FROM notifications") == [1]
     done = run_batch("retention", "--days", "30", env=env)
-    assert done.stdout == "1 notifications, 0 events, 0 receipts deleted\n"
+    assert done.stdout == "1 notifications, 0 events, 0 receipts, 0 changes deleted\n"
     assert column(connection, "SELECT count(*) FROM notifications") == [0]
 
 
