@@ -167,7 +167,7 @@ def _store_set(
     news.rejected += apply(connection, changed)
     came = [(title.id, uploads[title.mangadex_id]) for title, _ in changed]
     releases.store_groups(connection, [chapter for _, found in came for chapter in found])
-    releases.note_days(connection, came, now)
+    releases.note_days(connection, came, terms.now)
     chapters.lower_totals(connection, _wholes(changed, chapter_rules.highest_withdrawn))
     chapters.raise_totals(connection, _wholes(changed, chapter_rules.highest_found))
     news.chapters = sum(len(changes.inserts) for _, changes in changed)
