@@ -82,7 +82,21 @@ def local_time(timestamp: object) -> str:
 
 def readable(note: dict[str, Any]) -> str:
     kind, title, message = (printable(note.get(key)) for key in ("type", "title", "message"))
-    return f"{local_time(note.get('timestamp'))}  {kind:12}  {title} — {message}"
+    text = f"{local_time(note.get('timestamp'))}  {kind:12}  {title} — {message}"
+    return text + details(note.get("data"))
+
+
+def details(data: object) -> str:
+    """Return the language unless it is English, the groups, and the address, as a link."""
+    known = data if isinstance(data, dict) else {}
+    language, url = printable(known.get("language")), printable(known.get("url"))
+    groups = known["groups"] if isinstance(known.get("groups"), list) else []
+    text = f" [{language}]" if language not in ("", "en") else ""
+    names = ", ".join(filter(None, map(printable, groups)))
+    text += f" by {names}" if names else ""
+    if not url.startswith(("http://", "https://")):
+        return text
+    return text + (f"  \33]8;;{url}\33\\{url}\33]8;;\33\\" if sys.stdout.isatty() else f"  {url}")
 
 
 def say(text: str) -> None:

@@ -119,6 +119,28 @@ def test_a_notification_is_printed_once_and_acknowledged_each_time(
     assert listener.end(signal.SIGTERM)[1] == ""
 
 
+@pytest.mark.parametrize(
+    ("data", "end"),
+    [
+        ({"language": "en", "groups": ["Night Owls"]}, " by Night Owls"),
+        ({"language": "vi", "groups": ["A", "B"], "url": "https://x.example/1"},
+         " [vi] by A, B  https://x.example/1"),
+        ({"url": "javascript:alert(1)", "language": 7, "groups": "A"}, ""),
+        ({"groups": [None, "\x1b[31mred\nline"]}, " by \\x1b[31mred line"),
+        ([1], ""),
+    ],
+    ids=["groups", "all", "what no browser may open", "hostile names", "no object"],
+)  # fmt: skip
+def test_language_groups_and_address_are_printed(
+    listen: Listen, peer: Any, data: object, end: str
+) -> None:
+    listener = listen("--server", peer.server)
+    peer.welcome()
+    peer.notify(41, data=data)
+    peer.receive("ACK")
+    assert listener.lines.line("NEW_CHAPTER").endswith(f"(was chapter 180){end}")
+
+
 JUNK: dict[str, Any] = {
     "no JSON": b"\xff\x00{",
     "no object": b"[1, 2]",
