@@ -14,6 +14,8 @@ import json
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bench.harness import new_database, print_table, server
@@ -31,9 +33,7 @@ def main() -> None:
     arguments = parser.parse_args()
     began_s = time.monotonic()
     outcome = run(arguments.kills, arguments.seed)
-    for name, found in (("lost", outcome.lost), ("twice", outcome.twice)):
-        for each in found:
-            print(f"{name}: {each}")
+    print_faults(outcome)
     rows = [[what, str(number)] for what, number in sorted(outcome.kills.items())]
     rows += [["told", str(outcome.told)], ["lost", str(len(outcome.lost))]]
     rows += [["twice", str(len(outcome.twice))]]
@@ -43,8 +43,20 @@ def main() -> None:
         raise SystemExit(1)
 
 
+def print_faults(outcome: Outcome) -> None:
+    for name, found in (("lost", outcome.lost), ("twice", outcome.twice)):
+        for each in found:
+            print(f"{name}: {each}")
+
+
 def run(kills: int, seed: int) -> Outcome:
-    """Run a campaign over a database, a source and programs of its own."""
+    with installation(seed) as (_, campaign):
+        return campaign.run(kills)
+
+
+@contextmanager
+def installation(seed: int) -> Iterator[tuple[Hub, Campaign]]:
+    """Yield a campaign over a database, a source and programs of its own."""
     home = Path(tempfile.mkdtemp(prefix="mangahub-campaign-"))
     programs = Programs(home)
     opened: list[Readers] = []
@@ -62,7 +74,7 @@ def run(kills: int, seed: int) -> Outcome:
             }
             try:
                 hub = Hub(sim, env, programs.run, programs.start, home)
-                return Campaign(hub, seed, make_readers).run(kills)
+                yield hub, Campaign(hub, seed, make_readers)
             finally:
                 programs.end()
     finally:

@@ -24,7 +24,7 @@ from batch.mangadex.feed import Feed, Recent, read_feed, read_history, read_rece
 from batch.mangadex.paging import PAGE
 from batch.models import Chapter, Page, Rejected
 from batch.rules.chapters import Title
-from batch.store import chapters, news, rejections, sync_state
+from batch.store import chapters, news, rejections, releases, sync_state
 from batch.store.news import News, Terms
 from batch.store.titles import read_first_sync
 
@@ -178,6 +178,7 @@ def _find_baselines(context: JobContext, title: Title, leftover: Leftover) -> bo
         leftover.entries += history.rejected
         reason = "its feed cannot be read in full"
     else:
+        releases.note_days(context.connection, [(title.id, history.chapters)], _now(context))
         return True
     leftover.titles.append(Rejected(str(title.mangadex_id), reason))
     return False

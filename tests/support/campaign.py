@@ -77,6 +77,7 @@ class Campaign:
         self._make_readers = make_readers
         self._length_s = {job: 1.0 for job in (IMPORT, *JOBS)}
         self._next_number = FIRST_NUMBER
+        self._titles: list[str] = []
         self._names: dict[str, str] = {}  # titles that were renamed, as the source has them now
         self._outcome = Outcome()
         self._server: subprocess.Popen[str] | None = None
@@ -84,25 +85,38 @@ class Campaign:
 
     def run(self, kills: int) -> Outcome:
         """Kill so often, let every job end once, and compare with the source."""
-        titles = self._sim.add_titles(TITLES, contentRating="safe")
-        for title in titles:
+        readers = self.begin(kills // 10)
+        while self._outcome.kills.total() < kills:
+            self.change_source()
+            self._strike(*self._chance.sample(JOBS, 2))
+        return self.end(readers)
+
+    def begin(self, kills: int = 0) -> Readers:
+        """Import a catalogue that has a history, with so many kills; return connected readers."""
+        self._titles = self._sim.add_titles(TITLES, contentRating="safe")
+        for title in self._titles:
             for number in HISTORY:
                 self._sim.publish(title, number=number, readableAt="2020-01-01T00:00:00")
         self._serve()
         for name in USERS:
             self._hub.add_user(name)
-        while self._outcome.kills.total() < kills // 10:
+        while self._outcome.kills.total() < kills:
             self._strike(IMPORT)
         self._hub.batch(*IMPORT)
         self._fill_libraries()
-        readers = self._make_readers(self._hub)
-        while self._outcome.kills.total() < kills:
-            self._change_source(titles)
-            self._strike(*self._chance.sample(JOBS, 2))
+        return self._make_readers(self._hub)
+
+    def end(self, readers: Readers) -> Outcome:
+        """Let every job end once, and compare what readers were told with the source."""
         for job in JOBS:
             self._hub.batch(*job)
-        self._judge(titles, readers)
+        self._judge(self._titles, readers)
         return self._outcome
+
+    @property
+    def server_pid(self) -> int:
+        assert self._server is not None
+        return self._server.pid
 
     # --- disturbing ----------------------------------------------------------------------------
 
@@ -120,12 +134,13 @@ class Campaign:
                 " SELECT users.id, manga.id FROM users, manga"
             )
 
-    def _change_source(self, titles: list[str]) -> None:
-        for title in self._chance.sample(titles, 3):
+    def change_source(self) -> None:
+        """Publish chapters of some titles, rename one, and add one now and then."""
+        for title in self._chance.sample(self._titles, 3):
             for _ in range(self._chance.choice((1, 1, 2, 6))):
                 self._sim.publish(title, number=str(self._next_number))
                 self._next_number += 1
-        renamed = self._chance.choice(titles)
+        renamed = self._chance.choice(self._titles)
         self._names[renamed] = f"Renamed at {self._next_number}"
         self._sim.edit_title(renamed, title=self._names[renamed])
         if self._chance.random() < 0.3:
