@@ -89,7 +89,7 @@ def test_news_from_a_long_outage_of_the_server_is_delivered_when_it_is_back(
     listener = hub.listen(reader)
     sim.publish(manga, number="4", language="en")
     assert hub.batch("chapter-feed")["status"] == "completed"
-    assert [each["data"] for each in listener.take(4)] == [{"chapter": n} for n in (1, 2, 3, 4)]
+    assert [each["data"]["chapter"] for each in listener.take(4)] == [1, 2, 3, 4]
     assert hub.batch("relay") == {
         "sync_type": "relay",
         "status": "completed",

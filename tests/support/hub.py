@@ -26,7 +26,7 @@ WHAT_COUNTS = {
     " c.mangadex_chapter_id, c.title FROM chapters c JOIN manga m ON m.id = c.manga_id"
     " ORDER BY 1, 2, 3, 4, 5",
     "notifications": "SELECT u.username, n.type, n.title, n.message, n.data FROM notifications n"
-    " JOIN users u ON u.id = n.user_id ORDER BY 1, 2, 3, 4",
+    " JOIN users u ON u.id = n.user_id ORDER BY 1, 2, 3, 4, 5",
     "owed": "SELECT count(*) FROM notification_events WHERE accepted_at IS NULL",
     "pages": "SELECT count(*) FROM sync_pages",
 }
