@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sql
-from readers import preferences
-from readers.library import TitleRow
+from readers import library, preferences
 from readers.users import User
 
 _LOOKED_AT = 20  # the newest chapters of the title
 
 
-def explain(connection: sql.Connection, user: User, title: TitleRow) -> list[str]:
+def explain(connection: sql.Connection, user: User, title: library.TitleRow) -> list[str]:
     """Return one sentence for each setting that keeps news of the title from the reader."""
     own = preferences.read(connection, user)
     here = next((each for each in own.titles if each.title.id == title.id), None)
@@ -27,7 +26,7 @@ def explain(connection: sql.Connection, user: User, title: TitleRow) -> list[str
 
 def _of_chapters(
     connection: sql.Connection,
-    title: TitleRow,
+    title: library.TitleRow,
     languages: list[str] | None,
     where: str,
     blocked: list[preferences.Group],

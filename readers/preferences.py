@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import sql
+from readers import library
 from readers.errors import InvalidPreference, NotFound
-from readers.library import TitleRow
 from readers.users import User
 
 _MAX_SHOWN = 10
@@ -38,7 +38,7 @@ class Group:
 class TitleSetting:
     """What a reader has set for one title; no languages means those of all titles."""
 
-    title: TitleRow
+    title: library.TitleRow
     is_muted: bool
     languages: list[str] | None
 
@@ -79,7 +79,7 @@ def read(connection: sql.Connection, user: User) -> Preferences:
         languages,
         [Group(*group) for group in groups],
         new_titles,
-        [TitleSetting(TitleRow(id, name), muted, own) for id, name, muted, own in titles],
+        [TitleSetting(library.TitleRow(id, name), muted, own) for id, name, muted, own in titles],
     )
 
 
@@ -103,7 +103,7 @@ def unblock_groups(connection: sql.Connection, user: User, groups: Sequence[Grou
 
 
 def set_muted(
-    connection: sql.Connection, user: User, titles: Sequence[TitleRow], muted: bool
+    connection: sql.Connection, user: User, titles: Sequence[library.TitleRow], muted: bool
 ) -> None:
     connection.execute(
         "INSERT INTO library_settings (user_id, manga_id, muted)"
@@ -114,7 +114,7 @@ def set_muted(
 
 
 def set_title_languages(
-    connection: sql.Connection, user: User, title: TitleRow, languages: list[str] | None
+    connection: sql.Connection, user: User, title: library.TitleRow, languages: list[str] | None
 ) -> None:
     """Set the languages of one title; None for those of all titles."""
     connection.execute(

@@ -5,11 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 
 import sql
-from readers.library import TitleRow
+from readers import library
 from readers.users import User
 
 
-def set_progress(connection: sql.Connection, user: User, title: TitleRow, number: Decimal) -> int:
+def set_progress(
+    connection: sql.Connection, user: User, title: library.TitleRow, number: Decimal
+) -> int:
     """Store the chapter up to which a title is read; notifications up to it become read.
 
     `user_progress` is MangaHub's own table, and has whole numbers.

@@ -9,7 +9,6 @@ import sql
 from mangahub.command_line import printable
 from notify_server.commands.command import Call, Subparsers, add_command, add_group, plain_text
 from readers import library
-from readers.library import TitleRow
 from readers.users import User, find_user
 
 
@@ -33,7 +32,9 @@ def _remove(call: Call) -> None:
     _change(call, library.remove_from_library)
 
 
-def _change(call: Call, change: Callable[[sql.Connection, User, list[TitleRow]], None]) -> None:
+def _change(
+    call: Call, change: Callable[[sql.Connection, User, list[library.TitleRow]], None]
+) -> None:
     with call.connected() as connection:
         user = find_user(connection, call.arguments.user)
         titles = [library.find_title(connection, text) for text in call.arguments.manga]
@@ -48,6 +49,6 @@ def _list(call: Call) -> None:
     _print_titles(call, user, titles)
 
 
-def _print_titles(call: Call, user: User, titles: list[TitleRow]) -> None:
+def _print_titles(call: Call, user: User, titles: list[library.TitleRow]) -> None:
     body = {"user_id": str(user.id), "manga": [{"id": t.id, "title": t.title} for t in titles]}
     call.print([f"{t.id}\t{printable(t.title)}" for t in titles], body)

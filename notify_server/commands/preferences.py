@@ -8,8 +8,7 @@ import sql
 from mangahub.command_line import printable
 from notify_server.commands.command import Call, Subparsers, add_command, plain_text
 from notify_server.errors import UsageError
-from readers import explanation, preferences
-from readers.library import find_title
+from readers import explanation, library, preferences
 from readers.preferences import Preferences
 from readers.users import User, find_user
 
@@ -70,7 +69,7 @@ def _change(connection: sql.Connection, user: User, given: argparse.Namespace) -
             groups = [preferences.find_group(connection, name) for name in names]
             change(connection, user, groups)
     for names, muted in ((given.mute, True), (given.unmute, False)):
-        titles = [find_title(connection, name) for name in names]
+        titles = [library.find_title(connection, name) for name in names]
         preferences.set_muted(connection, user, titles, muted)
 
 
@@ -80,11 +79,11 @@ def _set_title_languages(
     if languages is None:
         raise UsageError("--title needs --languages CODE,… of its chapters, or `default`")
     codes = None if languages == "default" else preferences.parse_languages(languages)
-    preferences.set_title_languages(connection, user, find_title(connection, name), codes)
+    preferences.set_title_languages(connection, user, library.find_title(connection, name), codes)
 
 
 def _explain(call: Call, connection: sql.Connection, user: User) -> None:
-    title = find_title(connection, call.arguments.explain)
+    title = library.find_title(connection, call.arguments.explain)
     reasons = explanation.explain(connection, user, title)
     lines = reasons or ["no setting holds back news of the title"]
     body = {"user_id": str(user.id), "manga_id": title.id, "reasons": reasons}

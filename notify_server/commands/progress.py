@@ -7,7 +7,7 @@ import re
 from decimal import Decimal
 
 from notify_server.commands.command import Call, Subparsers, add_command, plain_text
-from readers.library import find_title
+from readers import library
 from readers.progress import set_progress
 from readers.users import find_user
 
@@ -24,7 +24,7 @@ def add_commands(commands: Subparsers[argparse.ArgumentParser]) -> None:
 def _run(call: Call) -> None:
     with call.connected() as connection:
         user = find_user(connection, call.arguments.user)
-        title = find_title(connection, call.arguments.manga)
+        title = library.find_title(connection, call.arguments.manga)
         count = set_progress(connection, user, title, call.arguments.number)
     body = {"user_id": str(user.id), "manga_id": title.id, "became_read": count}
     call.print([f"{count} notifications became read"], body)
