@@ -23,6 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "batch": {"mangahub", "readers", "sql"},
     "readers": {"mangahub", "sql"},
     "notify_server": {"mangahub", "readers", "sql"},
+    "website": {"mangahub", "readers", "sql"},
 }
 
 # From top to bottom. What stands in one line may import each other, but not in a circle.
