@@ -44,6 +44,25 @@ def build_parser() -> argparse.ArgumentParser:
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     add("--port", type=int, default=0, help="port; 0 picks a free one (default)")
     add(
+        "--latency",
+        type=float,
+        default=0.0,
+        metavar="MS",
+        help="time from a request's arrival to its answer (default: 0)",
+    )
+    add(
+        "--exclusive-since",
+        action="store_true",
+        help="the ...Since parameters exclude their instant (the real API's choice is unknown)",
+    )
+    _add_catalogue_options(parser, normal)
+    _add_rate_options(parser, normal)
+    return parser
+
+
+def _add_catalogue_options(parser: argparse.ArgumentParser, normal: Settings) -> None:
+    add = parser.add_argument_group("catalogue").add_argument
+    add(
         "--titles",
         type=int,
         default=normal.titles,
@@ -69,25 +88,10 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="DATE",
         help="last date of the catalogue's history, UTC (default: 2025-10-01)",
     )
-    add(
-        "--latency",
-        type=float,
-        default=0.0,
-        metavar="MS",
-        help="time from a request's arrival to its answer (default: 0)",
-    )
-    add(
-        "--exclusive-since",
-        action="store_true",
-        help="the ...Since parameters exclude their instant (the real API's choice is unknown)",
-    )
-    _add_rate_options(parser, normal)
-    return parser
 
 
 def _add_rate_options(parser: argparse.ArgumentParser, normal: Settings) -> None:
-    group = parser.add_argument_group("rate rule")
-    add = group.add_argument
+    add = parser.add_argument_group("rate rule").add_argument
     add(
         "--rate",
         type=int,

@@ -20,7 +20,7 @@ from batch.jobs.context import JobContext, rules_of
 from batch.mangadex.client import MangaDex
 from batch.mangadex.feed import Feed, read_feed
 from batch.models import Rejected
-from batch.store import chapters, news, rejections
+from batch.store import due_titles, news, rejections
 from batch.store.news import News, Terms
 from batch.workers.worker import WorkerSettings, this_worker
 from sql import Connection
@@ -63,7 +63,7 @@ def run(context: JobContext) -> None:
     """
     limit = None if context.full else context.limit or context.config.chapter_batch
     before = context.started_at - context.config.chapter_interval
-    due = chapters.read_due(context.connection, before, context.started_at, limit)
+    due = due_titles.read_due(context.connection, before, context.started_at, limit)
     context.progress.start("Titles checked", len(due))
     if not due:
         return
@@ -160,7 +160,7 @@ def _record(
     """
     entries = [item for item in feed.rejected if item.mangadex_id != str(due.mangadex_id)]
     if rejections.are_known(connection, entries):
-        chapters.mark_checked(connection, due.mangadex_id, checked_at)
+        due_titles.mark_checked(connection, due.mangadex_id, checked_at)
     readable = [str(chapter.mangadex_chapter_id) for chapter in feed.chapters]
     is_rejected = str(due.mangadex_id) in {item.mangadex_id for item in stored.rejected}
     usable = [] if is_rejected else [str(due.mangadex_id)]

@@ -23,8 +23,8 @@ from batch.jobs.context import JobContext, rules_of
 from batch.mangadex.feed import Feed, Recent, read_feed, read_history, read_recent
 from batch.mangadex.paging import PAGE
 from batch.models import Chapter, Page, Rejected
-from batch.rules.chapters import Title
-from batch.store import chapters, news, rejections, releases, sync_state
+from batch.rules.chapter_models import Title
+from batch.store import due_titles, news, rejections, releases, sync_state
 from batch.store.news import News, Terms
 from batch.store.titles import read_first_sync
 
@@ -208,10 +208,10 @@ def _finish(
     newest = max(filter(None, (cursor, recent.newest)), default=None)
     with connection.transaction():
         if not recent.is_whole:
-            due = chapters.mark_due(connection)
+            due = due_titles.mark_due(connection)
             log.warning("The API's ceiling hides new chapters; every title is due due=%d", due)
         unfinished = [UUID(item.mangadex_id) for item in leftover.titles]
-        chapters.mark_due(connection, [*unfinished, *leftover.doubtful])
+        due_titles.mark_due(connection, [*unfinished, *leftover.doubtful])
         rejections.clear_chapters(connection, readable)
         rejections.record_chapters(connection, CHAPTER_FEED, rejected, context.started_at)
         if newest is not None:

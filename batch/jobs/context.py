@@ -18,7 +18,7 @@ from batch.limits.permit import Permits
 from batch.mangadex.client import MangaDex
 from batch.models import Summary
 from batch.reporting.progress import Progress
-from batch.rules.chapters import Rules
+from batch.rules.chapter_models import Rules
 from batch.stop import SignalStop
 from batch.workers.local import GatedPool, new_gate
 from batch.workers.pool import Pool

@@ -9,16 +9,67 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from batch.models import Chapter
-from batch.rules.chapters import (
+from batch.rules.chapter_models import (
     ALL_LANGUAGES,
     Announcement,
     Baseline,
+    ChapterKey,
     Position,
     Title,
-    baseline_of,
-    is_above_baseline,
     key_of,
 )
+
+
+def baseline_of(title: Title, language: str) -> Baseline | None:
+    """Return the baseline of the language, or of all languages; None where it is unknown.
+
+    One that was found while the title's numbers were counted the other way is of no use.
+    """
+    for key in (language, ALL_LANGUAGES):
+        baseline = title.baselines.get(key)
+        if baseline and (
+            baseline.number is None or (baseline.volume is not None) == title.numbering_restarts
+        ):
+            return baseline
+    return None
+
+
+def is_new(chapter: Chapter, key: ChapterKey, title: Title) -> bool:
+    """Return whether it is above the baseline, or without a position appeared since.
+
+    What comes back from before the first sync is history, also above a baseline that was lowered.
+    """
+    position, baseline = key.position(title.numbering_restarts), baseline_of(title, key.language)
+    if position is None or (baseline is not None and baseline.is_lowered):
+        has_appeared_since = chapter.appeared_at >= title.first_synced_at
+        return has_appeared_since and (position is None or is_above_baseline(key, title))
+    return is_above_baseline(key, title)
+
+
+def is_above_baseline(key: ChapterKey, title: Title) -> bool:
+    """Return False also where no baseline is known: `needs_baseline` found that none is needed."""
+    position = key.position(title.numbering_restarts)
+    baseline = baseline_of(title, key.language)
+    if baseline is None or position is None:
+        return False
+    return baseline.position is None or position > baseline.position
+
+
+def needs_baseline(title: Title, readable: Iterable[Chapter]) -> bool:
+    """Return whether one of these can only be judged with a baseline that is unknown."""
+    stored = {row.mangadex_chapter_id for row in title.stored}
+    taken = {row.key for row in title.stored if row.manga_id == title.id}
+    for chapter in readable:
+        key = key_of(chapter, title.numbering_restarts)
+        appeared_since = chapter.appeared_at >= title.first_synced_at
+        if (
+            (appeared_since or chapter.mangadex_chapter_id in stored)
+            and key not in taken
+            and key.position(title.numbering_restarts) is not None
+            and baseline_of(title, key.language) is None
+        ):
+            return True
+    return False
 
 
 def find_baselines(
@@ -103,18 +154,49 @@ def _baseline(language: str, highest: Position | None, title: Title) -> Baseline
     return Baseline(language, highest.number, highest.volume if title.numbering_restarts else None)
 
 
-def needs_baseline(title: Title, readable: Iterable[Chapter]) -> bool:
-    """Return whether one of these can only be judged with a baseline that is unknown."""
-    stored = {row.mangadex_chapter_id for row in title.stored}
+def comes_late(title: Title, readable: Iterable[Chapter]) -> bool:
+    """Return whether something new is lower than what is stored.
+
+    Either it comes late, or the source has corrected the higher number since.
+    """
     taken = {row.key for row in title.stored if row.manga_id == title.id}
-    for chapter in readable:
-        key = key_of(chapter, title.numbering_restarts)
-        appeared_since = chapter.appeared_at >= title.first_synced_at
-        if (
-            (appeared_since or chapter.mangadex_chapter_id in stored)
-            and key not in taken
-            and key.position(title.numbering_restarts) is not None
-            and baseline_of(title, key.language) is None
-        ):
-            return True
-    return False
+    return any(
+        key not in taken and is_above_baseline(key, title) and not _is_above_stored(key, title)
+        for key in _unchecked_keys(title, readable)
+    )
+
+
+def doubts_baseline(title: Title, readable: Iterable[Chapter]) -> bool:
+    """Return whether something appeared since the first sync that is not above its baseline.
+
+    Mostly an old chapter is uploaded again; but it may be that the baseline was withdrawn.
+    """
+    return any(
+        key.position(title.numbering_restarts) is not None
+        and baseline_of(title, key.language) is not None
+        and not is_above_baseline(key, title)
+        for key in _unchecked_keys(title, readable)
+    )
+
+
+def _unchecked_keys(title: Title, readable: Iterable[Chapter]) -> list[ChapterKey]:
+    """Return the keys of what appeared since the first sync, and since the feed was read whole."""
+    since = title.first_synced_at
+    if title.checked_at is not None:
+        since = max(since, title.checked_at.replace(microsecond=0))
+    stored = {row.mangadex_chapter_id for row in title.stored}
+    return [
+        key_of(chapter, title.numbering_restarts)
+        for chapter in readable
+        if chapter.appeared_at >= since and chapter.mangadex_chapter_id not in stored
+    ]
+
+
+def _is_above_stored(key: ChapterKey, title: Title) -> bool:
+    position = key.position(title.numbering_restarts)
+    rows = (
+        row.key.position(title.numbering_restarts)
+        for row in title.stored
+        if row.manga_id == title.id and row.key.language == key.language and not row.is_gone
+    )
+    return position is not None and all(each is None or each < position for each in rows)

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from batch.models import Chapter, Manga, OutboxEvent
-from batch.rules.chapters import ZERO, Announcement, ChapterKey, Position, Title, baseline_of
+from batch.rules.baselines import baseline_of
+from batch.rules.chapter_models import ZERO, Announcement, ChapterKey, Position, Title
 from batch.rules.titles import Change, StoredTitle, find_changes
 
 SITE = "https://mangadex.org"

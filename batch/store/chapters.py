@@ -1,24 +1,22 @@
-"""SQL of chapters, baselines and announcements, over arrays of some titles at a time."""
+"""SQL of chapters and announcements, over arrays of some titles at a time."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from uuid import UUID
 
 import sql
 from batch.models import Chapter, Rejected
-from batch.rules.chapters import (
+from batch.rules.chapter_models import (
     Announcement,
-    Baseline,
     ChapterKey,
     StoredChapter,
     Title,
     TitleChanges,
 )
-from batch.store.titles import FUTURE, take_turn
+from batch.store import baselines
 from sql import Connection
 
 log = logging.getLogger(__name__)
@@ -47,7 +45,7 @@ def read_titles(
     ).fetchall()
     whole = [manga_id for manga_id, _, _, _, restarts, _ in rows if restarts or with_all_rows]
     stored = _read_chapters(connection, {row[0]: uploads[row[1]] for row in rows}, whole)
-    baselines = _read_baselines(connection, [row[0] for row in rows])
+    found_baselines = baselines.read_baselines(connection, [row[0] for row in rows])
     announced = _read_announced_uploads(
         connection, {row[0]: uploads[row[1]] for row in rows if row[4]}
     )
@@ -59,7 +57,7 @@ def read_titles(
             first_synced_at=first_synced_at,
             numbering_restarts=restarts,
             stored=stored[manga_id],
-            baselines=baselines.get(manga_id, {}),
+            baselines=found_baselines.get(manga_id, {}),
             announced_uploads=announced if restarts else frozenset(),
             checked_at=checked_at,
         )
@@ -125,21 +123,6 @@ def _read_chapters(
     return found
 
 
-def _read_baselines(
-    connection: Connection, manga_ids: Sequence[int]
-) -> dict[int, dict[str, Baseline]]:
-    found: dict[int, dict[str, Baseline]] = {}
-    rows = connection.execute(
-        "SELECT manga_id, translated_language, latest_chapter, latest_volume,"
-        " lowered_at IS NOT NULL FROM chapter_baselines WHERE manga_id = ANY(%s)",
-        [manga_ids],
-    ).fetchall()
-    for manga_id, *values in rows:
-        baseline = Baseline(*values)
-        found.setdefault(manga_id, {})[baseline.language] = baseline
-    return found
-
-
 def _read_announced_uploads(
     connection: Connection, titles: Mapping[int, Sequence[Chapter]]
 ) -> frozenset[UUID]:
@@ -152,44 +135,6 @@ def _read_announced_uploads(
         [list(titles), [each.mangadex_chapter_id for found in titles.values() for each in found]],
     ).fetchall()
     return frozenset(row[0] for row in rows)
-
-
-def save_baselines(connection: Connection, manga_id: int, baselines: Iterable[Baseline]) -> None:
-    """Store a title's baselines; stored ones stay, unless numbers are counted differently now."""
-    rows = list(baselines)
-    connection.execute(
-        "INSERT INTO chapter_baselines AS b"
-        " (manga_id, translated_language, latest_chapter, latest_volume)"
-        " SELECT %s, * FROM unnest(%s::text[], %s::numeric[], %s::numeric[])"
-        " ON CONFLICT (manga_id, translated_language) DO UPDATE SET"
-        " latest_chapter = excluded.latest_chapter, latest_volume = excluded.latest_volume,"
-        " established_at = now(), lowered_at = NULL WHERE b.latest_chapter IS NOT NULL"
-        " AND (b.latest_volume IS NULL) <> (excluded.latest_volume IS NULL)",
-        [
-            manga_id,
-            [row.language for row in rows],
-            [row.number for row in rows],
-            [row.volume for row in rows],
-        ],
-    )
-
-
-def lower_baselines(connection: Connection, manga_id: int, lowered: Sequence[Baseline]) -> None:
-    """Replace baselines of a title by lower ones; that of all languages stays for the others."""
-    connection.execute(
-        "INSERT INTO chapter_baselines"
-        " (manga_id, translated_language, latest_chapter, latest_volume, lowered_at)"
-        " SELECT %s, *, now() FROM unnest(%s::text[], %s::numeric[], %s::numeric[])"
-        " ON CONFLICT (manga_id, translated_language) DO UPDATE SET"
-        " latest_chapter = excluded.latest_chapter, latest_volume = excluded.latest_volume,"
-        " lowered_at = excluded.lowered_at",
-        [
-            manga_id,
-            [row.language for row in lowered],
-            [row.number for row in lowered],
-            [row.volume for row in lowered],
-        ],
-    )
 
 
 def apply_changes(connection: Connection, changed: Changes) -> list[Rejected]:
@@ -370,57 +315,3 @@ def raise_totals(connection: Connection, highest: Mapping[int, int]) -> None:
         " WHERE manga.id = h.id AND coalesce(manga.total_chapters, -1) < h.total",
         [list(highest), list(highest.values())],
     )
-
-
-def mark_due(connection: Connection, mangadex_ids: Sequence[UUID] | None = None) -> int:
-    """Make these titles, or all, due for `chapter-check`; return how many were not.
-
-    It comes first in its transaction: it takes the turn where there is something to write.
-    """
-    if mangadex_ids is not None and not mangadex_ids:
-        return 0
-    take_turn(connection)
-    only = "" if mangadex_ids is None else " AND mangadex_id = ANY(%s)"
-    return connection.execute(
-        "UPDATE manga SET last_chapter_check = NULL WHERE last_chapter_check IS NOT NULL"
-        f" AND mangadex_id IS NOT NULL{only}",
-        [] if mangadex_ids is None else [list(mangadex_ids)],
-    ).rowcount
-
-
-def mark_checked(connection: Connection, mangadex_id: UUID, now: datetime) -> None:
-    """Record that the title's whole feed was read."""
-    connection.execute(
-        "UPDATE manga SET last_chapter_check = %s WHERE mangadex_id = %s", [now, mangadex_id]
-    )
-
-
-def read_due(
-    connection: Connection, before: datetime, now: datetime, limit: int | None
-) -> list[UUID]:
-    """Return tracked titles not checked since `before`, at most `limit`.
-
-    Never checked ones come first, then those that were checked at a time to come (some clock was
-    wrong), then the oldest. One query for all could not use the index to find the first.
-    """
-    kinds: list[tuple[str, list[datetime]]] = [
-        ("last_chapter_check IS NULL ORDER BY id", []),
-        ("last_chapter_check > %s ORDER BY id", [now + FUTURE]),
-        ("last_chapter_check <= %s ORDER BY last_chapter_check, id", [before]),
-    ]
-    due: list[UUID] = []
-    for which, values in kinds:
-        left = None if limit is None else limit - len(due)
-        due += _read_tracked(connection, which, values, left) if left != 0 else []
-    return due
-
-
-def _read_tracked(
-    connection: Connection, which: str, values: list[datetime], limit: int | None
-) -> list[UUID]:
-    rows = connection.execute(
-        "SELECT mangadex_id FROM manga WHERE mangadex_id IS NOT NULL"
-        f" AND first_synced_at IS NOT NULL AND unavailable_at IS NULL AND {which} LIMIT %s",
-        [*values, limit],
-    ).fetchall()
-    return [row[0] for row in rows]

@@ -23,8 +23,8 @@ from batch.models import Chapter, OutboxEvent, Rejected
 from batch.rules import baselines as baseline_rules
 from batch.rules import chapters as chapter_rules
 from batch.rules import events
-from batch.rules.chapters import Rules, Title, TitleChanges
-from batch.store import chapters, outbox, rejections, releases
+from batch.rules.chapter_models import Rules, Title, TitleChanges
+from batch.store import baselines, chapters, outbox, rejections, releases
 from batch.store.chapters import Changes, Uploads
 from batch.store.titles import take_turn
 from sql import Connection
@@ -134,8 +134,8 @@ def fix_baselines(
     """
     if not rejections.are_known(connection, rejected):
         return False
-    baselines = baseline_rules.find_baselines(title, history, languages)
-    chapters.save_baselines(connection, title.id, baselines)
+    found = baseline_rules.find_baselines(title, history, languages)
+    baselines.save_baselines(connection, title.id, found)
     return True
 
 
@@ -156,10 +156,10 @@ def _store_set(
         if baseline_rules.needs_baseline(title, readable):
             news.unjudged.append(title)
             continue
-        if terms.are_recent and chapter_rules.comes_late(title, readable):
+        if terms.are_recent and baseline_rules.comes_late(title, readable):
             news.late.append(title.mangadex_id)
             continue
-        if terms.are_recent and chapter_rules.doubts_baseline(title, readable):
+        if terms.are_recent and baseline_rules.doubts_baseline(title, readable):
             news.doubtful.append(title.mangadex_id)
         gone = chapter_rules.find_gone(title, found, listed, terms.rules.languages)
         news.gone += len(gone)
@@ -187,7 +187,7 @@ def _lower_baselines(connection: Connection, title: Title, feed: Sequence[Chapte
             language,
             baseline.number,
         )
-    chapters.lower_baselines(connection, title.id, list(lowered.values()))
+    baselines.lower_baselines(connection, title.id, list(lowered.values()))
     title = replace(title, baselines={**title.baselines, **lowered})
     taken_down = baseline_rules.find_taken_down(title, feed)
     chapters.announce(connection, [(title.id, each) for each in taken_down])

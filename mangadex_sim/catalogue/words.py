@@ -2,290 +2,81 @@
 
 from __future__ import annotations
 
-ADJECTIVES = (
-    "Drowsy",
-    "Gentle",
-    "Forgotten",
-    "Clumsy",
-    "Silver",
-    "Reluctant",
-    "Wandering",
-    "Paper",
-    "Midnight",
-    "Honest",
-    "Runaway",
-    "Clockwork",
-    "Salt-Stained",
-    "Unemployed",
-    "Polite",
-    "Crooked",
-    "Lonely",
-    "Second-Hand",
-    "Invisible",
-    "Barefoot",
-    "Thunderous",
-    "Borrowed",
-    "Homesick",
-    "Stubborn",
-    "Glass",
-    "Feathered",
-    "Autumn",
-    "Retired",
-    "Left-Handed",
-    "Radiant",
-)
-CREATURES = (
-    "Kitsune",
-    "Dragon",
-    "Tanuki",
-    "Librarian",
-    "Ghost",
-    "Swordsman",
-    "Witch",
-    "Demon King",
-    "Lighthouse Keeper",
-    "Alchemist",
-    "Princess",
-    "Postman",
-    "Heron",
-    "Android",
-    "Cat",
-    "Oni",
-    "Beekeeper",
-    "Saint",
-    "Slime",
-    "Vampire",
-    "Ferryman",
-    "Detective",
-    "Knight",
-    "Moth",
-    "Astronomer",
-    "Golem",
-    "Violinist",
-    "Locksmith",
-    "Mermaid",
-    "Fortune Teller",
-)
-PLACES = (
-    "Lantern Harbour",
-    "Kumori Street",
-    "the Ninth Floor",
-    "Plum Valley",
-    "Port Saffron",
-    "the Tidal Library",
-    "Mossgate",
-    "the Last Station",
-    "Hollow Hill",
-    "Amber Bay",
-    "Sparrow Alley",
-    "the Upside-Down Shrine",
-    "Cinder Lake",
-    "Yuzu Island",
-    "the Rain Quarter",
-    "Old Windmill Road",
-    "the Sleeping Tower",
-    "Northmere",
-    "the Paper Mountains",
-    "Tsubaki Lane",
-)
-SHOPS = (
-    "Bakery",
-    "Clock Repair Shop",
-    "Night Café",
-    "Umbrella Workshop",
-    "Bathhouse",
-    "Bookbindery",
-    "Noodle Stand",
-    "Telescope Atelier",
-    "Lost Property Office",
-    "Tea House",
-    "Kite Factory",
-    "Music Box Store",
-    "Guild Kitchen",
-    "Observatory",
-    "Second-Hand Bookshop",
-    "Post Office",
-)
-THINGS = (
-    "Marmalade",
-    "Moonlight",
-    "Thunder",
-    "Porcelain",
-    "Ink",
-    "Cinnamon",
-    "Starlight",
-    "Rust",
-    "Snowfall",
-    "Persimmons",
-    "Gunpowder",
-    "Lullabies",
-    "Driftwood",
-    "Fireflies",
-    "Static",
-    "Peppermint",
-    "Origami",
-    "Salt",
-    "Velvet",
-    "Umbrellas",
-)
-OBJECTS = (
-    "Teapot",
-    "Compass",
-    "Umbrella",
-    "Music Box",
-    "Lantern",
-    "Vending Machine",
-    "Paper Crane",
-    "Fountain Pen",
-    "Signpost",
-    "Kettle",
-    "Bicycle",
-    "Pocket Watch",
-    "Scarecrow",
-    "Mailbox",
-    "Rice Cooker",
-    "Telescope",
-    "Doorbell",
-    "Bento Box",
-)
-RELATIONS = (
-    "Neighbour",
-    "Homeroom Teacher",
-    "Landlady",
-    "Little Sister",
-    "Fiancé",
-    "Apprentice",
-    "Childhood Friend",
-    "Editor",
-    "Bodyguard",
-    "Grandmother",
-    "Tutor",
-    "Flatmate",
-)
-TIMES = (
-    "Midnight",
-    "Five O'Clock",
-    "A Rainy Week",
-    "One Hundred Days",
-    "The Last Summer",
-    "An Afternoon",
-    "Every Thursday",
-    "The Longest Winter",
-    "Daybreak",
-    "Between Trains",
-)
-TOPICS = (
-    "Surviving Festivals",
-    "Polite Exorcism",
-    "Slow Living",
-    "Talking to Dragons",
-    "Mending Broken Swords",
-    "Running Away Properly",
-    "Falling in Love Twice",
-    "Cooking for Monsters",
-    "Losing at Shogi",
-    "Saving the World on a Budget",
-)
-VERBS = (
-    "Wake Up Before Noon",
-    "Retire Yet",
-    "Apologise First",
-    "Stay Dead",
-    "Ride the Lift",
-    "Remember My Name",
-    "Leave the Library",
-    "Lose the Bet",
-    "Smile on Mondays",
-    "Grow Up Alone",
-)
-WISHES = (
-    "a Quiet Kitchen",
-    "Eight Hours of Sleep",
-    "a Pen Pal",
-    "to Open a Flower Shop",
-    "One Honest Friend",
-    "to Finish This Novel",
-    "a Seat by the Window",
-    "Better Soup",
-)
-GIVEN_NAMES = (
-    "Hinata",
-    "Sora",
-    "Mio",
-    "Ren",
-    "Akari",
-    "Touma",
-    "Yuzuki",
-    "Kaede",
-    "Nagi",
-    "Itsuki",
-    "Chihaya",
-    "Rin",
-    "Suzu",
-    "Haruto",
-    "Tsumugi",
-    "Kohaku",
-    "Aoi",
-    "Minato",
-    "Shiori",
-    "Riku",
-    "Fuyu",
-    "Asahi",
-    "Konoha",
-    "Yuuto",
-    "Hotaru",
-    "Kanata",
-    "Madoka",
-    "Tatsuya",
-    "Emi",
-    "Jun",
-)
-FAMILY_NAMES = (
-    "Hoshikawa",
-    "Tsukimori",
-    "Amagase",
-    "Kazehaya",
-    "Shirosaki",
-    "Minekura",
-    "Otonashi",
-    "Fujibayashi",
-    "Kuromiya",
-    "Natsukawa",
-    "Yukishiro",
-    "Asagiri",
-    "Tachibana",
-    "Hanamori",
-    "Mizusawa",
-    "Kisaragi",
-    "Wakatsuki",
-    "Shinomori",
-    "Aikawa",
-    "Usami",
-    "Kamishiro",
-    "Takamine",
-    "Nagumo",
-    "Izumino",
-    "Sakuraba",
-    "Tokiwa",
-    "Himuro",
-    "Orihara",
-    "Maizono",
-    "Seto",
-)
-PEN_NAMES = (
-    "Moss & Lantern",
-    "Studio Halfmoon",
-    "tarte-tatin",
-    "Zero Yen",
-    "Paper Umbrella",
-    "NEKOZE",
-    "Blue Kettle",
-    "eleven o'clock",
-    "Grandpa Octopus",
-    "shiratama",
-    "Comet Tail",
-    "mugicha",
-)
+
+def _listed(text: str) -> tuple[str, ...]:
+    """Return what stands between the commas."""
+    return tuple(" ".join(text.split()).split(", "))
+
+
+ADJECTIVES = _listed("""
+    Drowsy, Gentle, Forgotten, Clumsy, Silver, Reluctant, Wandering, Paper, Midnight, Honest,
+    Runaway, Clockwork, Salt-Stained, Unemployed, Polite, Crooked, Lonely, Second-Hand, Invisible,
+    Barefoot, Thunderous, Borrowed, Homesick, Stubborn, Glass, Feathered, Autumn, Retired,
+    Left-Handed, Radiant
+""")
+CREATURES = _listed("""
+    Kitsune, Dragon, Tanuki, Librarian, Ghost, Swordsman, Witch, Demon King, Lighthouse Keeper,
+    Alchemist, Princess, Postman, Heron, Android, Cat, Oni, Beekeeper, Saint, Slime, Vampire,
+    Ferryman, Detective, Knight, Moth, Astronomer, Golem, Violinist, Locksmith, Mermaid, Fortune
+    Teller
+""")
+PLACES = _listed("""
+    Lantern Harbour, Kumori Street, the Ninth Floor, Plum Valley, Port Saffron, the Tidal Library,
+    Mossgate, the Last Station, Hollow Hill, Amber Bay, Sparrow Alley, the Upside-Down Shrine,
+    Cinder Lake, Yuzu Island, the Rain Quarter, Old Windmill Road, the Sleeping Tower, Northmere,
+    the Paper Mountains, Tsubaki Lane
+""")
+SHOPS = _listed("""
+    Bakery, Clock Repair Shop, Night Café, Umbrella Workshop, Bathhouse, Bookbindery, Noodle
+    Stand, Telescope Atelier, Lost Property Office, Tea House, Kite Factory, Music Box Store,
+    Guild Kitchen, Observatory, Second-Hand Bookshop, Post Office
+""")
+THINGS = _listed("""
+    Marmalade, Moonlight, Thunder, Porcelain, Ink, Cinnamon, Starlight, Rust, Snowfall,
+    Persimmons, Gunpowder, Lullabies, Driftwood, Fireflies, Static, Peppermint, Origami, Salt,
+    Velvet, Umbrellas
+""")
+OBJECTS = _listed("""
+    Teapot, Compass, Umbrella, Music Box, Lantern, Vending Machine, Paper Crane, Fountain Pen,
+    Signpost, Kettle, Bicycle, Pocket Watch, Scarecrow, Mailbox, Rice Cooker, Telescope, Doorbell,
+    Bento Box
+""")
+RELATIONS = _listed("""
+    Neighbour, Homeroom Teacher, Landlady, Little Sister, Fiancé, Apprentice, Childhood Friend,
+    Editor, Bodyguard, Grandmother, Tutor, Flatmate
+""")
+TIMES = _listed("""
+    Midnight, Five O'Clock, A Rainy Week, One Hundred Days, The Last Summer, An Afternoon, Every
+    Thursday, The Longest Winter, Daybreak, Between Trains
+""")
+TOPICS = _listed("""
+    Surviving Festivals, Polite Exorcism, Slow Living, Talking to Dragons, Mending Broken Swords,
+    Running Away Properly, Falling in Love Twice, Cooking for Monsters, Losing at Shogi, Saving
+    the World on a Budget
+""")
+VERBS = _listed("""
+    Wake Up Before Noon, Retire Yet, Apologise First, Stay Dead, Ride the Lift, Remember My Name,
+    Leave the Library, Lose the Bet, Smile on Mondays, Grow Up Alone
+""")
+WISHES = _listed("""
+    a Quiet Kitchen, Eight Hours of Sleep, a Pen Pal, to Open a Flower Shop, One Honest Friend, to
+    Finish This Novel, a Seat by the Window, Better Soup
+""")
+GIVEN_NAMES = _listed("""
+    Hinata, Sora, Mio, Ren, Akari, Touma, Yuzuki, Kaede, Nagi, Itsuki, Chihaya, Rin, Suzu, Haruto,
+    Tsumugi, Kohaku, Aoi, Minato, Shiori, Riku, Fuyu, Asahi, Konoha, Yuuto, Hotaru, Kanata,
+    Madoka, Tatsuya, Emi, Jun
+""")
+FAMILY_NAMES = _listed("""
+    Hoshikawa, Tsukimori, Amagase, Kazehaya, Shirosaki, Minekura, Otonashi, Fujibayashi, Kuromiya,
+    Natsukawa, Yukishiro, Asagiri, Tachibana, Hanamori, Mizusawa, Kisaragi, Wakatsuki, Shinomori,
+    Aikawa, Usami, Kamishiro, Takamine, Nagumo, Izumino, Sakuraba, Tokiwa, Himuro, Orihara,
+    Maizono, Seto
+""")
+PEN_NAMES = _listed("""
+    Moss & Lantern, Studio Halfmoon, tarte-tatin, Zero Yen, Paper Umbrella, NEKOZE, Blue Kettle,
+    eleven o'clock, Grandpa Octopus, shiratama, Comet Tail, mugicha
+""")
 # Pairs of (Japanese, romanised): subjects and settings of titles.
 JAPANESE_SUBJECTS = (
     ("月夜", "Tsukiyo"),
@@ -373,49 +164,17 @@ CHAPTER_TITLES = (
     "The Quiet Car",
     "Aftermath",
 )
-GROUP_FIRST = (
-    "Lazy",
-    "Sunday",
-    "Midnight",
-    "Crimson",
-    "Paper",
-    "Honest",
-    "Sleepless",
-    "Tidal",
-    "Velvet",
-    "Hungry",
-    "Polite",
-    "Northern",
-    "Wooden",
-    "Late",
-    "Purple",
-    "Tiny",
-    "Galactic",
-    "Rustic",
-    "Amber",
-    "Second",
-)
-GROUP_SECOND = (
-    "Otter",
-    "Teapot",
-    "Lantern",
-    "Penguin",
-    "Comet",
-    "Dumpling",
-    "Sparrow",
-    "Ronin",
-    "Pigeon",
-    "Mandarin",
-    "Kettle",
-    "Walrus",
-    "Fern",
-    "Mackerel",
-    "Moth",
-    "Library",
-    "Tortoise",
-    "Onion",
-    "Badger",
-    "Umbrella",
-)
-GROUP_LAST = ("Scans", "Translations", "Scanlations", "Collective", "Club", "Fansubs")
-USER_SECOND = ("reader", "typesets", "moon", "cleans", "desu", "_tl", "proof", "99", "raws", "x")
+GROUP_FIRST = _listed("""
+    Lazy, Sunday, Midnight, Crimson, Paper, Honest, Sleepless, Tidal, Velvet, Hungry, Polite,
+    Northern, Wooden, Late, Purple, Tiny, Galactic, Rustic, Amber, Second
+""")
+GROUP_SECOND = _listed("""
+    Otter, Teapot, Lantern, Penguin, Comet, Dumpling, Sparrow, Ronin, Pigeon, Mandarin, Kettle,
+    Walrus, Fern, Mackerel, Moth, Library, Tortoise, Onion, Badger, Umbrella
+""")
+GROUP_LAST = _listed("""
+    Scans, Translations, Scanlations, Collective, Club, Fansubs
+""")
+USER_SECOND = _listed("""
+    reader, typesets, moon, cleans, desu, _tl, proof, 99, raws, x
+""")

@@ -6,8 +6,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from batch.models import Chapter, plain_decimal
-from batch.rules import chapters as chapter_rules
-from batch.rules.chapters import Baseline, Rules, StoredChapter, Title
+from batch.rules.chapter_models import Baseline, Rules, StoredChapter, Title, key_of
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 SYNCED = NOW - timedelta(days=7)
@@ -67,7 +66,7 @@ def row_of(
         row_id,
         manga_id,
         chapter.mangadex_chapter_id,
-        chapter_rules.key_of(chapter, restarts),
+        key_of(chapter, restarts),
         chapter.volume,
         chapter.title,
         chapter.external_url,

@@ -16,7 +16,7 @@ from pytest_mock import MockerFixture
 from batch.errors import SourceDown
 from batch.mangadex import client, feed, paging
 from batch.models import Chapter, Page, Summary
-from batch.store import chapters, news, outbox, sync_state
+from batch.store import baselines, chapters, news, outbox, sync_state
 from mangadex_sim import Simulator
 from tests.support.kills import killed_at
 
@@ -512,7 +512,7 @@ def test_a_title_that_the_database_refuses_takes_no_other_along(
 # --- kills ---------------------------------------------------------------------------------------
 
 COMMIT_POINTS = [
-    (chapters, "save_baselines"),
+    (baselines, "save_baselines"),
     (chapters, "apply_changes"),
     (chapters, "announce"),
     (outbox, "add_events"),

@@ -9,8 +9,7 @@ import pytest
 
 from batch.models import Chapter, plain_decimal
 from batch.rules import baselines
-from batch.rules import chapters as chapter_rules
-from batch.rules.chapters import ALL_LANGUAGES, Baseline, Title
+from batch.rules.chapter_models import ALL_LANGUAGES, Baseline, Title
 from tests.support.uploads import BEFORE, NOW, SYNCED, row_of, title, upload
 
 
@@ -90,7 +89,7 @@ def test_a_baseline_falls_to_what_is_left(
 ) -> None:
     lowered = {each.language: each for each in baselines.lower_baselines(subject, feed)}
     subject = replace(subject, baselines={**subject.baselines, **lowered})
-    baseline = chapter_rules.baseline_of(subject, "en")
+    baseline = baselines.baseline_of(subject, "en")
     assert baseline is not None
     assert baseline.number == plain_decimal(expected)
     assert not lowered or baseline.is_lowered

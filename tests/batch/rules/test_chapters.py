@@ -10,8 +10,9 @@ from uuid import UUID
 import pytest
 
 from batch.models import Chapter, plain_decimal
+from batch.rules import baselines
 from batch.rules import chapters as chapter_rules
-from batch.rules.chapters import (
+from batch.rules.chapter_models import (
     ALL_LANGUAGES,
     Baseline,
     ChapterKey,
@@ -19,6 +20,8 @@ from batch.rules.chapters import (
     StoredChapter,
     Title,
     TitleChanges,
+    key_of,
+    shown,
 )
 from tests.support.uploads import BEFORE, GROUP, NOW, RULES, SYNCED, UPLOADER, row_of, title, upload
 
@@ -33,7 +36,7 @@ def planned(
 
 def numbers(changes: TitleChanges) -> list[str]:
     return [
-        chapter_rules.shown(announcement.key.number)
+        shown(announcement.key.number)
         for announcement in changes.announcements
         if announcement.has_event
     ]
@@ -140,7 +143,7 @@ def test_languages_are_counted_apart() -> None:
     changes = planned(
         subject, upload("4", 1, language="pt-br"), upload("4", 2), upload("21", 3, language="pt-br")
     )
-    assert [(c.key.language, chapter_rules.shown(c.key.number)) for c in changes.announcements] == [
+    assert [(c.key.language, shown(c.key.number)) for c in changes.announcements] == [
         ("pt-br", "4"),
         ("pt-br", "21"),
     ]
@@ -155,7 +158,7 @@ def test_an_adopted_baseline_holds_in_every_language() -> None:
     changes = planned(
         subject, upload("180", 1), upload("181", 2), upload("181", 3, language="pt-br")
     )
-    assert [(c.key.language, chapter_rules.shown(c.key.number)) for c in changes.announcements] == [
+    assert [(c.key.language, shown(c.key.number)) for c in changes.announcements] == [
         ("en", "181"),
         ("pt-br", "181"),
     ]
@@ -248,7 +251,7 @@ def test_the_row_of_a_corrected_chapter_follows(
 ) -> None:
     row, changes = corrected(before, after)
     assert [(moved.id, key) for moved, key, _ in changes.updates] == [
-        (row.id, chapter_rules.key_of(upload(after, 1), False))
+        (row.id, key_of(upload(after, 1), False))
     ]
     assert numbers(changes) == announced
     assert not changes.inserts and not changes.removals
@@ -270,7 +273,7 @@ def test_the_place_of_a_corrected_chapter_is_free_for_another_upload() -> None:
 def test_a_whole_series_of_corrections_shifts_the_rows() -> None:
     rows = tuple(row_of(upload(str(20 + i), i), i) for i in (1, 2, 3))
     changes = planned(title(stored=rows), *(upload(str(21 + i), i) for i in (1, 2, 3)))
-    assert [(row.id, chapter_rules.shown(key.number)) for row, key, _ in changes.updates] == [
+    assert [(row.id, shown(key.number)) for row, key, _ in changes.updates] == [
         (1, "22"),
         (2, "23"),
         (3, "24"),
@@ -385,8 +388,8 @@ HAS_23 = title("20", stored=(row_of(upload("23", 9)),))
 def test_a_number_that_is_lower_than_it_should_be_is_looked_into(
     subject: Title, chapter: Chapter, is_late: bool, is_doubtful: bool
 ) -> None:
-    assert chapter_rules.comes_late(subject, [chapter]) is is_late
-    assert chapter_rules.doubts_baseline(subject, [chapter]) is is_doubtful
+    assert baselines.comes_late(subject, [chapter]) is is_late
+    assert baselines.doubts_baseline(subject, [chapter]) is is_doubtful
 
 
 @pytest.mark.parametrize(
@@ -394,4 +397,4 @@ def test_a_number_that_is_lower_than_it_should_be_is_looked_into(
     [("5", "5"), ("5.00", "5"), ("10.50", "10.5"), ("100", "100"), ("0.00", "0"), ("0.25", "0.25")],
 )
 def test_numbers_are_shown_as_people_write_them(number: str, text: str) -> None:
-    assert chapter_rules.shown(Decimal(number)) == text
+    assert shown(Decimal(number)) == text

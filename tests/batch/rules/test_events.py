@@ -12,8 +12,15 @@ from uuid import UUID
 import pytest
 
 from batch.models import Chapter, JsonObject, Manga, OutboxEvent
-from batch.rules import chapters, events
-from batch.rules.chapters import Announcement, Baseline, ChapterKey, StoredChapter, Title
+from batch.rules import events
+from batch.rules.chapter_models import (
+    ZERO,
+    Announcement,
+    Baseline,
+    ChapterKey,
+    StoredChapter,
+    Title,
+)
 from batch.rules.titles import StoredTitle, find_changes
 from notify_server.events import validation
 
@@ -28,7 +35,7 @@ def announcement(number: str, language: str = "en", *, told: bool = True) -> Ann
 
 
 def nameless(upload_id: int) -> Announcement:
-    return Announcement(ChapterKey("en", f"chapter:{UUID(int=upload_id)}", chapters.ZERO))
+    return Announcement(ChapterKey("en", f"chapter:{UUID(int=upload_id)}", ZERO))
 
 
 def row(number: str, language: str = "en") -> StoredChapter:

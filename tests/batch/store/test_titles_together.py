@@ -10,7 +10,7 @@ import pytest
 
 import sql
 from batch.errors import BatchError
-from batch.store import chapters
+from batch.store import due_titles
 from batch.store.titles import StoredPage, read_stored, store_manga, take_turn
 from tests.support.titles import LATER, NOW, a_title, an_id, genres_of, outcome, row, store
 from tests.support.waiting import wait_until
@@ -175,7 +175,7 @@ def test_marking_titles_as_due_waits_its_turn_and_blocks_no_other_meanwhile(
 
     def mark() -> None:
         with sql.connect(database_url, "second") as second, second.transaction():
-            marked.append(chapters.mark_due(second))
+            marked.append(due_titles.mark_due(second))
 
     thread = threading.Thread(target=mark)
     update = "UPDATE manga SET description = 'x' WHERE mangadex_id = %s"
