@@ -2,60 +2,29 @@
 
     how the run ended + what is remembered → decide (pure) → send → remember
 
-What is remembered is in `sync_state.metadata`, or in `alerts.json` in the data directory while the
-database is down, which may be the reason of the failure. Sending comes first: a message that could
-not be sent, or whose program was killed in between, is sent again rather than never.
+Sending comes first: a message that could not be sent, or whose program was killed in between, is
+sent again rather than never.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import signal
 import socket
-import time
-import warnings
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from importlib.util import find_spec
-from multiprocessing.connection import wait
-from multiprocessing.process import BaseProcess
-from pathlib import Path
-
-import psycopg
 
 from batch.config import Config
-from batch.cursors import read_cursor
-from batch.models import JsonObject, command_name
-from batch.process import die_with_parent, start_child
+from batch.models import command_name
+from batch.reporting.alert_memory import Failure, Memory
+from batch.reporting.alert_sender import Message, send
 from batch.stop import SignalStop
-from batch.store import sync_state
 from sql import Connection
 
-PATIENCE_S = 10.0
-INSTALL = "pip install '.[alerts]'"  # in the checkout: no index has it
-_KEY = "trouble"
 _DAY = timedelta(days=1)
 # How far apart a workflow's good runs are by the timers; the others come every few minutes.
 CADENCE = {"new_manga_poll": _DAY, "chapter_check": _DAY, "metadata_refresh": _DAY}
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """What is remembered of a workflow that fails.
-
-    Attributes:
-        since: when it first failed after the last good run; None if it works.
-        told_at: when the operator was alerted.
-    """
-
-    since: datetime | None = None
-    told_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +34,6 @@ class RunEnd:
     sync_type: str
     ended_at: datetime
     error: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What is sent to the operator."""
-
-    title: str
-    body: str
-    is_good: bool
 
 
 def follow_up(end: RunEnd, config: Config, stop: SignalStop, connection: Connection | None) -> None:
@@ -147,145 +107,3 @@ def _recovery_message(end: RunEnd, before: Failure) -> Message:
 
 def _shown(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"
-
-
-# --- memory ------------------------------------------------------------------------------------
-
-
-class Memory:
-    """What is remembered of one workflow.
-
-    Args:
-        connection: None while the database cannot be had.
-        folder: where the file lies that stands in for it.
-    """
-
-    def __init__(self, connection: Connection | None, folder: Path, sync_type: str) -> None:
-        self._connection = connection
-        self._file = folder / "alerts.json"
-        self._sync_type = sync_type
-
-    def read(self) -> tuple[Failure, datetime | None]:
-        """Return the failure, and when the workflow last succeeded as far as is known."""
-        filed = _failure(self._entries().get(self._sync_type))
-        if self._connection is not None:
-            try:
-                row = sync_state.read(self._connection, self._sync_type)
-                return _joined(_failure(row.metadata.get(_KEY)), filed), row.last_success_at
-            except psycopg.Error:  # as where the schema is an old one
-                self._connection = None
-        return filed, None
-
-    def write(self, failure: Failure) -> None:
-        """Replace what is remembered.
-
-        Raises:
-            OSError: it is to be kept in the file, which cannot be written.
-        """
-        if self._connection is not None:
-            try:
-                sync_state.note(self._connection, self._sync_type, **{_KEY: _plain(failure)})
-                failure = Failure()
-            except psycopg.Error:  # as on a full disk
-                self._connection = None
-        self._write_file(_plain(failure))
-
-    def _write_file(self, entry: JsonObject | None) -> None:
-        known = self._entries()
-        others = {key: value for key, value in known.items() if key != self._sync_type}
-        entries = others if entry is None else {**others, self._sync_type: entry}
-        if entries == known:
-            return
-        self._file.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        draft = self._file.with_name(f".{self._file.name}.{os.getpid()}")
-        draft.write_text(json.dumps(entries), encoding="utf-8")
-        draft.replace(self._file)
-
-    def _entries(self) -> JsonObject:
-        with suppress(OSError, ValueError):
-            content = json.loads(self._file.read_text(encoding="utf-8"))
-            if isinstance(content, dict):
-                return content
-        return {}
-
-
-def _joined(one: Failure, other: Failure) -> Failure:
-    since = min(filter(None, (one.since, other.since)), default=None)
-    return Failure(since, one.told_at or other.told_at)
-
-
-def _failure(value: object) -> Failure:
-    facts = value if isinstance(value, Mapping) else {}
-    return Failure(read_cursor(facts.get("since")), read_cursor(facts.get("told_at")))
-
-
-def _plain(failure: Failure) -> JsonObject | None:
-    if failure == Failure():
-        return None
-    moments = {"since": failure.since, "told_at": failure.told_at}
-    return {name: moment.isoformat() for name, moment in moments.items() if moment}
-
-
-# --- sending -----------------------------------------------------------------------------------
-
-
-def is_installed() -> bool:
-    return find_spec("apprise") is not None
-
-
-def send(urls: tuple[str, ...], message: Message, stop: SignalStop) -> bool:
-    """Return whether the message has reached an address; PATIENCE_S at most, less on a signal.
-
-    Apprise's services wait, retry and start threads as each likes: a process for each address can
-    be killed. No address is ever logged, as they hold passwords.
-    """
-    if not is_installed():
-        log.warning("Alerts cannot be sent: MANGAHUB_ALERT_URLS needs `%s`", INSTALL)
-        return False
-    senders = [start_child(_use, url, message, os.getpid(), name="alert") for url in urls]
-    _await(senders, stop)
-    sent = sum([_has_succeeded(sender) for sender in senders])
-    if sent < len(urls):
-        log.warning("An alert did not reach every address addresses=%d reached=%d", len(urls), sent)
-    return sent > 0
-
-
-def _has_succeeded(child: BaseProcess) -> bool:
-    child.kill()
-    child.join()
-    return child.exitcode == 0
-
-
-def _await(senders: Sequence[BaseProcess], stop: SignalStop) -> None:
-    """Wait until all have ended, a signal comes, or the time is over."""
-    deadline_s = time.monotonic() + PATIENCE_S
-    # Asked once a turn: whoever ends after it is known by its sentinel.
-    while alive := [sender.sentinel for sender in senders if sender.is_alive()]:
-        left_s = deadline_s - time.monotonic()
-        if left_s <= 0 or stop.signal_number is not None:
-            return
-        wait([stop.fileno(), *alive], left_s)
-
-
-def _use(url: str, message: Message, parent: int) -> None:
-    """Send the message in a child process; exit with 0 if the address has accepted it."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    die_with_parent(parent)
-    _silence()
-    import apprise  # an extra
-
-    notifier = apprise.Apprise(url)
-    kind = apprise.NotifyType.SUCCESS if message.is_good else apprise.NotifyType.FAILURE
-    text = apprise.NotifyFormat.TEXT
-    is_done = bool(notifier.notify(message.body, message.title, kind, body_format=text))
-    os._exit(0 if is_done else 1)  # at once: threads that the library may have left do not matter
-
-
-def _silence() -> None:
-    """Let neither the log nor a traceback show the address."""
-    logging.disable(logging.CRITICAL)
-    warnings.simplefilter("ignore")
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)

@@ -23,7 +23,7 @@ from batch.errors import BatchError, PauseRequested, Stopped
 from batch.limits.circuit import Health
 from batch.mangadex.http import Session
 from batch.mangadex.responses import Response, http_date
-from batch.reporting import alerts
+from batch.reporting import alert_sender
 from batch.stop import SignalStop
 from batch.workers.local import new_gate
 from batch.workers.worker import open_permits
@@ -216,7 +216,7 @@ def check_extras(config: Config) -> Iterator[Check]:
 
 def _check_alerts(urls: Sequence[str]) -> Check:
     fact = f"{len(urls)} addresses in MANGAHUB_ALERT_URLS"
-    if not alerts.is_installed():
-        cure = f"in the checkout: {alerts.INSTALL}"
+    if not alert_sender.is_installed():
+        cure = f"in the checkout: {alert_sender.INSTALL}"
         return Check("alerts", "warn", f"{fact}, and Apprise is missing", cure)
     return Check("alerts", "ok", fact)

@@ -22,8 +22,10 @@ import pytest
 from pytest_mock import MockerFixture
 
 import sql
-from batch.reporting import alerts
-from batch.reporting.alerts import Failure, Memory, Message, RunEnd, decide
+from batch.reporting import alert_sender
+from batch.reporting.alert_memory import Failure, Memory
+from batch.reporting.alert_sender import Message
+from batch.reporting.alerts import RunEnd, decide
 from batch.stop import SignalStop
 from mangadex_sim import Simulator
 
@@ -201,7 +203,7 @@ def test_a_damaged_file_remembers_nothing(home: Path, content: str) -> None:
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_one_who_hears_is_enough(receiver: Receiver, stop: SignalStop, caplog: Any) -> None:
-    assert alerts.send(("json://127.0.0.1:9/sesame", receiver.url), WORD, stop)
+    assert alert_sender.send(("json://127.0.0.1:9/sesame", receiver.url), WORD, stop)
     assert receiver.titles == [WORD.title]
     assert "addresses=2 reached=1" in caplog.text
     assert "sesame" not in caplog.text
@@ -211,7 +213,7 @@ def test_one_who_hears_is_enough(receiver: Receiver, stop: SignalStop, caplog: A
 def test_an_alert_that_reaches_no_address_is_logged(
     url: str, stop: SignalStop, caplog: Any
 ) -> None:
-    assert not alerts.send((url,), WORD, stop)
+    assert not alert_sender.send((url,), WORD, stop)
     assert "addresses=1 reached=0" in caplog.text
     assert "sesame" not in caplog.text
 
@@ -219,11 +221,11 @@ def test_an_alert_that_reaches_no_address_is_logged(
 def test_one_who_takes_the_call_and_says_nothing_is_given_up(
     stop: SignalStop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(alerts, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(alert_sender, "PATIENCE_S", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began_s = time.monotonic()
         url = f"json://127.0.0.1:{silent.getsockname()[1]}/"
-        assert not alerts.send((url,), WORD, stop)
+        assert not alert_sender.send((url,), WORD, stop)
     assert time.monotonic() - began_s < 8
 
 
@@ -233,7 +235,7 @@ def test_a_sender_that_ends_while_it_is_looked_at_is_not_waited_for(stop: Signal
     answers = iter([True, False, False])
     sender: Any = SimpleNamespace(sentinel=sentinel, is_alive=lambda: next(answers))
     began_s = time.monotonic()
-    alerts._await([sender], stop)
+    alert_sender._await([sender], stop)
     os.close(sentinel)
     assert time.monotonic() - began_s < 8
 
@@ -242,15 +244,15 @@ def test_a_signal_ends_the_sending(stop: SignalStop) -> None:
     stop._handle(signal.SIGTERM, None)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began_s = time.monotonic()
-        assert not alerts.send((f"json://127.0.0.1:{silent.getsockname()[1]}/",), WORD, stop)
+        assert not alert_sender.send((f"json://127.0.0.1:{silent.getsockname()[1]}/",), WORD, stop)
     assert time.monotonic() - began_s < 8
 
 
 def test_without_the_library_the_warning_names_what_to_install(
     stop: SignalStop, mocker: MockerFixture, caplog: Any
 ) -> None:
-    mocker.patch.object(alerts, "find_spec", return_value=None)
-    assert not alerts.send(("json://127.0.0.1:9/sesame",), WORD, stop)
+    mocker.patch.object(alert_sender, "find_spec", return_value=None)
+    assert not alert_sender.send(("json://127.0.0.1:9/sesame",), WORD, stop)
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert "pip install '.[alerts]'" in record.getMessage()

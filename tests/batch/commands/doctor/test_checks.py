@@ -21,7 +21,7 @@ from batch.errors import Banned
 from batch.limits import circuit
 from batch.limits.circuit import Health
 from batch.models import Rejected
-from batch.reporting import alerts
+from batch.reporting import alert_sender
 from batch.stop import SignalStop
 from batch.store import rejections
 from batch.store.sync_state import SyncState
@@ -270,7 +270,7 @@ def test_a_directory_for_figures_has_to_be_there(home: Path, place: str, expecte
 def test_alerts_need_their_library(
     mocker: MockerFixture, is_installed: bool, expected: str
 ) -> None:
-    mocker.patch.object(alerts, "is_installed", return_value=is_installed)
+    mocker.patch.object(alert_sender, "is_installed", return_value=is_installed)
     (found,) = checks.check_extras(config(MANGAHUB_ALERT_URLS="json://sesame@host, json://other"))
     assert found.severity == expected
     assert "2 addresses" in found.fact and "sesame" not in found.fact
