@@ -17,10 +17,11 @@ from mangahub import __version__
 from mangahub.command_line import parse, write, write_notice
 from mangahub.env import Env, SettingError
 from mangahub.log import configure
+from mangahub.secret import SecretUnusable
 from notify_server import config
 from notify_server.commands import key, library, preferences, progress, serve, user
 from notify_server.commands.command import Call, add_json, wants_json
-from notify_server.errors import NotifyError, SecretUnusable, UsageError
+from notify_server.errors import NotifyError, UsageError
 from readers.errors import InvalidPreference, ReadersError
 
 log = logging.getLogger(__name__)

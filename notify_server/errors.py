@@ -13,10 +13,6 @@ class UsageError(NotifyError):
     """Options that exclude each other."""
 
 
-class SecretUnusable(NotifyError):
-    """The file with the secret cannot be read, or can be read by others."""
-
-
 class PortTaken(NotifyError):
     """A socket cannot be bound; the text names the variable that helps."""
 

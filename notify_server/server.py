@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from time import monotonic
 
-from mangahub import systemd
+from mangahub import systemd, waitress_server
 from mangahub.sockets import listening
 from notify_server.config import Config
 from notify_server.errors import PortTaken
@@ -31,8 +31,7 @@ from notify_server.udp.server import UdpServer
 from notify_server.udp.stats import Stats
 from notify_server.udp.subscription_check import SubscriptionCheck
 from notify_server.udp.subscriptions import Subscriptions
-from notify_server.web import waitress_server
-from notify_server.web.app import allows, create_app
+from notify_server.web.app import QUICK_PATHS, allows, create_app
 from notify_server.web.metrics import Metrics
 from notify_server.web.services import Services
 from notify_server.wire.auth import Cookies
@@ -94,7 +93,10 @@ class NotifyServer:
         metrics = Metrics(self._udp.figures, partial(sockets.count_drops, self._udp_socket))
         services = Services(database, publisher, metrics, self._config.api_key, self._is_udp_usable)
         self._web = waitress_server.WebServer(
-            create_app(services), self._http_socket, partial(allows, self._config.api_key)
+            create_app(services),
+            self._http_socket,
+            partial(allows, self._config.api_key),
+            QUICK_PATHS,
         )
         self._is_composed = True
 

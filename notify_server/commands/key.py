@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+from mangahub.secret import load_secret
 from notify_server.commands.command import Call, Subparsers, add_command, plain_text
 from notify_server.errors import UsageError
-from notify_server.secret import load_secret
 from readers import keys, users
 
 

@@ -13,10 +13,10 @@ from types import FrameType
 
 import sql
 from mangahub import systemd
+from mangahub.secret import load_secret
 from notify_server.commands.command import Call, Subparsers, add_command
 from notify_server.config import require_safe
 from notify_server.errors import NotifyError
-from notify_server.secret import load_secret
 from notify_server.server import NotifyServer
 
 log = logging.getLogger(__name__)

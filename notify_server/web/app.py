@@ -9,6 +9,9 @@ from notify_server.web.routes import routes
 from notify_server.web.services import Services, keep, services
 from notify_server.wire import auth
 
+# These never wait for the database.
+QUICK_PATHS = ("/healthz", "/metrics")
+
 
 def create_app(parts: Services) -> Flask:
     """Return the application, which uses these services."""

@@ -224,7 +224,7 @@ def test_a_secret_that_root_makes_belongs_to_the_owner_of_the_data_directory(
 
 
 def test_two_at_once_make_one_secret(tmp_path: Path) -> None:
-    from notify_server.secret import load_secret
+    from mangahub.secret import load_secret
 
     for n in range(20):
         folder = tmp_path / str(n) / "deep"

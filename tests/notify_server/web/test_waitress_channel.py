@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-from notify_server.web import waitress_channel, waitress_server
+from mangahub import waitress_channel, waitress_server
 from tests.support.waiting import wait_until
 
 Connect = Callable[..., socket.socket]

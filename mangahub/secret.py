@@ -1,4 +1,7 @@
-"""The server's secret: `NOTIFY_SECRET`, else a file in the data directory that is made once."""
+"""The secret behind user keys, cookies and private addresses: `NOTIFY_SECRET`, else a file.
+
+The file is in the data directory, and is made once.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,14 @@ import secrets
 import stat
 from pathlib import Path
 
-from notify_server.errors import SecretUnusable
-
 log = logging.getLogger(__name__)
 
 _NAME = "notify_secret"
 LEAST_LENGTH = 16
+
+
+class SecretUnusable(Exception):
+    """The file with the secret cannot be read, or can be read by others; the text is one line."""
 
 
 def load_secret(given: str | None, folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""waitress in a thread; its stop finishes what is being answered, and its errors are JSON."""
+"""waitress in a thread; its stop finishes what is being answered."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from time import monotonic
 from typing import Any
 
@@ -16,13 +16,11 @@ from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
-from notify_server.web.waitress_channel import HttpConnection
+from mangahub.waitress_channel import HttpConnection
 
 log = logging.getLogger(__name__)
 
 THREADS = 8
-# These never wait for the database. They have their own thread, to answer while it hangs.
-_QUICK_PATHS = ("/healthz", "/metrics")
 # More than any route accepts: waitress also counts the frames of a chunked body.
 _MAX_BODY = 2 * 1024 * 1024
 _IDLE_TIMEOUT_S = 30
@@ -33,16 +31,20 @@ _FLUSH_S = 1.0
 
 
 class _Dispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
-    """The threads that answer: several for all requests, and one for the quick ones."""
+    """The threads that answer: several for all requests, and one for those to quick paths.
 
-    def __init__(self) -> None:
+    These never wait for the database, and are answered while it hangs.
+    """
+
+    def __init__(self, quick_paths: Collection[str]) -> None:
         super().__init__()
+        self._quick_paths = quick_paths
         self.set_thread_count(THREADS)
         self._quick = ThreadedTaskDispatcher()
         self._quick.set_thread_count(1)
 
     def add_task(self, task: HttpConnection) -> None:
-        if getattr(task.requests[0], "path", None) in _QUICK_PATHS:
+        if getattr(task.requests[0], "path", None) in self._quick_paths:
             self._quick.add_task(task)
         else:
             super().add_task(task)
@@ -105,9 +107,16 @@ class WebServer:
 
     Args:
         allows: whether a request with this path and this Authorization may send a body.
+        quick_paths: those that never wait for the database.
     """
 
-    def __init__(self, app: Flask, sock: socket.socket, allows: Callable[[str, str], bool]) -> None:
+    def __init__(
+        self,
+        app: Flask,
+        sock: socket.socket,
+        allows: Callable[[str, str], bool],
+        quick_paths: Collection[str],
+    ) -> None:
         settings = Adjustments(
             sockets=[sock],
             asyncore_use_poll=True,
@@ -122,7 +131,7 @@ class WebServer:
         place = (sock.family, sock.type, sock.proto, sock.getsockname())
         self._server: Any = _Server(
             app,
-            dispatcher=_Dispatcher(),
+            dispatcher=_Dispatcher(quick_paths),
             adj=settings,
             _sock=sock,
             bind_socket=False,
