@@ -29,7 +29,7 @@ from notify_server.udp.delivery import Delivery
 from notify_server.udp.replay import Replays
 from notify_server.udp.sockets import MessageVector, prepare
 from notify_server.udp.stats import Stats
-from notify_server.wire.datagram import Content, make_template
+from readers.datagram import Content, make_template
 
 CLIENTS = 10_000
 MOMENT = datetime(2026, 1, 31, 12, tzinfo=UTC)

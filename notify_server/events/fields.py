@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from uuid import UUID
 
-Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+from readers.datagram import Json
+
 Number = int | float
 Schema = dict[str, Any]
 

@@ -19,13 +19,13 @@ from notify_server.events.fields import (
     URL,
     UUID_TEXT,
     Field,
-    Json,
     Number,
     list_of,
     object_of,
     optional,
     with_one_of,
 )
+from readers.datagram import Json
 
 Audience = Literal["users", "readers"]
 Body = dict[str, Any]

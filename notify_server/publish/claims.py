@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 
-from notify_server.store.snapshot import Snapshot
+from sql.snapshot import Snapshot
 
 _MOST_PUSHED = 1_000
 

@@ -17,7 +17,7 @@ from notify_server.publish.claims import Claims
 from notify_server.store import notifications
 from notify_server.store.connections import Database
 from notify_server.store.notifications import EventOutcome, StoredEvent, StoreResult
-from notify_server.wire.datagram import Content
+from readers.datagram import Content
 
 # The most recipients that may be waiting: 12 MB.
 _MAX_BACKLOG = 500_000

@@ -13,9 +13,9 @@ from psycopg.types.json import Jsonb
 
 import sql
 from notify_server.events.kinds import Event
-from notify_server.store.foreign_rows import DATA, read_data
 from notify_server.store.recipients import FINDERS, PACKED, Recipients
-from notify_server.wire.datagram import Content
+from readers.datagram import Content
+from readers.foreign_rows import DATA, read_data
 from readers.keys import CHANNEL
 
 # One statement, and so one transaction and one round trip. The message to other servers is part of

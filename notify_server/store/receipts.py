@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import sql
-from notify_server.store.foreign_rows import CONTENT, read_content
 from notify_server.store.notifications import StoredEvent
 from notify_server.store.recipients import PACKED, Recipients
-from notify_server.store.snapshot import Snapshot, full_xid, parse_snapshot
+from readers.foreign_rows import CONTENT, read_content
+from sql.snapshot import Snapshot, full_xid, parse_snapshot
 
 # No statement that stores an event takes longer (see the statement timeout), and fewer numbers are
 # taken in that time. So everything older than both was committed, and seen by the look before.

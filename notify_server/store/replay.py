@@ -11,9 +11,9 @@ import psycopg
 
 import sql
 from notify_server.store.connections import Database
-from notify_server.store.foreign_rows import CONTENT, read_content
-from notify_server.store.snapshot import Snapshot, parse_snapshot
-from notify_server.wire.datagram import DatagramTemplate, make_template
+from readers.datagram import DatagramTemplate, make_template
+from readers.foreign_rows import CONTENT, read_content
+from sql.snapshot import Snapshot, parse_snapshot
 
 log = logging.getLogger(__name__)
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from notify_server.store.snapshot import Snapshot
 from notify_server.udp.sockets import raw_address
 from notify_server.wire.auth import Address
-from notify_server.wire.datagram import DatagramTemplate, session_suffix
+from readers.datagram import DatagramTemplate, session_suffix
+from sql.snapshot import Snapshot
 
 MAX_CLIENTS_PER_USER = 16
 MAX_CLIENTS = 100_000

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
 
-from notify_server.store.snapshot import Snapshot
-from notify_server.wire.datagram import DatagramTemplate
 from notify_server.wire.protocol import Subscribe
+from readers.datagram import DatagramTemplate
+from sql.snapshot import Snapshot
 
 
 class Marks(NamedTuple):

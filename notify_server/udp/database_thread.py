@@ -20,7 +20,7 @@ from notify_server.store.replay import TemplateLoader
 from notify_server.udp.database_requests import Marks, PageRequest, Refusal, UnreadRequest
 from notify_server.udp.mailbox import Mailbox
 from notify_server.udp.subscription_check import SubscriptionCheck
-from notify_server.wire.datagram import DatagramTemplate
+from readers.datagram import DatagramTemplate
 
 log = logging.getLogger(__name__)
 

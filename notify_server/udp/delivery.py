@@ -24,7 +24,7 @@ from notify_server.udp.replay import Replays
 from notify_server.udp.retries import OFFSETS_S, Due, Retries
 from notify_server.udp.sockets import CAPACITY, MessageVector
 from notify_server.udp.stats import Figures, Stats
-from notify_server.wire.datagram import DatagramTemplate
+from readers.datagram import DatagramTemplate
 
 WINDOW = 32
 # A client without ACKs gets its replay in portions, which its socket's buffer can hold.

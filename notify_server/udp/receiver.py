@@ -16,7 +16,8 @@ from notify_server.udp.stats import Stats
 from notify_server.udp.subscriptions import Send, Subscriptions
 from notify_server.wire import protocol
 from notify_server.wire.auth import Address
-from notify_server.wire.protocol import MAX_DATAGRAM, Ack, Ping, Subscribe, Unsubscribe
+from notify_server.wire.protocol import Ack, Ping, Subscribe, Unsubscribe
+from readers.datagram import MAX_DATAGRAM
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from notify_server.udp.database_requests import (
     UnreadRequest,
 )
 from notify_server.udp.stats import Stats
-from notify_server.wire.datagram import DatagramTemplate
+from readers.datagram import DatagramTemplate
 
 PAGE = 64
 

@@ -23,7 +23,7 @@ from notify_server.udp.mailbox import Mailbox
 from notify_server.udp.receiver import Receiver
 from notify_server.udp.stats import Figures
 from notify_server.udp.subscriptions import Subscriptions
-from notify_server.wire.datagram import make_template
+from readers.datagram import make_template
 
 log = logging.getLogger(__name__)
 

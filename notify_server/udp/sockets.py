@@ -18,7 +18,7 @@ from pathlib import Path
 
 from notify_server.udp.stats import Stats
 from notify_server.wire.auth import Address
-from notify_server.wire.protocol import MAX_DATAGRAM
+from readers.datagram import MAX_DATAGRAM
 
 log = logging.getLogger(__name__)
 

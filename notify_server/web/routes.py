@@ -16,7 +16,8 @@ from notify_server.web.batch import publish_all, result_of
 from notify_server.web.errors import failure
 from notify_server.web.openapi import DEFAULT_LIMIT, DESCRIPTION, MAX_LIMIT
 from notify_server.web.services import services
-from notify_server.wire.protocol import timestamp, user_bytes
+from notify_server.wire.protocol import user_bytes
+from readers.datagram import timestamp
 
 MAX_BODY = 64 * 1024
 MAX_BATCH_BODY = 1024 * 1024

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
 
-MAX_DATAGRAM = 1200
+from readers.datagram import MAX_DATAGRAM, encode, timestamp
+
 CLIENT_TTL_S = 300
 
 # The ACK of one notification, as most JSON libraries write it: by far the most frequent message.
@@ -120,17 +121,6 @@ def _is_text(value: str) -> bool:
 def user_bytes(text: str) -> bytes | None:
     """Return the 16 bytes of a UUID in its usual form, in either case; None for other text."""
     return uuid.UUID(text).bytes if _UUID.fullmatch(text) else None
-
-
-def timestamp(moment: datetime) -> str:
-    """Return the time as RFC 3339 in UTC. One without zone, as older databases have, is UTC."""
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return aware.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def encode(body: dict[str, object]) -> bytes:
-    """Return compact JSON in UTF-8."""
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def challenge(cookie: str) -> bytes:

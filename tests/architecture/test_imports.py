@@ -53,8 +53,10 @@ LAYERS = {
 # A pure module imports these of the product, of the standard library what computes, nothing else.
 PURE = {
     "batch.rules": {"batch.rules", "batch.models"},
-    "notify_server.events": {"notify_server.events", "notify_server.wire"},
-    "notify_server.wire": {"notify_server.events", "notify_server.wire"},
+    "notify_server.events": {"notify_server.events", "notify_server.wire", "readers.datagram"},
+    "notify_server.wire": {"notify_server.events", "notify_server.wire", "readers.datagram"},
+    "readers.datagram": set(),
+    "sql.snapshot": set(),
 }
 COMPUTES = set(
     """__future__ base64 bisect collections dataclasses datetime decimal enum functools hashlib hmac

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from notify_server.publish.claims import Claims
-from notify_server.store.snapshot import Snapshot
+from sql.snapshot import Snapshot
 
 
 def test_what_a_request_stores_is_not_pushed_by_a_wake_up() -> None:

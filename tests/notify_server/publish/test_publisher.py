@@ -9,8 +9,8 @@ import pytest
 from pytest_mock import MockerFixture
 
 import sql
-from notify_server.wire import datagram
-from notify_server.wire.datagram import Content, DatagramTemplate
+from readers import datagram
+from readers.datagram import Content, DatagramTemplate
 from tests.support.paths import OLD_DATABASES
 
 OLD_DATABASE = OLD_DATABASES / "usual.sql"

@@ -11,7 +11,7 @@ import pytest
 from pytest_mock import MockerFixture
 
 from notify_server.store import marks, receipts, replay
-from notify_server.store.foreign_rows import read_data
+from readers.foreign_rows import read_data
 from tests.support.waiting import wait_until
 
 DEEP = "repeat('[', 3000) || repeat(']', 3000)"

@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable
 
 from notify_server.store.recipients import Recipients
-from notify_server.store.snapshot import Snapshot
 from notify_server.udp.clients import Client, Clients
 from notify_server.udp.database_requests import (
     DatabaseRequests,
@@ -20,7 +19,8 @@ from notify_server.udp.delivery import Delivery
 from notify_server.udp.replay import Replays
 from notify_server.udp.sockets import CAPACITY, MessageVector
 from notify_server.udp.stats import Stats
-from notify_server.wire.datagram import Content, make_template
+from readers.datagram import Content, make_template
+from sql.snapshot import Snapshot
 
 TEMPLATE = make_template(Content("NEW_MANGA", 1, "T", "m", None, {}, []))
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from notify_server.store.snapshot import Snapshot
 from notify_server.udp.clients import Replay
+from sql.snapshot import Snapshot
 from tests.notify_server.udp.scene import Scene
 
 

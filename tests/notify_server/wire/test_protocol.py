@@ -139,7 +139,3 @@ def test_a_confirmation_carries_session_and_ttl() -> None:
             "session": SESSION,
             "ttl": 300,
         }
-
-
-def test_a_time_without_zone_is_utc() -> None:
-    assert protocol.timestamp(datetime(2026, 1, 2, 3, 4, 5, 6)) == "2026-01-02T03:04:05.000006Z"

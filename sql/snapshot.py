@@ -23,6 +23,22 @@ class Snapshot(NamedTuple):
         """Return whether the committed transaction `xid` had ended when the snapshot was taken."""
         return xid < self.xmin or (xid < self.xmax and xid not in self.running)
 
+    def advanced(self, later: Snapshot, xid: int) -> Snapshot:
+        """Return what has been seen once this and, of what is new in a later one, up to `xid` is.
+
+        Who gets what is new in the order of its transactions can so continue after each.
+        """
+        if xid >= later.xmax - 1:
+            return later
+        still = {x for x in self.running if x > xid or not later.sees(x)}
+        begun = {x for x in later.running if self.xmax <= x <= xid}
+        xmax, running = max(self.xmax, xid + 1), frozenset(still | begun)
+        return Snapshot(min(running, default=xmax), xmax, running)
+
+    def __str__(self) -> str:
+        """Return PostgreSQL's text: `xmin:xmax:xip,xip…`."""
+        return f"{self.xmin}:{self.xmax}:{','.join(map(str, sorted(self.running)))}"
+
 
 def parse_snapshot(text: str) -> Snapshot:
     """Read `xmin:xmax:xip,xip…`."""

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from notify_server.events.kinds import KINDS
 from notify_server.events.validation import parse_event
-from notify_server.wire.datagram import (
+from readers.datagram import (
     Content,
     DatagramTemplate,
     cut,
     make_template,
     session_suffix,
+    timestamp,
 )
 
 SESSION = "0123456789abcdef" * 2
@@ -221,3 +222,7 @@ def test_what_does_not_fit_is_left_out_in_order_and_never_the_address(
 def test_an_address_that_another_program_wrote_may_be_too_long() -> None:
     content = Content("X", 1, "T", "m", MOMENT, {"url": "h" * 3_000}, [])
     assert len(whole(make_template(content))) <= 1200
+
+
+def test_a_time_without_zone_is_utc() -> None:
+    assert timestamp(datetime(2026, 1, 2, 3, 4, 5, 6)) == "2026-01-02T03:04:05.000006Z"

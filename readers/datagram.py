@@ -1,20 +1,22 @@
 """A notification as a datagram: encoded once per event, cut to 1200 bytes, filled in per client.
 
-Only the row's id and the session differ between the recipients of one event, so everything else is
-encoded once. What does not fit is left out or cut just as far as needed, but for the address that
-opens the chapter; the rows in the database stay whole. Pure.
+Streams send the same text, without a session. Only that and the row's id differ between the
+recipients of one event, so everything else is encoded once. What does not fit is left out or cut
+just as far as needed, but for the address that opens the chapter; the rows in the database stay
+whole. Pure.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
-from notify_server.events.fields import Json
-from notify_server.wire.protocol import MAX_DATAGRAM, encode, timestamp
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
+MAX_DATAGRAM = 1200
 # What surrounds the common part: the longest id, and `,"session":"<32 digits>"}`.
 _ID_DIGITS = 19
 _SUFFIX = len(',"session":""}') + 32
@@ -181,3 +183,14 @@ def _cut_value(value: Json, text_length: int, list_length: int, depth: int) -> J
 def cut(text: str, length: int) -> str:
     """Return at most `length` characters, the last one an ellipsis where something is missing."""
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def timestamp(moment: datetime) -> str:
+    """Return the time as RFC 3339 in UTC. One without zone, as older databases have, is UTC."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def encode(body: dict[str, object]) -> bytes:
+    """Return compact JSON in UTF-8."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()

@@ -10,8 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from notify_server.events.fields import Json
-from notify_server.wire.datagram import Content
+from readers.datagram import Content, Json
 
 # Deeper than any posted value may be, and well below Python's own limit.
 _DEEPEST = 100
