@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
-import os
 import signal
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 from batch.errors import BatchError
+from mangahub.processes import die_with_parent
 
-_PR_SET_PDEATHSIG = 1  # prctl(2), Linux
 _FORK = multiprocessing.get_context("fork")
 
 
@@ -41,14 +39,3 @@ def become_child(parent: int) -> None:
     die_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-
-
-def die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process as soon as its parent is gone.
-
-    Transactions of a child that is killed are rolled back; its connections and locks are free at
-    once, so that the next run need not wait for it.
-    """
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:  # it died before prctl was called
-        os._exit(1)

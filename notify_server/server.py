@@ -17,7 +17,6 @@ from notify_server.publish.claims import Claims
 from notify_server.publish.history import History
 from notify_server.publish.other_servers import OtherServers
 from notify_server.publish.publisher import Publisher
-from notify_server.store.connections import Database
 from notify_server.udp import sockets
 from notify_server.udp.clients import Clients
 from notify_server.udp.database_requests import DatabaseRequests
@@ -35,6 +34,7 @@ from notify_server.web.app import QUICK_PATHS, allows, create_app
 from notify_server.web.metrics import Metrics
 from notify_server.web.services import Services
 from notify_server.wire.auth import Cookies
+from sql.connections import Database
 
 # Together below the 10 s within which a service has to end.
 _HTTP_STOP_S = 3.0

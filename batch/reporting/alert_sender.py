@@ -13,8 +13,9 @@ from importlib.util import find_spec
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 
-from batch.process import die_with_parent, start_child
+from batch.process import start_child
 from batch.stop import SignalStop
+from mangahub.processes import die_with_parent
 
 PATIENCE_S = 10.0
 INSTALL = "pip install '.[alerts]'"  # in the checkout: no index has it

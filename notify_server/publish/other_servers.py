@@ -23,9 +23,9 @@ from notify_server.publish.channels import Channel
 from notify_server.publish.claims import Claims
 from notify_server.publish.history import History
 from notify_server.store import receipts
-from notify_server.store.connections import Database, open_connection
 from notify_server.store.notifications import StoredEvent
 from readers.keys import CHANNEL
+from sql.connections import Database, open_connection
 
 log = logging.getLogger(__name__)
 

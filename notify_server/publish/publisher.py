@@ -15,9 +15,9 @@ from notify_server.events.kinds import Event
 from notify_server.publish.channels import Channel
 from notify_server.publish.claims import Claims
 from notify_server.store import notifications
-from notify_server.store.connections import Database
 from notify_server.store.notifications import EventOutcome, StoredEvent, StoreResult
 from readers.datagram import Content
+from sql.connections import Database
 
 # The most recipients that may be waiting: 12 MB.
 _MAX_BACKLOG = 500_000

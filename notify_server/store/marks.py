@@ -8,7 +8,7 @@ from collections.abc import Callable
 import psycopg
 
 import sql
-from notify_server.store.connections import Database
+from sql.connections import Database
 
 log = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ from uuid import UUID
 import psycopg
 
 import sql
-from notify_server.store.connections import Database
 from readers.datagram import DatagramTemplate, make_template
 from readers.foreign_rows import CONTENT, read_content
+from sql.connections import Database
 from sql.snapshot import Snapshot, parse_snapshot
 
 log = logging.getLogger(__name__)

@@ -15,12 +15,12 @@ from typing import Any, TypeVar
 
 import sql
 from notify_server.store import marks
-from notify_server.store.connections import Database
 from notify_server.store.replay import TemplateLoader
 from notify_server.udp.database_requests import Marks, PageRequest, Refusal, UnreadRequest
 from notify_server.udp.mailbox import Mailbox
 from notify_server.udp.subscription_check import SubscriptionCheck
 from readers.datagram import DatagramTemplate
+from sql.connections import Database
 
 log = logging.getLogger(__name__)
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from notify_server.store import replay
-from notify_server.store.connections import Database
 from notify_server.udp.database_requests import Refusal, Unread, UnreadRequest
 from notify_server.wire import auth
 from readers.keys import derive_key
+from sql.connections import Database
 
 
 @dataclass(frozen=True)

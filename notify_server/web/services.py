@@ -8,8 +8,8 @@ from typing import NamedTuple
 from flask import Flask, current_app
 
 from notify_server.publish.publisher import Publisher
-from notify_server.store.connections import Database
 from notify_server.web.metrics import Metrics
+from sql.connections import Database
 
 _EXTENSION = "notify_server"
 

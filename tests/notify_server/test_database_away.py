@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import sql
-from notify_server.store.connections import Database
+from sql.connections import Database
 from tests.support.databases import OwnDatabase
 from tests.support.waiting import wait_until
 
@@ -183,7 +183,7 @@ def test_health_is_answered_while_posts_wait_for_a_database_that_hangs(
 def test_a_database_that_hangs_is_left_alone_after_a_while(
     own_database: OwnDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("notify_server.store.connections._MOST_LENT_S", 0.2)
+    monkeypatch.setattr("sql.connections._MOST_LENT_S", 0.2)
     database = Database(own_database.url, 2)
     with database.connection() as connection:
         backend = connection.info.backend_pid

@@ -13,7 +13,9 @@ from time import monotonic
 
 import psycopg
 
-import sql
+from sql.connection import Connection, connect, translated
+from sql.errors import DatabaseDown, DatabaseUnwritable, NoFreeConnection, SqlError
+from sql.schema import require_current
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +39,11 @@ class Database:
     """
 
     def __init__(
-        self, url: str, size: int, examine: Callable[[sql.Connection], None] = lambda _: None
+        self,
+        url: str,
+        size: int,
+        examine: Callable[[Connection], None] = lambda _: None,
+        application_name: str = "mangahub-notify",
     ) -> None:
         """Connect when first asked to.
 
@@ -45,10 +51,11 @@ class Database:
             examine: called with each new connection before it is lent; what it raises closes it.
         """
         self._url = url
+        self._application_name = application_name
         self._examine = examine
         self._available = threading.BoundedSemaphore(size)
-        self._idle: list[sql.Connection] = []
-        self._lent: dict[sql.Connection, float] = {}
+        self._idle: list[Connection] = []
+        self._lent: dict[Connection, float] = {}
         self._lock = threading.Lock()
         self._reconnecting = threading.Lock()
         self._reason_away: str | None = None
@@ -58,7 +65,7 @@ class Database:
         self.is_unwritable = False
 
     @contextmanager
-    def connection(self) -> Iterator[sql.Connection]:
+    def connection(self) -> Iterator[Connection]:
         """Lend an autocommit connection for one transaction.
 
         Raises:
@@ -68,13 +75,13 @@ class Database:
             connection = self._take() or self._open_or_wait()
             self._lent[connection] = monotonic()
             try:
-                with sql.translated():
+                with translated():
                     yield connection
             except BaseException as exc:
                 connection.close()
-                if isinstance(exc, sql.DatabaseDown):
+                if isinstance(exc, DatabaseDown):
                     self._close_idle()
-                elif isinstance(exc, sql.DatabaseUnwritable):
+                elif isinstance(exc, DatabaseUnwritable):
                     self._note_unwritable(exc)
                 raise
             finally:
@@ -87,12 +94,12 @@ class Database:
             self.is_unwritable = False
             log.info("The database accepts writes again")
 
-    def _note_unwritable(self, exc: sql.DatabaseUnwritable) -> None:
+    def _note_unwritable(self, exc: DatabaseUnwritable) -> None:
         if not self.is_unwritable:
             self.is_unwritable = True
             log.error("The database accepts no writes reason=%s", exc)
 
-    def _take(self) -> sql.Connection | None:
+    def _take(self) -> Connection | None:
         with self._lock:
             while self._idle:
                 connection = self._idle.pop()
@@ -101,7 +108,7 @@ class Database:
                 connection.close()
         return None
 
-    def _give_back(self, connection: sql.Connection) -> None:
+    def _give_back(self, connection: Connection) -> None:
         with self._lock:
             if not self._is_closed and not connection.closed:
                 self._idle.append(connection)
@@ -109,7 +116,7 @@ class Database:
                 return
         connection.close()
 
-    def _open_or_wait(self) -> sql.Connection:
+    def _open_or_wait(self) -> Connection:
         """Open a connection, or wait for one that is lent if there may be no more."""
         deadline = monotonic() + _WAIT_S
         while True:
@@ -119,28 +126,28 @@ class Database:
             is_last = monotonic() > deadline
             try:
                 return self._open()
-            except sql.NoFreeConnection:
+            except NoFreeConnection:
                 if is_last:
                     raise
             self._returned.wait(_LOOK_S)
 
-    def _open(self) -> sql.Connection:
+    def _open(self) -> Connection:
         if self._reason_away is None:
             return self._connect()
         if not self._reconnecting.acquire(blocking=False):
-            raise sql.DatabaseDown(self._reason_away)
+            raise DatabaseDown(self._reason_away)
         try:
             return self._connect()
         finally:
             self._reconnecting.release()
 
-    def _connect(self) -> sql.Connection:
+    def _connect(self) -> Connection:
         try:
             connection = self._open_examined()
-        except sql.NoFreeConnection:
+        except NoFreeConnection:
             self._log_few()
             raise
-        except sql.SqlError as exc:
+        except SqlError as exc:
             if self._reason_away is None:
                 log.warning("The database is unavailable reason=%s", exc)
             self._reason_away = str(exc)
@@ -156,10 +163,10 @@ class Database:
             count = len(self._lent)
             log.warning("The database has no connection for more requests connections=%d", count)
 
-    def _open_examined(self) -> sql.Connection:
-        connection = open_connection(self._url)
+    def _open_examined(self) -> Connection:
+        connection = open_connection(self._url, self._application_name)
         try:
-            with sql.translated():
+            with translated():
                 self._examine(connection)
         except BaseException:
             connection.close()
@@ -186,24 +193,24 @@ class Database:
         self._close_idle()
 
 
-def open_connection(url: str) -> sql.Connection:
+def open_connection(url: str, application_name: str = "mangahub-notify") -> Connection:
     """Open a connection to a database whose schema is this program's.
 
     Raises:
         SqlError: the database is unavailable, or the schema is another one.
     """
-    connection = sql.connect(url, "mangahub-notify")
+    connection = connect(url, application_name)
     try:
-        with sql.translated():
+        with translated():
             connection.execute(f"SET statement_timeout = '{_STATEMENT_TIMEOUT_S}s'".encode())
-            sql.require_current(connection)
+            require_current(connection)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _has_been_closed(connection: sql.Connection) -> bool:
+def _has_been_closed(connection: Connection) -> bool:
     """Return whether an idle connection has something to read, which means that it has ended."""
     if connection.closed:
         return True
@@ -212,7 +219,7 @@ def _has_been_closed(connection: sql.Connection) -> bool:
     return bool(poller.poll(0))
 
 
-def _shut_down(connection: sql.Connection) -> None:
+def _shut_down(connection: Connection) -> None:
     """Make a thread that waits for its answer fail; the connection may be closed already."""
     with suppress(OSError, psycopg.Error):
         with socket.socket(fileno=os.dup(connection.fileno())) as end:
