@@ -23,6 +23,8 @@ def _default_data_dir() -> Path:
 
 DATA_DIR = Setting("MANGAHUB_DATA", _default_data_dir, absolute_path)
 NOTIFY_API_KEY = Setting("NOTIFY_API_KEY", None, printable_ascii, is_secret=True)
+# Blanks are rejected: a secret generated in their place would change all user keys.
+NOTIFY_SECRET = Setting("NOTIFY_SECRET", None, printable_ascii, is_secret=True, may_be_blank=False)
 LOG_FORMAT = Setting("LOG_FORMAT", "text", choice(*FORMATS))
 LOG_LEVEL = Setting("LOG_LEVEL", "INFO", choice(*LEVELS))
 

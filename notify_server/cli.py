@@ -18,6 +18,7 @@ from mangahub.command_line import parse, write, write_notice
 from mangahub.env import Env, SettingError
 from mangahub.log import configure
 from mangahub.secret import SecretUnusable
+from mangahub.sockets import PortTaken
 from notify_server import config
 from notify_server.commands import key, library, preferences, progress, serve, user
 from notify_server.commands.command import Call, add_json, wants_json
@@ -52,7 +53,7 @@ def _run_command(arguments: argparse.Namespace, env: Env) -> tuple[str | None, i
         return str(exc), 2
     except sql.DatabaseDown as exc:
         return str(exc), _TRY_AGAIN
-    except (sql.SqlError, NotifyError, ReadersError) as exc:
+    except (sql.SqlError, NotifyError, PortTaken, ReadersError) as exc:
         return str(exc), 1
     return None, 0
 

@@ -9,9 +9,8 @@ from functools import partial
 from time import monotonic
 
 from mangahub import systemd, waitress_server
-from mangahub.sockets import listening
+from mangahub.sockets import bind, shown
 from notify_server.config import Config
-from notify_server.errors import PortTaken
 from notify_server.publish.channels import Channel
 from notify_server.publish.claims import Claims
 from notify_server.publish.history import History
@@ -68,11 +67,11 @@ class NotifyServer:
 
     @property
     def http_address(self) -> str:
-        return _shown(self._http_socket)
+        return shown(self._http_socket)
 
     @property
     def udp_address(self) -> str:
-        return _shown(self._udp_socket)
+        return shown(self._udp_socket)
 
     # --- composition ---------------------------------------------------------------------------
 
@@ -168,14 +167,5 @@ class NotifyServer:
 
 
 def _bind(kind: socket.SocketKind, address: str, port: int) -> socket.socket:
-    try:
-        return listening(kind, address, port)
-    except OSError as exc:
-        is_udp = kind is socket.SOCK_DGRAM
-        names = ("UDP", "UDP_PORT") if is_udp else ("TCP", "UDP_HTTP_PORT")
-        raise PortTaken(names[0], address, port, names[1], exc) from exc
-
-
-def _shown(sock: socket.socket) -> str:
-    host, port = sock.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    setting = "UDP_PORT" if kind is socket.SOCK_DGRAM else "UDP_HTTP_PORT"
+    return bind(kind, address, port, port_setting=setting, address_setting="NOTIFY_BIND")
