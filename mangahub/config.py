@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 from pathlib import Path
 
-from mangahub.env import Env, Setting, SettingError
+from mangahub.env import Env, NotAllowed, Setting, SettingError
 from mangahub.log import FORMATS, LEVELS
 from mangahub.parsers import absolute_path, choice, printable_ascii
 
@@ -21,10 +22,31 @@ def _default_data_dir() -> Path:
     return Path(home) / ".local/share/mangahub"
 
 
+# Kinds of address that reach this machine itself rather than a server.
+_LOCAL_KINDS = frozenset("blink1 dbus file gnome glib kde macosx qt syslog windows".split())
+_DEFAULT_KINDS = tuple(
+    "ntfy ntfys discord tgram mailto mailtos gotify gotifys matrix matrixs webhook".split()
+)
+
+
+def _channel_kinds(text: str) -> tuple[str, ...]:
+    """Return kinds of address in lower case; none for `off`."""
+    if text.lower() == "off":
+        return ()
+    kinds = tuple(dict.fromkeys(part.strip().lower() for part in text.split(",")))
+    if all(re.fullmatch(r"[a-z][a-z0-9]*", kind) and kind not in _LOCAL_KINDS for kind in kinds):
+        return kinds
+    raise NotAllowed(
+        "off, or kinds of address that lead to a server, such as ntfy,discord,mailto,webhook"
+    )
+
+
 DATA_DIR = Setting("MANGAHUB_DATA", _default_data_dir, absolute_path)
 NOTIFY_API_KEY = Setting("NOTIFY_API_KEY", None, printable_ascii, is_secret=True)
 # Blanks are rejected: a secret generated in their place would change all user keys.
 NOTIFY_SECRET = Setting("NOTIFY_SECRET", None, printable_ascii, is_secret=True, may_be_blank=False)
+NOTIFY_CHANNELS = Setting("NOTIFY_CHANNELS", _DEFAULT_KINDS, _channel_kinds)
+NOTIFY_CHANNELS_PRIVATE = Setting("NOTIFY_CHANNELS_PRIVATE", "off", choice("off", "on"))
 LOG_FORMAT = Setting("LOG_FORMAT", "text", choice(*FORMATS))
 LOG_LEVEL = Setting("LOG_LEVEL", "INFO", choice(*LEVELS))
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mangahub.config import DATA_DIR, LOG_FORMAT, LOG_LEVEL, NOTIFY_API_KEY, NOTIFY_SECRET
+from mangahub.config import (
+    DATA_DIR,
+    LOG_FORMAT,
+    LOG_LEVEL,
+    NOTIFY_API_KEY,
+    NOTIFY_CHANNELS,
+    NOTIFY_CHANNELS_PRIVATE,
+    NOTIFY_SECRET,
+)
 from mangahub.env import Env, SettingError, read_config, setting
 from mangahub.parsers import choice, integer
 from mangahub.sockets import host_address, is_loopback
@@ -27,6 +35,8 @@ class Config:
     api_key: str | None = NOTIFY_API_KEY.field()
     secret: str | None = NOTIFY_SECRET.field()
     legacy: str = setting("NOTIFY_LEGACY_CLIENTS", "off", choice("off", "loopback", "any"))
+    channel_kinds: tuple[str, ...] = NOTIFY_CHANNELS.field()
+    private_channels: str = NOTIFY_CHANNELS_PRIVATE.field()
     data_dir: Path = DATA_DIR.field()
     log_format: str = LOG_FORMAT.field()
     log_level: str = LOG_LEVEL.field()

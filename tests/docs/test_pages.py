@@ -27,6 +27,7 @@ COMMANDS = {
         "notify_server",
         (
             *("serve", "user add", "user list", "library add", "library remove", "library list"),
+            *("channel add", "channel list", "channel remove", "channel pause", "channel resume"),
             *("preferences", "progress", "key"),
         ),
     ),

@@ -1,0 +1,1 @@
+"""Readers' channels: ways outside of this machine on which they are notified."""
