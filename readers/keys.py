@@ -37,14 +37,16 @@ def all_keys(connection: sql.Connection, secret: str) -> dict[str, str]:
 
 
 def rotate_key(connection: sql.Connection, secret: str, user: User) -> str:
-    """Make the old key worthless; the servers drop the user's clients."""
+    """Make the old key worthless; the servers drop the user's clients, and his sessions end."""
     row = connection.execute(
-        "WITH rotated AS (INSERT INTO notify_keys AS k (user_id, generation, rotated_at) "
-        "  VALUES (%s, 1, now()) ON CONFLICT (user_id) DO UPDATE "
+        "WITH sessions AS (DELETE FROM web_sessions WHERE user_id = %(user)s), "
+        "links AS (DELETE FROM web_links WHERE user_id = %(user)s), "
+        "rotated AS (INSERT INTO notify_keys AS k (user_id, generation, rotated_at) "
+        "  VALUES (%(user)s, 1, now()) ON CONFLICT (user_id) DO UPDATE "
         "  SET generation = k.generation + 1, rotated_at = now() RETURNING user_id, generation) "
-        "SELECT generation, pg_notify(%s, json_build_object("
+        "SELECT generation, pg_notify(%(channel)s, json_build_object("
         "  'rotated', user_id, 'generation', generation)::text)::text FROM rotated",
-        (user.id, CHANNEL),
+        {"user": user.id, "channel": CHANNEL},
     ).fetchone()
     assert row is not None  # an upsert without WHERE returns its row
     return derive_key(secret, str(user.id), row[0])

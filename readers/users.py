@@ -23,9 +23,16 @@ class User(NamedTuple):
 
 
 def add_user(
-    connection: sql.Connection, username: str, email: str | None, user_id: UUID | None
+    connection: sql.Connection,
+    username: str,
+    email: str | None,
+    user_id: UUID | None,
+    role: str = "user",
 ) -> User:
     """Create a user without password.
+
+    Args:
+        role: `admin` is an operator, who sees on the website how the programs are.
 
     Raises:
         Taken: the name, email or id is in use.
@@ -35,9 +42,10 @@ def add_user(
     try:
         # An adopted database that has a name twice has no key that would reject a third.
         added = connection.execute(
-            "INSERT INTO users (id, username, email, password_hash) SELECT %s, %s, %s, %s "
+            "INSERT INTO users (id, username, email, password_hash, role) "
+            "SELECT %s, %s, %s, %s, %s "
             "WHERE NOT EXISTS (SELECT FROM users WHERE username = %s OR email = %s)",
-            (user.id, username, address, _NO_PASSWORD, username, address),
+            (user.id, username, address, _NO_PASSWORD, role, username, address),
         ).rowcount
     except psycopg.errors.UniqueViolation as exc:
         detail = exc.diag.message_detail or "the user exists already"

@@ -17,13 +17,19 @@ def add_commands(commands: Subparsers[argparse.ArgumentParser]) -> None:
     add.add_argument("username", type=_username, metavar="USERNAME")
     add.add_argument("--email", type=plain_text, help="default: USERNAME@localhost")
     add.add_argument("--id", type=_uuid, help="default: a random UUID")
+    add.add_argument(
+        "--admin",
+        action="store_true",
+        help="an operator, who sees on the website how the programs are",
+    )
     add_command(group, "list", "list all users", _list)
 
 
 def _add(call: Call) -> None:
     given = call.arguments
     with call.connected() as connection:
-        user = users.add_user(connection, given.username, given.email, given.id)
+        role = "admin" if given.admin else "user"
+        user = users.add_user(connection, given.username, given.email, given.id, role)
     call.print([str(user.id)], {"id": str(user.id), "username": user.username})
 
 

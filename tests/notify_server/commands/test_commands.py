@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from notify_server.cli import main
+from readers import sign_in_links
 
 
 def test_a_user_is_added_listed_and_has_a_key(
@@ -48,6 +50,8 @@ def test_an_id_can_be_given(run: Any) -> None:
         (["key", "nobody"], 1, "no user"),
         (["key", "ann", "--all"], 2, "not allowed"),
         (["key", "--all", "--rotate"], 2, "--rotate"),
+        (["key", "--all", "--link"], 2, "--link"),
+        (["key", "ann", "--rotate", "--link"], 2, "not allowed"),
         (["library", "add", "ann"], 2, "MANGA"),
         (["library", "add", "nobody", "1"], 1, "no user"),
         (["library", "add", "ann", "Unheard of"], 1, "no manga"),
@@ -104,6 +108,53 @@ def test_a_short_secret_is_warned_of_where_keys_are_printed(run: Any, make_user:
     assert finished.code == 0
     assert "NOTIFY_SECRET is short" in finished.stderr
     assert "short" not in run("key", "ann", NOTIFY_SECRET="x" * 16).stderr
+
+
+@pytest.mark.parametrize(
+    ("env", "running", "url"),
+    [
+        pytest.param({}, None, "http://127.0.0.1:8086", id="by default"),
+        pytest.param({"WEB_BIND": "::1", "WEB_PORT": "81"}, None, "http://[::1]:81", id="settings"),
+        pytest.param({}, "127.0.0.1:41", "http://127.0.0.1:41", id="it runs"),
+        pytest.param({}, "0.0.0.0:41", "http://127.0.0.1:41", id="it runs for all addresses"),
+        pytest.param({}, "[::]:41", "http://[::1]:41", id="for all of IPv6"),
+        pytest.param(
+            {"WEB_URL": "https://Hub.example/"}, "[::]:41", "https://hub.example", id="WEB_URL"
+        ),
+    ],
+)
+def test_a_link_leads_to_where_the_website_is(
+    run: Any,
+    make_user: Any,
+    connection: Any,
+    home: Path,
+    env: dict[str, str],
+    running: str | None,
+    url: str,
+) -> None:
+    user = make_user("ann")
+    if running:
+        (home / "website.json").write_text(json.dumps({"http": running, "streams": ""}))
+    done = run("key", "ann", "--link", "--json", MANGAHUB_DATA=str(home), **env)
+    address, _, token = done.json["link"].rpartition("/sign-in/")
+    assert (done.code, address, done.stdout.splitlines()[0]) == (0, url, done.json["link"])
+    assert ("The website does not run here" in done.stderr) == (not running)
+    found = sign_in_links.find_link(connection, token)
+    assert found is not None and str(found.id) == str(user)
+
+
+def test_the_websites_address_has_no_path(run: Any, make_user: Any) -> None:
+    make_user("ann")
+    done = run("key", "ann", "--link", WEB_URL="http://hub.example/manga")
+    assert done.code == 2
+    assert "WEB_URL='http://hub.example/manga' is not allowed" in done.stderr
+
+
+def test_an_operator_is_added(run: Any, connection: Any) -> None:
+    assert run("user", "add", "mika", "--admin").code == 0
+    assert run("user", "add", "noor").code == 0
+    roles = connection.execute("SELECT username, role FROM users ORDER BY username").fetchall()
+    assert roles == [("mika", "admin"), ("noor", "user")]
 
 
 def test_titles_are_found_by_title_id_and_mangadex_id(
