@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from mangahub.config import DATA_DIR, LOG_FORMAT, LOG_LEVEL, NOTIFY_API_KEY
+from mangahub.config import DATA_DIR, LOG_FORMAT, LOG_LEVEL, MANGADEX_API_URL, NOTIFY_API_KEY
 from mangahub.env import Env, NotAllowed, read_config, setting, settings_of
 from mangahub.parsers import (
     absolute_path,
@@ -103,7 +103,7 @@ class Config:
         retention_days: None keeps everything.
     """
 
-    api_url: str = setting("MANGADEX_API_URL", "https://api.mangadex.org", http_url)
+    api_url: str = MANGADEX_API_URL.field()
     api_key: str | None = setting("MANGADEX_API_KEY", None, printable_ascii, is_secret=True)
     initial_enabled: bool = setting("MANGA_SYNC_INITIAL", True, boolean)
     initial_count: int = setting("MANGA_SYNC_INITIAL_COUNT", 150, integer(1, MAX_COUNT))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mangahub.env import Env, NotAllowed, Setting, SettingError
 from mangahub.log import FORMATS, LEVELS
-from mangahub.parsers import absolute_path, choice, printable_ascii
+from mangahub.parsers import absolute_path, choice, http_url, printable_ascii
 
 
 def _default_data_dir() -> Path:
@@ -47,6 +47,7 @@ NOTIFY_API_KEY = Setting("NOTIFY_API_KEY", None, printable_ascii, is_secret=True
 NOTIFY_SECRET = Setting("NOTIFY_SECRET", None, printable_ascii, is_secret=True, may_be_blank=False)
 NOTIFY_CHANNELS = Setting("NOTIFY_CHANNELS", _DEFAULT_KINDS, _channel_kinds)
 NOTIFY_CHANNELS_PRIVATE = Setting("NOTIFY_CHANNELS_PRIVATE", "off", choice("off", "on"))
+MANGADEX_API_URL = Setting("MANGADEX_API_URL", "https://api.mangadex.org", http_url)
 LOG_FORMAT = Setting("LOG_FORMAT", "text", choice(*FORMATS))
 LOG_LEVEL = Setting("LOG_LEVEL", "INFO", choice(*LEVELS))
 

@@ -48,6 +48,16 @@ LAYERS = {
         events wire
         errors config secret
     """,
+    "website": """
+        __main__
+        cli
+        supervisor
+        pages streams
+        store
+        security
+        rules
+        config errors
+    """,
 }
 
 # A pure module imports these of the product, of the standard library what computes, nothing else.

@@ -1,0 +1,62 @@
+"""The application: headers, errors, forms."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+from playwright.sync_api import Browser
+
+from readers.users import User
+from tests.support.browser import DESKTOP, PHONE, open_tab
+from tests.support.website import COOKIE, RunningSite
+
+PATHS = ["/", "/about", "/healthz", "/readyz", "/robots.txt", "/static/site.css", "/nowhere"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_answer_has_the_headers_that_keep_readers_safe(
+    website: RunningSite, path: str
+) -> None:
+    headers = website.visitor().get(path).headers
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self';")
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert "Strict-Transport-Security" not in headers
+
+
+def test_a_page_that_has_not_changed_is_not_sent_again(website: RunningSite) -> None:
+    visitor = website.visitor()
+    etag = visitor.get("/about").headers["ETag"]
+    again = visitor.get("/about", headers={"If-None-Match": etag})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param({}, id="neither header"),
+        pytest.param({"Origin": "https://elsewhere.example"}, id="another origin"),
+        pytest.param({"Sec-Fetch-Site": "cross-site"}, id="another site"),
+        pytest.param({"Sec-Fetch-Site": "same-site"}, id="another host of the domain"),
+        pytest.param({"Sec-Fetch-Site": "same-origin"}, id="ours, without the token"),
+    ],
+)
+def test_a_form_from_elsewhere_is_rejected(
+    website: RunningSite, mika: User, headers: dict[str, str]
+) -> None:
+    cookie = {COOKIE: website.session_token(mika)}
+    answer = requests.post(website.url + "/sign-out", cookies=cookie, headers=headers, timeout=20)
+    assert answer.status_code == 403
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", ["/", "/about"])
+def test_a_browser_finds_nothing_wrong(
+    website: RunningSite, browser: Browser, path: str, size: tuple[int, int], scheme: str
+) -> None:
+    with open_tab(browser, website.url, size=size, scheme=scheme) as tab:
+        tab.open(path)
+        tab.check()
+        assert not tab.overflows()

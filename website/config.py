@@ -1,0 +1,84 @@
+"""The website's settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from mangahub.config import DATA_DIR, LOG_FORMAT, LOG_LEVEL, MANGADEX_API_URL, NOTIFY_SECRET
+from mangahub.env import Env, read_config, setting
+from mangahub.parsers import boolean, http_url, integer
+from mangahub.website_address import WEB_BIND, WEB_PORT, WEB_URL, url_of
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Every setting of the website, checked.
+
+    Attributes:
+        bind: the address of both sockets.
+        port, stream_port: 0 lets the system choose.
+        url: how readers reach the pages; None until the port is known: then that of `bind`.
+        stream_url: where browsers find the streams; None: `stream_port` of the host of `url`.
+        visitors: whether people without a session see anything but sign-in.
+        proxies: how many proxies in front are believed.
+        covers_mb: the size of the cache of covers; 0 shows placeholders only.
+    """
+
+    bind: str = WEB_BIND.field()
+    port: int = WEB_PORT.field()
+    stream_port: int = setting("WEB_STREAM_PORT", 8087, integer(0, 65535))
+    url: str | None = WEB_URL.field()
+    stream_url: str | None = setting("WEB_STREAM_URL", None, http_url)
+    visitors: bool = setting("WEB_VISITORS", True, boolean)
+    proxies: int = setting("WEB_PROXIES", 0, integer(0, 10))
+    covers_mb: int = setting("WEB_COVERS_MB", 256, integer(0, 1_000_000))
+    covers_url: str = setting("MANGADEX_COVERS_URL", "https://uploads.mangadex.org", http_url)
+    api_url: str = MANGADEX_API_URL.field()
+    secret: str | None = NOTIFY_SECRET.field()
+    data_dir: Path = DATA_DIR.field()
+    log_format: str = LOG_FORMAT.field()
+    log_level: str = LOG_LEVEL.field()
+
+
+def load(env: Env) -> Config:
+    """Return the settings; raise SettingError for the first bad value."""
+    return read_config(Config, env)
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where readers find the site; both without last slash."""
+
+    pages: str
+    streams: str
+
+    @property
+    def is_https(self) -> bool:
+        return self.pages.startswith("https://")
+
+
+def find_addresses(config: Config, pages: str, streams: str) -> Addresses:
+    """Return the addresses as readers use them.
+
+    Args:
+        pages, streams: `host:port` of the two sockets.
+    """
+    url = config.url or url_of(pages)
+    if config.stream_url:
+        return Addresses(url, config.stream_url)
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    place = f"[{host}]" if ":" in host else host
+    return Addresses(url, f"{parts.scheme}://{place}:{streams.rpartition(':')[2]}")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What both processes are given."""
+
+    config: Config
+    addresses: Addresses
+    database_url: str
+    secret: str

@@ -1,0 +1,1 @@
+"""HTML from the server: one blueprint a topic."""

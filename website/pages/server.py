@@ -1,0 +1,35 @@
+"""The process that serves pages: waitress in a thread, until TERM."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+
+from mangahub import waitress_server
+from mangahub.waitress_server import WebServer
+from sql.connections import Database
+from website.config import Surroundings
+from website.pages.app import create_app
+from website.pages.site import Site
+
+_QUICK_PATHS = ("/healthz",)
+_HTTP_STOP_S = 5.0
+_TURN_S = 1.0
+
+
+def run(sock: socket.socket, given: Surroundings) -> None:
+    """Serve until TERM; a thread that ends ends the process, whose parent starts it again."""
+    stopped = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    size = waitress_server.THREADS + 1
+    database = Database(given.database_url, size, application_name="mangahub-web")
+    web = WebServer(create_app(Site(given, database)), sock, lambda *_: True, _QUICK_PATHS)
+    web.start()
+    while not stopped.wait(_TURN_S):
+        database.close_stuck()
+        if not web.is_alive:
+            os._exit(1)
+    web.stop(_HTTP_STOP_S)
+    database.close()

@@ -1,0 +1,86 @@
+"""What the pages' views work with: the site, and the visit that a request belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import cast
+
+from flask import Flask, abort, current_app, g
+
+import sql
+from readers.sessions import Session
+from readers.users import User
+from sql.connections import Database
+from website.config import Surroundings
+
+_KEY = "mangahub"
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What all requests share.
+
+    Attributes:
+        now: returns the time, aware and in UTC.
+    """
+
+    given: Surroundings
+    database: Database
+    now: Callable[[], datetime] = utc_now
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request's visitor.
+
+    Attributes:
+        now: when the request came: the one time that its page is made for.
+        session: None for a visitor who is not signed in.
+        form_token: what a form that is sent from this page carries.
+    """
+
+    now: datetime
+    session: Session | None
+    form_token: str
+
+    @property
+    def user(self) -> User | None:
+        return self.session.user if self.session else None
+
+    @property
+    def is_operator(self) -> bool:
+        return self.session is not None and self.session.is_operator
+
+
+def keep(app: Flask, site: Site) -> None:
+    app.extensions[_KEY] = site
+
+
+def site() -> Site:
+    """Return the site that the current request belongs to."""
+    return cast(Site, current_app.extensions[_KEY])
+
+
+def visit() -> Visit:
+    """Return the visit that the current request belongs to."""
+    return cast(Visit, g.visit)
+
+
+def reader() -> User:
+    """Return who is signed in; the view that calls this is decorated with `for_readers`."""
+    user = visit().user
+    if user is None:
+        abort(403)
+    return user
+
+
+def connected() -> AbstractContextManager[sql.Connection]:
+    """Lend an autocommit connection; raises DatabaseDown."""
+    return site().database.connection()

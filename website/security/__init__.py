@@ -1,0 +1,1 @@
+"""What keeps the site and its readers safe: sessions, forms, headers, limits."""

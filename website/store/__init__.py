@@ -1,0 +1,1 @@
+"""SQL of the pages and feeds, beside its row mapping."""
