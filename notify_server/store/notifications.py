@@ -53,6 +53,8 @@ _STORE_FOR = {
 _RIGHTS = {
     "users": "SELECT",
     "user_library": "SELECT",
+    "reader_preferences": "SELECT",
+    "library_settings": "SELECT",
     "manga": "SELECT",
     "mangahub_meta": "SELECT",
     "notify_keys": "SELECT",

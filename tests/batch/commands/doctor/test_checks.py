@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -28,6 +30,7 @@ from batch.store.sync_state import SyncState
 from mangadex_sim import Simulator
 from mangahub.env import Env
 from sql.budget import Budget, Pace
+from tests.architecture.imports import MODULES
 from tests.support.raw_server import OK, RawServer
 
 Serve = Callable[..., RawServer]
@@ -141,6 +144,37 @@ def test_a_database_that_takes_no_writes_is_bad(connection: sql.Connection) -> N
     connection.execute("SET default_transaction_read_only = on")
     found = database_checks.check_rights(connection)
     assert (found.severity, "read-only" in found.fact) == ("bad", True)
+
+
+def written_by_batch() -> set[tuple[str, str]]:
+    """Return what the statements in the batch's source need: table and privilege."""
+    kinds = {
+        "INSERT": r"INSERT INTO (\w+)",
+        "UPDATE": r"\bUPDATE (\w+)(?: AS \w+)? SET|INSERT INTO (\w+)(?=[^;]* DO UPDATE)",
+        "DELETE": r"DELETE FROM (\w+)",
+    }
+    texts = [
+        node.value
+        for module in MODULES.values()
+        if module.package == "batch"
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    return {
+        (next(filter(None, found.groups())), kind)
+        for kind, pattern in kinds.items()
+        for text in texts
+        for found in re.finditer(pattern, text)
+    }
+
+
+def test_every_right_that_a_statement_needs_is_looked_at() -> None:
+    known = {
+        (table, right)
+        for table, rights in database_checks.RIGHTS.items()
+        for right in rights.split()
+    }
+    assert written_by_batch() <= known
 
 
 def test_rights_that_are_missing_are_named(connection: sql.Connection) -> None:
