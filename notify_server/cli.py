@@ -20,7 +20,16 @@ from mangahub.log import configure
 from mangahub.secret import SecretUnusable
 from mangahub.sockets import PortTaken
 from notify_server import config
-from notify_server.commands import channel, key, library, preferences, progress, serve, user
+from notify_server.commands import (
+    channel,
+    channels,
+    key,
+    library,
+    preferences,
+    progress,
+    serve,
+    user,
+)
 from notify_server.commands.command import Call, add_json, wants_json
 from notify_server.errors import NotifyError, UsageError
 from readers.errors import InvalidPreference, ReadersError
@@ -77,6 +86,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(run=serve.serve)
     add_json(parser)
     commands = parser.add_subparsers(metavar="COMMAND")
-    for command in (serve, user, library, preferences, progress, channel, key):
+    for command in (serve, channels, user, library, preferences, progress, channel, key):
         command.add_commands(commands)
     return parser

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from mangahub.config import (
     DATA_DIR,
@@ -17,6 +18,8 @@ from mangahub.config import (
 from mangahub.env import Env, SettingError, read_config, setting
 from mangahub.parsers import choice, integer
 from mangahub.sockets import host_address, is_loopback
+from mangahub.website_address import WEB_URL
+from readers.channels.addresses import Policy, is_private
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +40,21 @@ class Config:
     legacy: str = setting("NOTIFY_LEGACY_CLIENTS", "off", choice("off", "loopback", "any"))
     channel_kinds: tuple[str, ...] = NOTIFY_CHANNELS.field()
     private_channels: str = NOTIFY_CHANNELS_PRIVATE.field()
+    website: str | None = WEB_URL.field()
     data_dir: Path = DATA_DIR.field()
     log_format: str = LOG_FORMAT.field()
     log_level: str = LOG_LEVEL.field()
+
+    @property
+    def channel_policy(self) -> Policy:
+        """The addresses that readers may add as channels."""
+        return Policy(self.channel_kinds, self.private_channels == "on")
+
+    @property
+    def public_website(self) -> str | None:
+        """The website's address, if readers elsewhere can be sent to it."""
+        host = urlsplit(self.website or "").hostname or "localhost"
+        return None if host == "localhost" or is_private(host) else self.website
 
 
 def load(env: Env) -> Config:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from time import monotonic
 
+import sql
 from mangahub import systemd, waitress_server
 from mangahub.sockets import bind, shown
 from notify_server.config import Config
@@ -33,6 +34,7 @@ from notify_server.web.app import QUICK_PATHS, allows, create_app
 from notify_server.web.metrics import Metrics
 from notify_server.web.services import Services
 from notify_server.wire.auth import Cookies
+from readers.channels.store import Counts, count_channels
 from sql.connections import Database
 
 # Together below the 10 s within which a service has to end.
@@ -89,7 +91,8 @@ class NotifyServer:
             locate, database, history, claims, channels, is_following, self._fail
         )
         publisher = Publisher(database, claims, channels)
-        metrics = Metrics(self._udp.figures, partial(sockets.count_drops, self._udp_socket))
+        drops = partial(sockets.count_drops, self._udp_socket)
+        metrics = Metrics(self._udp.figures, drops, partial(_count_channels, database))
         services = Services(database, publisher, metrics, self._config.api_key, self._is_udp_usable)
         self._web = waitress_server.WebServer(
             create_app(services),
@@ -169,3 +172,11 @@ class NotifyServer:
 def _bind(kind: socket.SocketKind, address: str, port: int) -> socket.socket:
     setting = "UDP_PORT" if kind is socket.SOCK_DGRAM else "UDP_HTTP_PORT"
     return bind(kind, address, port, port_setting=setting, address_setting="NOTIFY_BIND")
+
+
+def _count_channels(database: Database) -> Counts | None:
+    try:
+        with database.connection() as connection:
+            return count_channels(connection)
+    except sql.SqlError:
+        return None

@@ -27,7 +27,7 @@ HELP
 }
 
 no_start='' no_package='' new='' sources=''
-extras=local,alerts # the embedded PostgreSQL, and what MANGAHUB_ALERT_URLS needs
+extras=local,alerts,channels # the embedded PostgreSQL; what alerts and readers' channels need
 
 parse_arguments() {
   while [ $# -gt 0 ]; do

@@ -6,9 +6,12 @@ import argparse
 import sys
 
 import sql
+from notify_server.channels import testing
+from notify_server.channels.failures import Receipt
 from notify_server.commands.command import Call, Subparsers, add_command, add_group, plain_text
+from notify_server.errors import NotifyError
 from readers.channels import store
-from readers.channels.addresses import TRUSTED, Policy, parse_address
+from readers.channels.addresses import TRUSTED, parse_address
 from readers.channels.options import Options, parse_digest, parse_only
 from readers.channels.store import Channel
 from readers.users import User, find_user
@@ -19,9 +22,10 @@ def add_commands(commands: Subparsers[argparse.ArgumentParser]) -> None:
     add = add_command(group, "add", "add a channel; of a webhook, prints the secret", _add)
     show = add_command(group, "list", "list a user's channels", _list)
     remove = add_command(group, "remove", "remove a channel", _remove)
+    test = add_command(group, "test", "send a test message, to one channel or all", _test)
     pause = add_command(group, "pause", "send nothing to a channel until it is resumed", _pause)
     resume = add_command(group, "resume", "send what has waited, and what comes", _resume)
-    for command in (add, show, remove, pause, resume):
+    for command in (add, show, test, remove, pause, resume):
         command.add_argument("user", type=plain_text, metavar="USER", help="username or id")
     add.add_argument(
         "address",
@@ -35,6 +39,9 @@ def add_commands(commands: Subparsers[argparse.ArgumentParser]) -> None:
         command.add_argument(
             "channel", type=plain_text, metavar="CHANNEL", help="its id or address"
         )
+    test.add_argument(
+        "channel", nargs="?", type=plain_text, metavar="CHANNEL", help="its id or address; all"
+    )
 
 
 def _add_options(add: argparse.ArgumentParser) -> None:
@@ -56,9 +63,8 @@ def _add_options(add: argparse.ArgumentParser) -> None:
 
 def _add(call: Call) -> None:
     given = call.arguments
-    policy = Policy(call.config.channel_kinds, call.config.private_channels == "on")
     text = sys.stdin.readline() if given.address == "-" else given.address
-    address = parse_address(text, TRUSTED if given.trusted else policy)
+    address = parse_address(text, TRUSTED if given.trusted else call.config.channel_policy)
     options = Options(parse_only(given.only), parse_digest(given.digest, given.time_zone))
     with call.connected() as connection:
         user = find_user(connection, given.user)
@@ -73,6 +79,24 @@ def _list(call: Call) -> None:
         channels = store.list_channels(connection, user)
     body = {"user_id": str(user.id), "channels": [_body(channel) for channel in channels]}
     call.print([_line(channel) for channel in channels], body)
+
+
+def _test(call: Call) -> None:
+    with call.connected() as connection:
+        user = find_user(connection, call.arguments.user)
+        wanted = call.arguments.channel
+        channels = store.list_channels(connection, user)
+        if wanted is not None:
+            channels = [store.find_channel(connection, user, wanted)]
+        receipts = testing.test(connection, channels, call.config.channel_policy)
+    body = {"user_id": str(user.id), "tests": [_result(*each) for each in receipts]}
+    call.print([f"{c.id}\t{c.address}\t{r.error or 'sent'}" for c, r in receipts], body)
+    if failed := sum(receipt.error is not None for _, receipt in receipts):
+        raise NotifyError(f"{failed} of {len(receipts)} test messages were not accepted")
+
+
+def _result(channel: Channel, receipt: Receipt) -> dict[str, object]:
+    return {"id": channel.id, "address": channel.address, "error": receipt.error}
 
 
 def _remove(call: Call) -> None:

@@ -5,23 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from types import FrameType
+from contextlib import suppress
 
 import sql
 from mangahub import systemd
 from mangahub.secret import load_secret
 from notify_server.commands.command import Call, Subparsers, add_command
+from notify_server.commands.stopping import stopped_by_signals
 from notify_server.config import require_safe
 from notify_server.errors import NotifyError
 from notify_server.server import NotifyServer
 
 log = logging.getLogger(__name__)
-
-_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def add_commands(commands: Subparsers[argparse.ArgumentParser]) -> None:
@@ -31,31 +26,11 @@ def add_commands(commands: Subparsers[argparse.ArgumentParser]) -> None:
 def serve(call: Call) -> None:
     require_safe(call.config)
     server = NotifyServer(call.config, load_secret(call.config.secret, call.config.data_dir))
-    with _stopped_by_signals(server):
+    with stopped_by_signals(server):
         _run(server, call)
     if server.failure is not None:
         raise NotifyError(server.failure)
     log.info("Stopped")
-
-
-@contextmanager
-def _stopped_by_signals(server: NotifyServer) -> Iterator[None]:
-    """Stop the server in order at the first signal, exit at once at the second."""
-    seen: list[int] = []
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        if seen:
-            os._exit(128 + number)
-        seen.append(number)
-        server.request_stop()
-
-    before = {number: signal.signal(number, handle) for number in _STOP_SIGNALS}
-    try:
-        yield
-    finally:
-        server.stop()
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _run(server: NotifyServer, call: Call) -> None:

@@ -15,6 +15,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from notify_server.udp.stats import Figures
+from readers.channels.store import Counts
 
 _COUNTERS = {
     "received": "Datagrams that arrived.",
@@ -31,14 +32,24 @@ _COUNTERS = {
 
 
 class Metrics(Collector):
-    """Renders the metrics of the UDP side, and counts requests."""
+    """Renders the metrics of UDP and of channels, and counts requests."""
 
     def __init__(
-        self, figures: Callable[[], Figures | None], receive_drops: Callable[[], int]
+        self,
+        figures: Callable[[], Figures | None],
+        receive_drops: Callable[[], int],
+        channels: Callable[[], Counts | None],
     ) -> None:
-        """Take functions that return the current figures, and what the kernel has dropped."""
+        """Take functions that return what is to be shown.
+
+        Args:
+            figures: what the UDP side has counted.
+            receive_drops: how many datagrams the kernel has dropped.
+            channels: counts of readers' channels; None while the database is away.
+        """
         self._figures = figures
         self._receive_drops = receive_drops
+        self._channels = channels
         self._registry = CollectorRegistry()
         self._registry.register(self)
         self._requests = Counter(
@@ -56,7 +67,8 @@ class Metrics(Collector):
         return generate_latest(self._registry), CONTENT_TYPE_LATEST
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the metrics of the UDP side, for the registry."""
+        """Yield the metrics, for the registry."""
+        yield from self._of_channels()
         yield CounterMetricFamily(
             "mangahub_notify_receive_dropped",
             "Datagrams that the kernel dropped because the socket's buffer was full.",
@@ -79,3 +91,13 @@ class Metrics(Collector):
         ):
             buckets, total = found.cumulative(), found.sum
             yield HistogramMetricFamily(f"mangahub_notify_{name}", text, buckets, total)
+
+    def _of_channels(self) -> Iterator[Metric]:
+        counts = self._channels()
+        if counts is None:
+            return
+        text = "Readers' channels outside of this machine."
+        family = GaugeMetricFamily("mangahub_notify_channels", text, labels=("state",))
+        for state in ("working", "failing", "paused"):
+            family.add_metric((state,), getattr(counts, state))
+        yield family

@@ -66,7 +66,7 @@ class Counts:
 
 # --- adding and finding --------------------------------------------------------------------------
 
-_LAST_ID = "coalesce(pg_sequence_last_value(pg_get_serial_sequence('notifications', 'id')), 0)"
+LAST_ID = "coalesce(pg_sequence_last_value(pg_get_serial_sequence('notifications', 'id')), 0)"
 _ADD = f"""
 WITH added AS (
     INSERT INTO reader_channels (user_id, kind, address, server, secret, only_types, digest_at,
@@ -77,7 +77,7 @@ WITH added AS (
     RETURNING id
 )
 INSERT INTO channel_deliveries (channel_id, last_id, next_attempt_at)
-SELECT id, {_LAST_ID}, %(next)s FROM added RETURNING channel_id"""
+SELECT id, {LAST_ID}, %(next)s FROM added RETURNING channel_id"""
 
 
 def add_channel(

@@ -43,7 +43,7 @@ LAYERS = {
         cli
         commands
         server
-        web publish udp
+        web publish udp channels
         store
         events wire
         errors config secret

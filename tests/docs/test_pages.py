@@ -27,7 +27,8 @@ COMMANDS = {
         "notify_server",
         (
             *("serve", "user add", "user list", "library add", "library remove", "library list"),
-            *("channel add", "channel list", "channel remove", "channel pause", "channel resume"),
+            *("channels", "channel add", "channel list", "channel test", "channel remove"),
+            *("channel pause", "channel resume"),
             *("preferences", "progress", "key"),
         ),
     ),

@@ -132,7 +132,7 @@ def test_a_service_runs_a_command_that_exists(service: str) -> None:
     (line,) = read_setting(UNITS / service, "ExecStart")
     program, *arguments = shlex.split(line)
     if program.endswith("mangahub-notify"):
-        assert arguments == ["serve"]
+        assert arguments in (["serve"], ["channels"])
         return
     assert program.endswith("mangahub-batch")
     assert cli._parser().parse_args(arguments).command.name == arguments[0]

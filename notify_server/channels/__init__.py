@@ -1,0 +1,1 @@
+"""Sending what is stored to readers' channels outside of this machine."""
