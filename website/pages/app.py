@@ -6,16 +6,16 @@ from flask import Flask, Response, request
 from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from website.pages import about, errors, new, presentation
+from website.pages import about, errors, look, new, presentation, sign_in, upkeep
 from website.pages.gates import Gates
 from website.pages.site import Site, keep
 from website.security.headers import Headers
 
 # Far more than a form of ours sends; an imported list has a limit of its own.
 _MAX_FORM_BYTES = 256 * 1024
-_STATIC_MAX_AGE_S = 3600
+_STATIC_MAX_AGE_S = 365 * 86_400  # their addresses change with their content
 
-BLUEPRINTS = (new.pages, about.pages)
+BLUEPRINTS = (new.pages, sign_in.pages, look.pages, about.pages, upkeep.pages)
 
 
 def create_app(site: Site) -> Flask:
@@ -27,7 +27,10 @@ def create_app(site: Site) -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     keep(app, site)
     presentation.install(app)
-    app.before_request(Gates(site).receive)
+    site.metrics.watch(app)
+    gates = Gates(site)
+    app.before_request(gates.receive)
+    app.after_request(gates.send_form_cookie)
     app.after_request(Headers(site.given.addresses).apply)
     app.after_request(_say_how_to_keep)
     for blueprint in BLUEPRINTS:
@@ -45,5 +48,5 @@ def _say_how_to_keep(response: Response) -> Response:
         if request.method == "GET" and response.status_code == 200 and not response.is_streamed:
             response.add_etag()
             response.make_conditional(request)
-    response.headers.setdefault("Vary", "Cookie")
+        response.headers.setdefault("Vary", "Cookie")
     return response

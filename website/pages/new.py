@@ -1,13 +1,78 @@
-"""New: what came, newest first, by day."""
+"""New: which chapters came, newest first, by day."""
 
 from __future__ import annotations
 
-from flask import Blueprint, render_template
+import itertools
+import re
+from urllib.parse import urlencode
+
+from flask import Blueprint, abort, render_template, request
 from flask.typing import ResponseReturnValue
 
+from website.pages.site import connected, visit
+from website.rules.cursors import Cursor
+from website.rules.news import lines_of
+from website.rules.sites import group_url
+from website.store import checks, news
+from website.store.followed import has_titles
+
 pages = Blueprint("new", __name__)
+
+_ROWS = 40
+_LANGUAGE = re.compile(r"[a-z]{2}(-[a-z]{2})?")
 
 
 @pages.get("/")
 def show() -> ResponseReturnValue:
-    return render_template("new.html")
+    found = visit()
+    with connected() as connection:
+        follows = found.user is not None and has_titles(connection, found.user)
+        wanted = _read_filter(follows)
+        rows = news.list_rows(connection, wanted, _read_cursor(), found.now, _ROWS + 1)
+        languages = news.list_languages(connection)
+        check = checks.last_check(connection)
+        newest = None if rows else news.list_rows(connection, news.Filter(), None, found.now, 1)
+    shown = rows[:_ROWS]
+    return render_template(
+        "new.html",
+        days=[(day, list(of)) for day, of in itertools.groupby(shown, key=lambda row: row.day)],
+        older=_address(before=str(shown[-1].cursor)) if len(rows) > _ROWS else None,
+        is_first="before" not in request.args,
+        wanted=wanted,
+        follows=follows,
+        languages=languages,
+        check=check,
+        newest=newest[0] if newest else None,
+        lines_of=lines_of,
+        group_url=group_url,
+        address=_address,
+    )
+
+
+def _read_filter(follows: bool) -> news.Filter:
+    """Return what the address asks for; by default one's own titles, where there are some."""
+    user = visit().user
+    scope = request.args.get("scope", "mine" if follows else "all")
+    language = request.args.get("lang") or None
+    if scope not in ("mine", "all"):
+        abort(400, "scope is mine or all.")
+    if language is not None and not _LANGUAGE.fullmatch(language):
+        abort(400, "lang is the code of a language, such as en or pt-br.")
+    if user is None:
+        return news.Filter(language=language)
+    return news.Filter(user.id, scope == "mine", language, request.args.get("unread") == "1")
+
+
+def _read_cursor() -> Cursor | None:
+    text = request.args.get("before")
+    try:
+        return Cursor.parse(text) if text else None
+    except ValueError:
+        abort(400, "before is what the link to older rows has there.")
+
+
+def _address(**changes: str | None) -> str:
+    """Return this page's address with other values; a cursor holds for its own list only."""
+    kept = {name: request.args.get(name) for name in ("scope", "lang", "unread")}
+    values = {name: value for name, value in (kept | changes).items() if value}
+    return f"/?{urlencode(values)}" if values else "/"

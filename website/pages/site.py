@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import cast
 
@@ -15,6 +15,8 @@ from readers.sessions import Session
 from readers.users import User
 from sql.connections import Database
 from website.config import Surroundings
+from website.pages.metrics import Metrics
+from website.security.limits import SignInLimits
 
 _KEY = "mangahub"
 
@@ -34,6 +36,8 @@ class Site:
     given: Surroundings
     database: Database
     now: Callable[[], datetime] = utc_now
+    sign_in_limits: SignInLimits = field(default_factory=SignInLimits)
+    metrics: Metrics = field(default_factory=Metrics)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +48,13 @@ class Visit:
         now: when the request came: the one time that its page is made for.
         session: None for a visitor who is not signed in.
         form_token: what a form that is sent from this page carries.
+        unread: how many notifications the reader has not read, as far as they are counted.
     """
 
     now: datetime
     session: Session | None
     form_token: str
+    unread: int = 0
 
     @property
     def user(self) -> User | None:

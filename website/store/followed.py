@@ -1,0 +1,26 @@
+"""What a reader follows, as the pages' frame needs it: SQL."""
+
+from __future__ import annotations
+
+import sql
+from readers.users import User
+
+MOST_COUNTED = 100
+
+
+def has_titles(connection: sql.Connection, user: User) -> bool:
+    """Return whether the reader follows any title."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM user_library WHERE user_id = %s)", (user.id,)
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
+def count_unread(connection: sql.Connection, user: User) -> int:
+    """Return how many notifications are unread; MOST_COUNTED for as many or more."""
+    row = connection.execute(
+        "SELECT count(*) FROM (SELECT FROM notifications WHERE user_id = %s AND read IS NOT TRUE"
+        " LIMIT %s) AS unread",
+        (user.id, MOST_COUNTED),
+    ).fetchone()
+    return int(row[0]) if row else 0
