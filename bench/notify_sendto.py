@@ -22,7 +22,6 @@ from pathlib import Path
 from time import monotonic, perf_counter
 
 from mangahub.sockets import listening
-from notify_server.store.recipients import Recipients
 from notify_server.udp.clients import Client, Clients
 from notify_server.udp.database_requests import DatabaseRequests
 from notify_server.udp.delivery import Delivery
@@ -30,6 +29,7 @@ from notify_server.udp.replay import Replays
 from notify_server.udp.sockets import MessageVector, prepare
 from notify_server.udp.stats import Stats
 from readers.datagram import Content, make_template
+from readers.recipients import Recipients
 
 CLIENTS = 10_000
 MOMENT = datetime(2026, 1, 31, 12, tzinfo=UTC)

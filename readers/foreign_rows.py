@@ -15,12 +15,12 @@ from readers.datagram import Content, Json
 # Deeper than any posted value may be, and well below Python's own limit.
 _DEEPEST = 100
 # A datagram shows less of a text than this; titles in the database may be much longer.
-_SHOWN = 1_300
+SHOWN = 1_300
 
 
 # Read by `read_data` and `read_content`.
 DATA = "data::text"
-CONTENT = f"type, manga_id, left(title, {_SHOWN}), left(message, {_SHOWN}), created_at, {DATA}"
+CONTENT = f"type, manga_id, left(title, {SHOWN}), left(message, {SHOWN}), created_at, {DATA}"
 
 
 def read_content(row: Sequence[Any]) -> Content:

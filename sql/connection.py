@@ -24,6 +24,7 @@ from sql.surroundings import refuse_unsuitable
 from sql.urls import blamed, masked
 
 Connection = psycopg.Connection[tuple[Any, ...]]
+AsyncConnection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 # Each end notices within half a minute that the other's host has vanished: ours by these, which a
 # URL may override, the server's by those of PINNED.
@@ -81,6 +82,8 @@ FROM (SELECT name, place FROM unnest(current_schemas(false)) WITH ORDINALITY AS 
                    OR to_regclass(quote_ident(name) || '.users') IS NULL, place
       LIMIT 1) AS ours
 WHERE place > 1"""
+
+_PIN_ALL = f"{_PIN} UNION ALL {_PIN_SCHEMA}".encode()
 
 # The databases that this process, or the one that it was forked from, has checked.
 _suitable: set[str] = set()
@@ -153,11 +156,13 @@ def pin_session(connection: Connection) -> None:
 
     Also make it read dates that Python cannot hold as EARLIEST or LATEST.
     """
+    _read_any_date(connection)
+    connection.execute(_PIN_ALL, [list(PINNED), list(PINNED.values())])
+
+
+def _read_any_date(connection: Connection | AsyncConnection) -> None:
     connection.adapters.register_loader("timestamptz", _AnyTimestamp)
     connection.adapters.register_loader("timestamptz", _AnyBinaryTimestamp)
-    connection.execute(
-        f"{_PIN} UNION ALL {_PIN_SCHEMA}".encode(), [list(PINNED), list(PINNED.values())]
-    )
 
 
 def connect(url: str, application_name: str = "mangahub") -> Connection:
@@ -182,15 +187,33 @@ def connect(url: str, application_name: str = "mangahub") -> Connection:
     return connection
 
 
+async def connect_async(url: str, application_name: str) -> AsyncConnection:
+    """Return a new autocommit session with pinned settings, for asyncio.
+
+    Raises:
+        SettingError, DatabaseDown, NoFreeConnection: as `connect`.
+    """
+    try:
+        connection = await psycopg.AsyncConnection.connect(
+            url, **connect_arguments(url, application_name)
+        )
+    except (psycopg.Error, UnicodeError) as exc:
+        raise _refusal(exc, url) from None
+    try:
+        with translated():
+            _read_any_date(connection)
+            await connection.execute(_PIN_ALL, [list(PINNED), list(PINNED.values())])
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
+
+
 def _open(url: str, application_name: str) -> Connection:
     try:
         connection = psycopg.connect(url, **connect_arguments(url, application_name))
     except (psycopg.Error, UnicodeError) as exc:
-        if bad_setting := blamed(exc, url):
-            raise bad_setting from None
-        reason = _reason(exc, url)
-        kind = NoFreeConnection if reason == _NO_FREE else DatabaseDown
-        raise kind(f"cannot connect to {masked(url)}: {reason}") from None
+        raise _refusal(exc, url) from None
     if not _has_session(connection):
         connection.close()
         raise NoFreeConnection(f"cannot connect to {masked(url)}: {_NO_FREE}")
@@ -204,6 +227,15 @@ def _has_session(connection: Connection) -> bool:
     while is_answered and connection.pgconn.get_result():
         pass
     return is_answered
+
+
+def _refusal(exc: Exception, url: str) -> Exception:
+    """Return our error for one of connecting."""
+    if bad_setting := blamed(exc, url):
+        return bad_setting
+    reason = _reason(exc, url)
+    kind = NoFreeConnection if reason == _NO_FREE else DatabaseDown
+    return kind(f"cannot connect to {masked(url)}: {reason}")
 
 
 def _reason(exc: Exception, url: str) -> str:

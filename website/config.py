@@ -55,6 +55,12 @@ class Addresses:
     streams: str
 
     @property
+    def pages_origin(self) -> str:
+        """What a browser sends as the origin of a page."""
+        parts = urlsplit(self.pages)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @property
     def is_https(self) -> bool:
         return self.pages.startswith("https://")
 

@@ -13,17 +13,19 @@ from psycopg.types.json import Jsonb
 
 import sql
 from notify_server.events.kinds import Event
-from notify_server.store.recipients import FINDERS, PACKED, Recipients
+from notify_server.store.recipients import FINDERS
 from readers.datagram import Content
 from readers.foreign_rows import DATA, read_data
 from readers.keys import CHANNEL
+from readers.recipients import PACKED, Recipients
 
 # One statement, and so one transaction and one round trip. The message to other servers is part of
 # the transaction: they are notified of what is committed.
 _STORE = """
 WITH receipt AS (
-    INSERT INTO notification_receipts (event_id, type, manga_id)
-    SELECT %(event_id)s, %(kind)s, id FROM manga WHERE id = %(manga_id)s
+    INSERT INTO notification_receipts (event_id, type, manga_id, title, message, data)
+    SELECT %(event_id)s, %(kind)s, id, %(title)s, %(message)s, %(data)s
+    FROM manga WHERE id = %(manga_id)s
     ON CONFLICT DO NOTHING
     RETURNING event_id
 ), stored AS (

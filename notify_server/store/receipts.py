@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import sql
 from notify_server.store.notifications import StoredEvent
-from notify_server.store.recipients import PACKED, Recipients
 from readers.foreign_rows import CONTENT, read_content
+from readers.recipients import PACKED, Recipients
 from sql.snapshot import Snapshot, full_xid, parse_snapshot
 
 # No statement that stores an event takes longer (see the statement timeout), and fewer numbers are

@@ -1,17 +1,8 @@
-"""The recipients of an event: the SQL that finds them, and their packed form."""
+"""The SQL that finds the recipients of an event."""
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-
 from notify_server.events.kinds import Audience
-
-_ROW = struct.Struct(">q16s")
-# SQL that packs rows as `_ROW` does: a Python object for each of 10,000 rows takes longer than
-# storing them.
-PACKED = "string_agg(int8send(id) || uuid_send(user_id), ''::bytea)"
 
 # SQL that finds the recipients of each audience, by their preferences. Sorted, so that
 # neighbours in the indexes are written together: a fifth less work.
@@ -36,24 +27,3 @@ FINDERS: dict[Audience, str] = {
                WHERE groups = '[]' OR NOT groups <@ to_jsonb(own.blocked_groups)))
         ORDER BY library.user_id""",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Recipients:
-    """The recipients of one event: for each, the id of the notification and the user's 16 bytes.
-
-    Attributes:
-        packed: what a query returned for `PACKED`, in binary.
-    """
-
-    packed: bytes
-
-    @classmethod
-    def pack(cls, rows: Iterable[tuple[int, bytes]]) -> Recipients:
-        return cls(b"".join(_ROW.pack(id, user) for id, user in rows))
-
-    def __len__(self) -> int:
-        return len(self.packed) // _ROW.size
-
-    def __iter__(self) -> Iterator[tuple[int, bytes]]:
-        return _ROW.iter_unpack(self.packed)

@@ -16,7 +16,6 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from itertools import islice
 
-from notify_server.store.recipients import Recipients
 from notify_server.udp.clients import Client, Clients, InFlight
 from notify_server.udp.congestion import Congestion
 from notify_server.udp.database_requests import DatabaseRequests
@@ -25,6 +24,7 @@ from notify_server.udp.retries import OFFSETS_S, Due, Retries
 from notify_server.udp.sockets import CAPACITY, MessageVector
 from notify_server.udp.stats import Figures, Stats
 from readers.datagram import DatagramTemplate
+from readers.recipients import Recipients
 
 WINDOW = 32
 # A client without ACKs gets its replay in portions, which its socket's buffer can hold.

@@ -1,1 +1,1 @@
-"""Server-sent events, in a process of their own."""
+"""The stream process: server-sent events for pages that are open, and for private addresses."""

@@ -1,13 +1,203 @@
-"""The process that serves streams."""
+"""The stream process: who may have a stream, its heartbeat, and its end."""
 
 from __future__ import annotations
 
+import asyncio
+import json
+import logging
+import re
+import resource
 import signal
 import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from uuid import UUID
 
+import sql
 from website.config import Surroundings
+from website.security.tickets import Ticket, read_ticket
+from website.streams import frames, limits
+from website.streams.follower import Follower
+from website.streams.hub import HEARTBEAT_S
+from website.streams.requests import Refused, Request
+from website.streams.stream import Stream
+
+log = logging.getLogger(__name__)
+
+MOST_PENDING = 500  # connections that have not sent their request
+STOP_S = 3.0
+_SEND_BUFFER_BYTES = 64 * 1024  # of the system, for each stream
+_FILES = limits.MOST_IN_ALL + MOST_PENDING + 200
+_SECRET = re.compile(r"/feeds/([A-Za-z0-9]{16,128})/events")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """What the process is given.
+
+    Attributes:
+        secret: what tickets are made with.
+        origin: of the pages, such as `https://hub.example`; no others may read the streams.
+        proxies: how many proxies in front are believed.
+        find_reader: returns whose private address it is; None if it is nobody's.
+    """
+
+    secret: str
+    origin: str
+    proxies: int
+    database_url: str
+    find_reader: Callable[[str], UUID | None]
+
+
+class StreamServer:
+    """Answers requests, and holds the streams."""
+
+    def __init__(self, settings: StreamSettings) -> None:
+        self._settings = settings
+        self._counts = limits.Counts()
+        self._pending: dict[Stream, None] = {}  # in the order in which they came
+        self._lookups: set[asyncio.Task[None]] = set()
+        self._follower = Follower(settings.database_url)
+        self._hub = self._follower.hub
+
+    async def run(self, sock: socket.socket, stop: asyncio.Event) -> None:
+        """Serve until the stop; then end every stream with a last comment."""
+        loop = asyncio.get_running_loop()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+        server = await loop.create_server(lambda: Stream(self), sock=sock, backlog=1024)
+        tasks = [asyncio.create_task(self._follower.run()), asyncio.create_task(self._beat())]
+        try:
+            await stop.wait()
+        finally:
+            server.close()
+            await self._end(tasks)
+
+    async def _end(self, tasks: list[asyncio.Task[None]]) -> None:
+        for task in [*tasks, *self._lookups]:
+            task.cancel()
+        for stream in [*self._hub.everybody(), *self._pending]:
+            stream.finish(frames.LAST_COMMENT if stream.holders else b"")
+        deadline_s = time.monotonic() + STOP_S
+        while self._hub.everybody() and time.monotonic() < deadline_s:
+            await asyncio.sleep(0.02)
+        for task in tasks:
+            with suppress(asyncio.CancelledError, sql.SqlError):
+                await task
+
+    async def _beat(self) -> None:
+        """Send each stream a comment every HEARTBEAT_S, a part of them every second."""
+        slot = 0
+        while True:
+            await asyncio.sleep(1.0)
+            slot = (slot + 1) % HEARTBEAT_S
+            self.beat(slot)
+
+    def beat(self, slot: int) -> None:
+        """Send the streams of one part their comment."""
+        self._hub.beat(slot, asyncio.get_running_loop().time())
+
+    @property
+    def count(self) -> int:
+        """How many streams are open."""
+        return self._counts.total
+
+    # --- called by streams ---------------------------------------------------------------------
+
+    def begin(self, stream: Stream) -> None:
+        self._pending[stream] = None
+        if len(self._pending) > MOST_PENDING:
+            next(iter(self._pending)).drop()
+
+    def forget(self, stream: Stream) -> None:
+        self._pending.pop(stream, None)
+        if stream.holders:
+            self._counts.give_back(*stream.holders)
+            self._hub.remove(stream)
+            stream.holders = ()
+
+    def answer(self, stream: Stream, request: Request) -> None:
+        self._pending.pop(stream, None)
+        if request.path == "/healthz":
+            body = json.dumps({"status": "ok", "streams": self.count}) + "\n"
+            stream.finish(frames.answer(HTTPStatus.OK, body, "application/json"))
+        elif request.path == "/events":
+            text = request.query.get("ticket", "")
+            ticket = read_ticket(self._settings.secret, text, time.time())
+            self._open(stream, request, ticket, self._settings.origin)
+        elif found := _SECRET.fullmatch(request.path):
+            task = asyncio.create_task(self._look_up(stream, request, found[1]))
+            self._lookups.add(task)
+            task.add_done_callback(self._lookups.discard)
+        else:
+            raise Refused(HTTPStatus.NOT_FOUND)
+
+    async def _look_up(self, stream: Stream, request: Request, secret: str) -> None:
+        """Open the stream of a private address, which no other site's pages may read."""
+        try:
+            reader = await asyncio.to_thread(self._settings.find_reader, secret)
+            self._open(stream, request, Ticket(reader) if reader else None, None)
+        except Refused as exc:
+            stream.refuse(exc.status)
+        except sql.SqlError as exc:
+            log.warning("The database is unavailable reason=%s", exc)
+            stream.refuse(HTTPStatus.SERVICE_UNAVAILABLE)
+
+    def _open(
+        self, stream: Stream, request: Request, ticket: Ticket | None, origin: str | None
+    ) -> None:
+        if ticket is None:
+            raise Refused(HTTPStatus.NOT_FOUND)
+        if not stream.is_open:
+            return
+        forwarded = request.headers.get("x-forwarded-for", "")
+        client = limits.client_of(stream.peer, forwarded, self._settings.proxies)
+        holders = [(client, limits.MOST_OF_AN_ADDRESS)]
+        holders += [(ticket.reader.hex, limits.MOST_OF_A_READER)] if ticket.reader else []
+        if not self._counts.take(*holders):
+            raise Refused(HTTPStatus.TOO_MANY_REQUESTS)
+        stream.holders = tuple(who for who, _ in holders)
+        stream.reader, stream.is_operator = ticket.reader, ticket.is_operator
+        position = request.headers.get("last-event-id") or request.query.get("last_event_id")
+        stream.seen = stream.since = frames.read_position(position) if position else None
+        is_ours = request.headers.get("origin") == origin
+        stream.send(frames.opening(origin if is_ours else None))
+        self._hub.add(stream)
 
 
 def run(sock: socket.socket, given: Surroundings) -> None:
-    """Serve until TERM."""
-    signal.pause()
+    """Serve until TERM; a second one ends the process at once."""
+    _allow_files()
+    settings = StreamSettings(
+        secret=given.secret,
+        origin=given.addresses.pages_origin,
+        proxies=given.config.proxies,
+        database_url=given.database_url,
+        find_reader=lambda secret: None,
+    )
+    asyncio.run(_serve(sock, settings))
+
+
+async def _serve(sock: socket.socket, settings: StreamSettings) -> None:
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+
+    def handle(number: int) -> None:
+        if stop.is_set():
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        stop.set()
+
+    loop.add_signal_handler(signal.SIGTERM, handle, signal.SIGTERM)
+    await StreamServer(settings).run(sock, stop)
+
+
+def _allow_files() -> None:
+    """Allow as many open files as there may be connections, as far as the system lets us."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    if soft != resource.RLIM_INFINITY and max(soft, wanted) < _FILES:
+        log.warning("The system allows fewer streams than there may be files=%d", max(soft, wanted))

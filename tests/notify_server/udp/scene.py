@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Callable
 
-from notify_server.store.recipients import Recipients
 from notify_server.udp.clients import Client, Clients
 from notify_server.udp.database_requests import (
     DatabaseRequests,
@@ -20,6 +19,7 @@ from notify_server.udp.replay import Replays
 from notify_server.udp.sockets import CAPACITY, MessageVector
 from notify_server.udp.stats import Stats
 from readers.datagram import Content, make_template
+from readers.recipients import Recipients
 from sql.snapshot import Snapshot
 
 TEMPLATE = make_template(Content("NEW_MANGA", 1, "T", "m", None, {}, []))

@@ -1,0 +1,216 @@
+"""What streams send: events and marks that a snapshot has not seen. SQL.
+
+Every function belongs into one transaction that sees one snapshot: see `snapshot_of`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+import sql
+from readers.datagram import DatagramTemplate, make_template
+from readers.foreign_rows import SHOWN, read_content
+from readers.keys import CHANNEL
+from readers.recipients import PACKED, Recipients
+from sql.snapshot import Snapshot, full_xid, parse_snapshot
+
+MARKS_CHANNEL = "mangahub_marks"  # told by a trigger of the table
+CHANNELS = (CHANNEL, MARKS_CHANNEL)
+MAX_REPLAY = 1_000
+# No statement that stores an event takes longer, and fewer numbers are taken in that time.
+_LONGEST_TRANSACTION = timedelta(minutes=2)
+_MOST_RECEIPTS = 20_000
+# Ids are not given in the order of commits: what is among the newest by id may be older by a few.
+_SLACK = 500
+
+_NOW = "pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+# Of a row that this snapshot sees; see `sql.snapshot.full_xid`.
+_XID = f"greatest({_NOW} - (({_NOW} - xmin::text::bigint) & 4294967295), 1)::text::xid8"
+_UNSEEN = f"NOT pg_visible_in_snapshot({_XID}, %(seen)s::pg_snapshot)"
+
+
+class Moment(NamedTuple):
+    """One look at the database.
+
+    Attributes:
+        seq: the number of the newest receipt.
+    """
+
+    now: datetime
+    snapshot: Snapshot
+    seq: int
+
+
+class Missed(NamedTuple):
+    """An event that somebody has not been sent."""
+
+    xid: int
+    event_id: str
+
+
+class Event(NamedTuple):
+    """An event as it is sent.
+
+    Attributes:
+        seq: its number, the id of what visitors get.
+        recipients: those who were asked for.
+    """
+
+    xid: int
+    seq: int
+    template: DatagramTemplate
+    recipients: Recipients
+
+
+class Marks(NamedTuple):
+    """What a reader has marked.
+
+    Attributes:
+        read, unread: ids of notifications, by how they are marked now.
+        left: how many are unread in all.
+    """
+
+    read: list[int]
+    unread: list[int]
+    left: int
+
+
+@asynccontextmanager
+async def snapshot_of(connection: sql.AsyncConnection) -> AsyncIterator[None]:
+    """Let all queries of the block see the same transactions."""
+    await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            await connection.execute("ROLLBACK")
+
+
+async def look(
+    connection: sql.AsyncConnection, before: Moment | None
+) -> tuple[Moment, list[Missed]]:
+    """Return this moment, and the events that the one before had not seen, in their order."""
+    cursor = await connection.execute(
+        "SELECT now(), pg_current_snapshot()::text, coalesce(newest.seq, 0), r.event_id, xid"
+        " FROM (SELECT) AS always LEFT JOIN (SELECT seq FROM notification_receipts"
+        "  ORDER BY seq DESC LIMIT 1) AS newest ON true"
+        " LEFT JOIN (SELECT event_id, xmin::text::bigint AS xid"
+        "  FROM notification_receipts WHERE seq > %s AND received_at >= %s) r ON true",
+        (before.seq - _MOST_RECEIPTS, before.now - _LONGEST_TRANSACTION) if before else (0, None),
+    )
+    rows = await cursor.fetchall()
+    now, text, seq, *_ = rows[0]
+    moment = Moment(now, parse_snapshot(text), seq)
+    if before is None:
+        return moment, []
+    found = [Missed(full_xid(row[4], moment.snapshot), row[3]) for row in rows if row[3]]
+    return moment, sorted(each for each in found if not before.snapshot.sees(each.xid))
+
+
+async def missed_by(
+    connection: sql.AsyncConnection, reader: UUID | None, seen: Snapshot
+) -> list[Missed]:
+    """Return the events that a reader, or a visitor, has not seen, in their order.
+
+    Of more than MAX_REPLAY some may be missing.
+    """
+    newest = (
+        "SELECT event_id FROM notifications WHERE user_id = %(reader)s AND event_id IS NOT NULL"
+        " ORDER BY id DESC LIMIT %(most)s"
+        if reader
+        else "SELECT event_id FROM notification_receipts ORDER BY seq DESC LIMIT %(most)s"
+    )
+    query = (
+        f"SELECT ({_XID})::text::bigint, event_id FROM notification_receipts"
+        f" WHERE event_id IN ({newest}) AND {_UNSEEN}"
+    )
+    values = {"reader": reader, "most": MAX_REPLAY + _SLACK, "seen": str(seen)}
+    cursor = await connection.execute(query.encode(), values)
+    return sorted(Missed(*row) for row in await cursor.fetchall())
+
+
+_LOAD = (
+    "SELECT event_id, seq, upper(translate(type, '-', '_')), manga_id,"
+    f" left(title, {SHOWN}), left(message, {SHOWN}), received_at, data::text,"
+    f" (SELECT {PACKED} FROM notifications AS n"
+    "   WHERE n.event_id = r.event_id AND n.user_id = ANY(%s::uuid[]))"
+    " FROM notification_receipts AS r WHERE event_id = ANY(%s) AND message IS NOT NULL"
+).encode()
+
+
+async def load(
+    connection: sql.AsyncConnection, missed: Sequence[Missed], readers: Sequence[UUID]
+) -> list[Event]:
+    """Return the events in their order, with those readers that are recipients.
+
+    Events that an older notification server has stored lack their content, and are left out.
+    """
+    if not missed:
+        return []
+    ids = [each.event_id for each in missed]
+    cursor = await connection.execute(_LOAD, [list(readers), ids], binary=True)
+    rows = {row[0]: row[1:] for row in await cursor.fetchall()}
+    return [_read_event(each.xid, rows[each.event_id]) for each in missed if each.event_id in rows]
+
+
+def _read_event(xid: int, row: Sequence[object]) -> Event:
+    seq, *content, packed = row
+    assert isinstance(seq, int) and isinstance(packed, bytes | None)
+    return Event(xid, seq, make_template(read_content(content)), Recipients(packed or b""))
+
+
+async def marks_of(
+    connection: sql.AsyncConnection, readers: Sequence[UUID], ids: Sequence[int]
+) -> dict[UUID, Marks]:
+    """Return how these notifications are marked now, by those readers whose they are."""
+    cursor = await connection.execute(
+        "SELECT user_id, id, read IS TRUE FROM notifications"
+        " WHERE id = ANY(%s::bigint[]) AND user_id = ANY(%s::uuid[]) ORDER BY id",
+        [list(ids), list(readers)],
+    )
+    return await _with_counts(connection, await cursor.fetchall())
+
+
+async def marked_since(
+    connection: sql.AsyncConnection, readers: Sequence[UUID], seen: Snapshot
+) -> dict[UUID, Marks]:
+    """Return what each reader has marked that the snapshot has not seen.
+
+    Notifications that are new since, and unread, are not marked.
+    """
+    query = (
+        "SELECT wanted.id, n.id, n.read FROM unnest(%(readers)s::uuid[]) AS wanted (id),"
+        f" LATERAL (SELECT id, read IS TRUE AS read, event_id, {_XID} AS xid FROM notifications"
+        "  WHERE user_id = wanted.id ORDER BY id DESC LIMIT %(most)s) AS n"
+        " WHERE NOT pg_visible_in_snapshot(n.xid, %(seen)s::pg_snapshot)"
+        " AND (n.read OR NOT EXISTS (SELECT FROM notification_receipts AS r"
+        f"  WHERE r.event_id = n.event_id AND {_UNSEEN.replace('xmin', 'r.xmin')}))"
+        " ORDER BY n.id"
+    )
+    values = {"readers": list(readers), "most": MAX_REPLAY, "seen": str(seen)}
+    cursor = await connection.execute(query.encode(), values)
+    return await _with_counts(connection, await cursor.fetchall())
+
+
+async def _with_counts(
+    connection: sql.AsyncConnection, rows: Sequence[tuple[UUID, int, bool]]
+) -> dict[UUID, Marks]:
+    readers = list({row[0] for row in rows})
+    cursor = await connection.execute(
+        "SELECT wanted.id, (SELECT count(*) FROM notifications WHERE user_id = wanted.id"
+        "  AND read IS NOT TRUE) FROM unnest(%s::uuid[]) AS wanted (id)",
+        [readers],
+    )
+    counts: dict[UUID, int] = dict(await cursor.fetchall())
+    return {
+        reader: Marks(
+            [id for owner, id, is_read in rows if owner == reader and is_read],
+            [id for owner, id, is_read in rows if owner == reader and not is_read],
+            counts[reader],
+        )
+        for reader in readers
+    }
