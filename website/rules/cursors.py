@@ -8,7 +8,7 @@ from typing import NamedTuple, Self
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_TEXT = re.compile(r"(\d{1,17})-(\d{1,18})", re.ASCII)
+_TEXT = re.compile(r"(\d{1,18})-(\d{1,18})", re.ASCII)
 
 
 class Cursor(NamedTuple):

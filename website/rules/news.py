@@ -11,7 +11,7 @@ from uuid import UUID
 from website.rules.numbers import describe_chapters
 from website.rules.sites import Place, chapter_place
 
-MAX_GROUPS = 4
+MAX_GROUPS = 3
 
 
 @dataclass(frozen=True, slots=True)

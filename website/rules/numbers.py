@@ -24,8 +24,6 @@ def describe_numbers(numbers: Sequence[Decimal]) -> str:
 
 
 def _describe_run(run: list[Decimal]) -> str:
-    if len(run) == 2:
-        return ", ".join(map(describe_number, run))
     ends = run if len(run) == 1 else (run[0], run[-1])
     return "–".join(map(describe_number, ends))
 

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 MANGADEX = "https://mangadex.org"
+_NAMES = {"mangaplus.shueisha.co.jp": "MANGA Plus", "viz.com": "VIZ", "comikey.com": "Comikey"}
 
 
 class Place(NamedTuple):
@@ -29,7 +30,7 @@ def chapter_place(external_url: str | None, mangadex_id: UUID | None) -> Place |
     """Return where a chapter is read: at its publisher if that is a web address, else MangaDex."""
     host = _host(external_url or "")
     if external_url and host:
-        return Place(external_url, host)
+        return Place(external_url, _NAMES.get(host, host))
     return Place(f"{MANGADEX}/chapter/{mangadex_id}", "MangaDex") if mangadex_id else None
 
 
