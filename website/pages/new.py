@@ -29,7 +29,7 @@ def show() -> ResponseReturnValue:
         follows = found.user is not None and has_titles(connection, found.user)
         wanted = _read_filter(follows)
         rows = news.list_rows(connection, wanted, _read_cursor(), found.now, _ROWS + 1)
-        languages = news.list_languages(connection)
+        languages = news.list_languages(connection, found.now)
         check = checks.last_check(connection)
         newest = None if rows else news.list_rows(connection, news.Filter(), None, found.now, 1)
     shown = rows[:_ROWS]

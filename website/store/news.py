@@ -128,12 +128,12 @@ def list_rows(
     return [_row(list(lines)) for _, lines in itertools.groupby(found, key=lambda line: line[0])]
 
 
-def list_languages(connection: sql.Connection) -> list[str]:
+def list_languages(connection: sql.Connection, now: datetime) -> list[str]:
     """Return the languages of the newest chapters."""
     rows = connection.execute(
         "SELECT DISTINCT translated_language FROM (SELECT translated_language FROM chapters"
-        " WHERE published_at <= now() ORDER BY published_at DESC LIMIT %s) AS newest ORDER BY 1",
-        (_LANGUAGES_OF,),
+        " WHERE published_at <= %s ORDER BY published_at DESC LIMIT %s) AS newest ORDER BY 1",
+        (now, _LANGUAGES_OF),
     )
     return [language for (language,) in rows]
 
