@@ -28,11 +28,24 @@ from notify_server.commands import (
     preferences,
     progress,
     serve,
+    suggest,
     user,
 )
 from notify_server.commands.command import Call, add_json, wants_json
 from notify_server.errors import NotifyError, UsageError
 from readers.errors import InvalidPreference, ReadersError
+
+COMMANDS = (
+    serve,
+    channels,
+    user,
+    library,
+    preferences,
+    progress,
+    suggest,
+    channel,
+    key,
+)
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +99,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(run=serve.serve)
     add_json(parser)
     commands = parser.add_subparsers(metavar="COMMAND")
-    for command in (serve, channels, user, library, preferences, progress, channel, key):
+    for command in COMMANDS:
         command.add_commands(commands)
     return parser
