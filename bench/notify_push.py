@@ -31,6 +31,7 @@ from sql import embedded
 ROOT = Path(__file__).resolve().parent.parent
 SECRET = "benchmark-secret-of-good-length"
 RUNS = 5
+CHAPTER: dict[str, object] = {"chapter": 21, "old_chapter": 20, "language": "en"}
 
 
 class Bench:
@@ -48,13 +49,29 @@ class Bench:
 
     def set_users(self, count: int) -> list[str]:
         """Make exactly so many users, no notifications, and one title that all of them read."""
+        _empty(self.connection)
         run = self.connection.execute
-        run("TRUNCATE users, manga, notifications, notification_receipts CASCADE")
         run("INSERT INTO users (username) SELECT 'u' || n FROM generate_series(1, %s) n", (count,))
         run("INSERT INTO manga (id, slug, title) VALUES (1, 'a', 'A Title')")
         run("INSERT INTO user_library (user_id, manga_id) SELECT id, 1 FROM users")
         run("VACUUM ANALYZE users, user_library, notifications, manga")
         return [str(r[0]) for r in run("SELECT id FROM users").fetchall()]
+
+    def set_preferences(self, wanted: bool) -> None:
+        """Give a third of the users preferences and progress, or none of them."""
+        run = self.connection.execute
+        run("TRUNCATE reader_preferences, user_progress")
+        if wanted:
+            third = "FROM (SELECT id, row_number() OVER () AS n FROM users) AS u WHERE n % 3 = 0"
+            run(
+                "INSERT INTO reader_preferences (user_id, languages, blocked_groups)"
+                f" SELECT id, '{{en,vi}}', ARRAY[gen_random_uuid()] {third}".encode()
+            )
+            run(
+                "INSERT INTO user_progress (user_id, manga_id, current_chapter)"
+                f" SELECT id, 1, n % 20 {third}".encode()
+            )
+        run("VACUUM ANALYZE reader_preferences, user_progress")
 
     def keys(self) -> dict[str, str]:
         answer = subprocess.run(
@@ -95,6 +112,11 @@ class Bench:
         lines = connection.getresponse().read().decode().splitlines()
         connection.close()
         return next(float(x.split()[-1]) for x in lines if x.startswith(f"mangahub_notify_{name} "))
+
+
+def _empty(connection: sql.Connection) -> None:
+    """Forget all events; a running server that knows of some takes that for a failover."""
+    connection.execute("TRUNCATE users, manga, notifications, notification_receipts CASCADE")
 
 
 def _env(url: str) -> dict[str, str]:
@@ -160,8 +182,9 @@ class Poster:
     def __init__(self, bench: Bench) -> None:
         self._connection = http.client.HTTPConnection(*bench.http)
 
-    def post(self, kind: str = "new-manga") -> None:
-        body = json.dumps({"manga_id": 1, "title": "A Title", "event_id": uuid.uuid4().hex})
+    def post(self, kind: str = "new-manga", **fields: object) -> None:
+        given = {"manga_id": 1, "title": "A Title", "event_id": uuid.uuid4().hex, **fields}
+        body = json.dumps(given)
         headers = {"Content-Type": "application/json"}
         self._connection.request("POST", f"/notify/{kind}", body, headers)
         answer = self._connection.getresponse()
@@ -222,6 +245,33 @@ def one_event(bench: Bench, clients: int, goal_ms: int) -> Iterator[Row]:
     detail = f"p50 {_ms(p50)}, p99 {_ms(p99)}, 202 after {_ms(statistics.median(stored))}"
     name = f"1 event, {clients} clients, last datagram (≤ {goal_ms} ms)"
     yield name, _ms(statistics.median(spans)), f"{detail}, lost {lost}; {RUNS + 1} runs: {used}"
+
+
+def preferences(bench: Bench, clients: int) -> Iterator[Row]:
+    """Measure a chapter's event with preferences and without, one after the other."""
+    crowd = bench.crowd(bench.set_users(clients))
+    groups = [{"id": str(uuid.uuid4()), "name": "A Group"}]
+    poster, spans = Poster(bench), dict[bool, list[float]]({False: [], True: []})
+    for run in range(2 * (RUNS + 1)):
+        wanted = bool(run % 2)
+        bench.set_preferences(wanted)
+        crowd.forget()
+        started = perf_counter()
+        thread = threading.Thread(
+            target=poster.post, args=("new-chapter",), kwargs=CHAPTER | {"groups": groups}
+        )
+        thread.start()
+        found, last = crowd.read(clients, 10)
+        thread.join()
+        assert found == clients, found
+        bench.wait_marked(crowd)
+        if run > 1:
+            spans[wanted].append(last - started)
+    poster.close()
+    crowd.close()
+    none, third = (statistics.median(spans[wanted]) for wanted in (False, True))
+    name = f"1 chapter, {clients} readers, a third with preferences and progress"
+    yield name, _ms(third), f"without {_ms(none)}: {third / none:.2f} times (≤ 1.1)"
 
 
 def many_events(bench: Bench, events: int, clients: int) -> Iterator[Row]:
@@ -328,6 +378,7 @@ def memory(bench: Bench) -> Iterator[Row]:
 def _restart(bench: Bench) -> None:
     bench.process.terminate()
     bench.process.wait(15)
+    _empty(bench.connection)
     bench.process, bench.http, bench.udp = _start_server(bench.url)
 
 
@@ -336,6 +387,8 @@ SCENARIOS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "one-1000": lambda b: one_event(b, 1000, 40),
     "one-5000": lambda b: one_event(b, 5000, 150),
     "one-10000": lambda b: one_event(b, 10000, 300),
+    "preferences-1000": lambda b: preferences(b, 1000),
+    "preferences-10000": lambda b: preferences(b, 10000),
     "100x1000": lambda b: many_events(b, 100, 1000),
     "20x5000": lambda b: many_events(b, 20, 5000),
     "subscribe": subscribing,
@@ -355,6 +408,8 @@ def main() -> None:
         url = embedded.ensure_running(folder, Env({}))
         sql.migrate(url)
         for name in chosen:
+            with sql.connect(url) as connection:
+                _empty(connection)
             bench = Bench(url)
             for row in SCENARIOS[name](bench):
                 print(f"{row[0]:<58} {row[1]:>11}  {row[2]}", flush=True)

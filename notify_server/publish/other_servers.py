@@ -184,16 +184,17 @@ class OtherServers:
     def _push(self, event_id: str) -> None:
         if not self._claims.acquire(event_id):
             return
-        event = self._load(event_id)
-        if event is None:
+        parts = self._load(event_id)
+        if not parts:
             return
-        self._claims.remember(event_id, event.xid)
-        for channel in self._channels:
-            channel.push(event)
+        self._claims.remember(event_id, parts[0].xid)
+        for part in parts:
+            for channel in self._channels:
+                channel.push(part)
         log.info("Pushed another server's event event_id=%s", event_id)
 
-    def _load(self, event_id: str) -> StoredEvent | None:
-        """Return the event; None if there is nothing to push, or it cannot be read."""
+    def _load(self, event_id: str) -> list[StoredEvent]:
+        """Return the event's parts; none if there is nothing to push, or it cannot be read."""
         try:
             with self._database.connection() as connection:
                 return receipts.load_event(connection, event_id)
@@ -201,7 +202,7 @@ class OtherServers:
             raise
         except Exception:
             log.exception("Unexpected error, an event cannot be read event_id=%s", event_id)
-            return None
+            return []
 
     def _revoke(self, generations: dict[bytes, int]) -> None:
         for channel in self._channels:

@@ -75,15 +75,16 @@ class Publisher:
         return result
 
     def _push(self, event: Event, result: StoreResult, received: float) -> None:
-        content = Content(
-            event.kind.datagram_type,
-            event.manga_id,
-            event.title,
-            event.message,
-            result.created_at,
-            event.data,
-            event.changes,
-        )
-        stored = StoredEvent(content, result.xid, result.recipients, received)
-        for channel in self.channels:
-            channel.push(stored)
+        for share in result.shares:
+            content = Content(
+                event.kind.datagram_type,
+                event.manga_id,
+                event.title,
+                event.message,
+                result.created_at,
+                event.data if share.behind is None else {**event.data, "behind": share.behind},
+                event.changes,
+            )
+            stored = StoredEvent(content, result.xid, share.recipients, received)
+            for channel in self.channels:
+                channel.push(stored)

@@ -14,10 +14,10 @@ from psycopg.types.json import Jsonb
 import sql
 from notify_server.events.kinds import Event
 from notify_server.store.recipients import FINDERS
-from readers.datagram import Content
+from readers.datagram import Content, Json
 from readers.foreign_rows import DATA, read_data
 from readers.keys import CHANNEL
-from readers.recipients import PACKED, Recipients
+from readers.recipients import BEHIND, PACKED, Recipients, Share
 
 # One statement, and so one transaction and one round trip. The message to other servers is part of
 # the transaction: they are notified of what is committed.
@@ -31,23 +31,32 @@ WITH receipt AS (
 ), stored AS (
     INSERT INTO notifications
         (user_id, type, manga_id, title, message, data, event_id, read, created_at)
-    SELECT recipient.id, %(type)s, %(manga_id)s, %(title)s, %(message)s, %(data)s, %(event_id)s,
-           false, now()
+    SELECT recipient.id, %(type)s, %(manga_id)s, %(title)s, %(message)s,
+           CASE WHEN behind IS NULL THEN %(data)s::jsonb
+                ELSE jsonb_set(%(data)s::jsonb, '{{data,behind}}', to_jsonb(behind)) END,
+           %(event_id)s, false, now()
     FROM receipt, (SELECT {recipients}) AS recipient
     ON CONFLICT (event_id, user_id) DO NOTHING
-    RETURNING id, user_id
+    RETURNING id, user_id, {behind} AS behind
+), shares AS (
+    SELECT array_agg(behind) AS behind, array_agg(packed) AS packed
+    FROM (SELECT behind::integer, {packed} AS packed FROM stored GROUP BY behind) AS share
 )
 SELECT EXISTS (SELECT FROM receipt),
        EXISTS (SELECT FROM manga WHERE id = %(manga_id)s)
            OR EXISTS (SELECT FROM notification_receipts WHERE event_id = %(event_id)s),
        now(),
        pg_current_xact_id()::text::bigint,
-       (SELECT {packed} FROM stored),
+       shares.behind,
+       shares.packed,
        (SELECT pg_notify('{channel}', json_build_object(
             'event_id', event_id, 'xid', pg_current_xact_id()::text)::text)::text FROM receipt)
+FROM shares
 """
 _STORE_FOR = {
-    audience: _STORE.format(recipients=finder, packed=PACKED, channel=CHANNEL).encode()
+    audience: _STORE.format(
+        recipients=finder, packed=PACKED, behind=BEHIND, channel=CHANNEL
+    ).encode()
     for audience, finder in FINDERS.items()
 }
 
@@ -57,6 +66,7 @@ _RIGHTS = {
     "user_library": "SELECT",
     "reader_preferences": "SELECT",
     "library_settings": "SELECT",
+    "user_progress": "SELECT",
     "manga": "SELECT",
     "mangahub_meta": "SELECT",
     "notify_keys": "SELECT",
@@ -88,7 +98,12 @@ class StoreResult:
     outcome: EventOutcome
     created_at: datetime
     xid: int
-    recipients: Recipients
+    shares: tuple[Share, ...]
+
+    @property
+    def recipients(self) -> int:
+        """How many readers have a notification of it."""
+        return sum(len(share.recipients) for share in self.shares)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,16 +150,23 @@ def store_event(connection: sql.Connection, event: Event) -> StoreResult:
         "title": event.title,
         "message": event.message,
         "data": Jsonb({"data": event.data, "changes": event.changes}),
+        "chapter": _whole(event.data.get("chapter")),
         "language": event.traits.language,
         "uploads": Jsonb(event.traits.uploads),
         "genres": [genre.lower() for genre in event.traits.genres],
     }
     row = connection.execute(_STORE_FOR[event.kind.audience], parameters, binary=True).fetchone()
-    assert row is not None  # a SELECT without FROM has one row
-    is_stored, is_known, created_at, xid, packed, _ = row
+    assert row is not None  # an aggregate without GROUP BY has one row
+    is_stored, is_known, created_at, xid, behind, packed, _ = row
     outcome = EventOutcome.REPEATED if is_known else EventOutcome.UNKNOWN_MANGA
     outcome = EventOutcome.STORED if is_stored else outcome
-    return StoreResult(outcome, created_at, xid, Recipients(packed or b""))
+    shares = zip(behind or (), map(Recipients, packed or ()), strict=True)
+    return StoreResult(outcome, created_at, xid, tuple(Share(*share) for share in shares))
+
+
+def _whole(chapter: Json) -> int | None:
+    """Return a chapter's number as `user_progress` counts; None for one without a number."""
+    return int(chapter) if isinstance(chapter, int | float) else None
 
 
 _LIST = (

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import sql
 from notify_server.store.notifications import StoredEvent
 from readers.foreign_rows import CONTENT, read_content
-from readers.recipients import PACKED, Recipients
+from readers.recipients import BEHIND, PACKED, Recipients
 from sql.snapshot import Snapshot, full_xid, parse_snapshot
 
 # No statement that stores an event takes longer (see the statement timeout), and fewer numbers are
@@ -105,18 +105,26 @@ def _rotated(connection: sql.Connection, since: datetime) -> dict[bytes, int]:
     return {user_id.bytes: generation for user_id, generation in rows}
 
 
-def load_event(connection: sql.Connection, event_id: str) -> StoredEvent | None:
-    """Return a stored event; None if it does not exist, or had no recipients."""
+def load_event(connection: sql.Connection, event_id: str) -> list[StoredEvent]:
+    """Return a stored event, in a part for each share of its recipients; [] without any."""
     receipt = connection.execute(
         "SELECT xmin::text::bigint, pg_current_snapshot()::text FROM notification_receipts "
         "WHERE event_id = %s",
         (event_id,),
     ).fetchone()
-    query = f"SELECT {CONTENT} FROM notifications WHERE event_id = %s LIMIT 1"
-    content = connection.execute(query.encode(), (event_id,)).fetchone()
-    query = f"SELECT {PACKED} FROM notifications WHERE event_id = %s AND user_id IS NOT NULL"
-    packed = connection.execute(query.encode(), (event_id,), binary=True).fetchone()
-    if receipt is None or content is None or packed is None or packed[0] is None:
-        return None
+    query = (
+        f"SELECT min(id), {PACKED} FROM notifications"
+        f" WHERE event_id = %s AND user_id IS NOT NULL GROUP BY {BEHIND}"
+    )
+    shares = connection.execute(query.encode(), (event_id,), binary=True).fetchall()
+    if receipt is None:
+        return []
     xid = full_xid(receipt[0], parse_snapshot(receipt[1]))
-    return StoredEvent(read_content(content), xid, Recipients(packed[0]))
+    query = f"SELECT id, {CONTENT} FROM notifications WHERE id = ANY(%s::bigint[])"
+    rows = connection.execute(query.encode(), ([id for id, _ in shares],)).fetchall()
+    contents = {id: read_content(content) for id, *content in rows}
+    return [
+        StoredEvent(contents[id], xid, Recipients(packed))
+        for id, packed in shares
+        if id in contents
+    ]

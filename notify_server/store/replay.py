@@ -12,6 +12,7 @@ import psycopg
 import sql
 from readers.datagram import DatagramTemplate, make_template
 from readers.foreign_rows import CONTENT, read_content
+from readers.recipients import BEHIND
 from sql.connections import Database
 from sql.snapshot import Snapshot, parse_snapshot
 
@@ -22,7 +23,7 @@ _CACHED_TEMPLATES = 256
 # Errors that are not about the requested rows: try again.
 _PASSING = (sql.SqlError, psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable)
 
-_Key = tuple[str, datetime]
+_Key = tuple[str, datetime, str | None]
 
 
 def key_generations(connection: sql.Connection, users: list[bytes]) -> dict[bytes, int]:
@@ -77,9 +78,14 @@ class TemplateLoader:
 
     def load(self, connection: sql.Connection, ids: list[int]) -> dict[int, DatagramTemplate]:
         """Return the template of each row; rows that are gone are missing."""
-        query = "SELECT id, event_id, created_at FROM notifications WHERE id = ANY(%s::bigint[])"
+        # Rows without an event are other programs', and their data may be anything.
+        query = (
+            f"SELECT id, coalesce(event_id, 'row:' || id), created_at,"
+            f" CASE WHEN event_id IS NOT NULL THEN {BEHIND} END"
+            " FROM notifications WHERE id = ANY(%s::bigint[])"
+        )
         rows = connection.execute(query.encode(), (ids,)).fetchall()
-        keys = {id: (event_id or f"row:{id}", created_at) for id, event_id, created_at in rows}
+        keys: dict[int, _Key] = {id: tuple(key) for id, *key in rows}
         fresh = _load(connection, {key: id for id, key in keys.items() if key not in self._cache})
         known = {**self._cache, **fresh}
         self._remember(fresh)

@@ -33,7 +33,7 @@ def result_of(event: Event, stored: StoreResult) -> Result:
         "status": 202,
         "event_id": event.event_id,
         "outcome": stored.outcome.value,
-        "recipients": len(stored.recipients),
+        "recipients": stored.recipients,
     }
 
 
