@@ -23,6 +23,8 @@ from notify_server import config
 from notify_server.commands import (
     channel,
     channels,
+    export_list,
+    import_list,
     key,
     library,
     preferences,
@@ -40,6 +42,8 @@ COMMANDS = (
     channels,
     user,
     library,
+    import_list,
+    export_list,
     preferences,
     progress,
     suggest,

@@ -17,3 +17,11 @@ class Taken(ReadersError):
 
 class InvalidPreference(ReadersError):
     """A value that cannot be set; the text says what can."""
+
+
+class UnreadableList(ReadersError):
+    """A file that is no list in a known format, or is damaged; the text says what helps."""
+
+
+class NoSuchEntry(NotFound):
+    """An entry of an imported list that the reader does not have, or has decided already."""

@@ -28,10 +28,19 @@ def set_progress(
             " SET current_chapter = excluded.current_chapter, updated_at = now()",
             values,
         )
-        return connection.execute(
-            "UPDATE notifications SET read = true WHERE user_id = %(user)s"
-            " AND manga_id = %(manga)s AND type = 'NEW_CHAPTER' AND read IS NOT TRUE"
-            " AND CASE WHEN jsonb_typeof(data -> 'data' -> 'chapter') = 'number'"
-            "  THEN (data -> 'data' ->> 'chapter')::numeric <= %(number)s ELSE false END",
-            values,
-        ).rowcount
+        return mark_read(connection, user, [title.id], [number])
+
+
+def mark_read(
+    connection: sql.Connection, user: User, manga_ids: list[int], numbers: list[Decimal]
+) -> int:
+    """Mark the notifications of chapters up to each title's number as read; return how many."""
+    return connection.execute(
+        "UPDATE notifications n SET read = true"
+        " FROM unnest(%(manga)s::bigint[], %(numbers)s::numeric[]) AS given (manga_id, number)"
+        " WHERE n.user_id = %(user)s AND n.manga_id = given.manga_id"
+        " AND type = 'NEW_CHAPTER' AND read IS NOT TRUE"
+        " AND CASE WHEN jsonb_typeof(data -> 'data' -> 'chapter') = 'number'"
+        "  THEN (data -> 'data' ->> 'chapter')::numeric <= given.number ELSE false END",
+        {"user": user.id, "manga": manga_ids, "numbers": numbers},
+    ).rowcount

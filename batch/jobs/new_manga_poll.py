@@ -24,6 +24,7 @@ from batch.rules.polling import OVERLAP, OVERLAP_TITLES, SECOND, PollPosition
 from batch.store import outbox, rejections, sync_state
 from batch.store.import_pages import INITIAL_SYNC
 from batch.store.titles import read_first_sync, read_stored, store_manga, take_turn
+from readers.lists import retrying
 
 NEW_MANGA_POLL = "new_manga_poll"
 MOST_AHEAD = timedelta(days=1)  # of a moment by this host's clock only
@@ -42,6 +43,14 @@ def run(context: JobContext) -> None:
     position = find_position(context)
     while not _read_window(context, position):
         pass
+    _match_lists(context)
+
+
+def _match_lists(context: JobContext) -> None:
+    """Match again what readers' lists hold; a new title may be what they name."""
+    count = retrying.retry_all(context.connection, context.stop.check)
+    if count:
+        log.info("Entries of lists matched count=%d", count)
 
 
 def _read_window(context: JobContext, position: PollPosition) -> bool:

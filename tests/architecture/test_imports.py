@@ -66,11 +66,15 @@ PURE = {
     "notify_server.events": {"notify_server.events", "notify_server.wire", "readers.datagram"},
     "notify_server.wire": {"notify_server.events", "notify_server.wire", "readers.datagram"},
     "readers.datagram": set(),
+    "readers.lists.entries": {"readers.lists.entries"},
+    "readers.lists.standing": {"readers.lists.entries"},
+    "readers.lists.matching": {"readers.lists.entries", "readers.lists.similarity"},
+    "readers.lists.report": {"readers.lists.entries", "readers.lists.matching"},
     "sql.snapshot": set(),
 }
 COMPUTES = set(
     """__future__ base64 bisect collections dataclasses datetime decimal enum functools hashlib hmac
-    itertools json math operator re struct typing unicodedata urllib.parse uuid""".split()
+    html itertools json math operator re struct typing unicodedata urllib.parse uuid""".split()
 )
 IMPURE_CALLS = {"now", "utcnow", "today", "uuid1", "uuid4", "open", "print", "input"}
 

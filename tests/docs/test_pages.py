@@ -29,7 +29,7 @@ COMMANDS = {
             *("serve", "user add", "user list", "library add", "library remove", "library list"),
             *("channels", "channel add", "channel list", "channel test", "channel remove"),
             *("channel pause", "channel resume"),
-            *("preferences", "progress", "suggest", "key"),
+            *("import", "export", "preferences", "progress", "suggest", "key"),
         ),
     ),
     "python -m sql": ("sql", ("start", "stop", "status", "url")),

@@ -396,3 +396,19 @@ def test_a_poll_killed_before_any_commit_ends_like_an_undisturbed_one(
             break
     assert call > 2
     assert titles(connection) == told(connection) == [f"Title {n}" for n in range(350)]
+
+
+def test_a_title_that_a_reader_s_list_names_comes_into_his_library(
+    sim: Simulator, synced: datetime, run_job: RunJob, connection: Connection
+) -> None:
+    add(sim, synced + timedelta(hours=1), "Blue Lantern")
+    connection.execute("INSERT INTO users (username, email) VALUES ('mika', 'mika@localhost')")
+    connection.execute(
+        "INSERT INTO import_entries (user_id, entry_key, title, state)"
+        " SELECT id, 'title:bluelantern', 'Blue Lantern', 'unmatched' FROM users"
+    )
+    run_job("new_manga_poll")
+    rows = connection.execute(
+        "SELECT title FROM user_library JOIN manga ON manga.id = manga_id"
+    ).fetchall()
+    assert rows == [("Blue Lantern",)]

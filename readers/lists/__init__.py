@@ -1,0 +1,1 @@
+"""Lists that readers bring and take along: formats, matching, importing, exporting."""
