@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
@@ -24,9 +25,11 @@ def load() -> ModuleType | None:
     """Return Apprise with all its kinds loaded; None where it is not installed."""
     if find_spec("apprise") is None:
         return None
-    import apprise  # an extra
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about modules that it still tries
+        import apprise  # an extra
 
-    apprise.Apprise.instantiate("json://localhost")  # loads them all
+        apprise.Apprise.instantiate("json://localhost")  # loads them all
     return apprise
 
 

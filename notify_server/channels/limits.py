@@ -49,7 +49,9 @@ class Limits:
     def count_read(self, number: int) -> None:
         self._read += number
         if self._read > MOST_ANSWERED:
-            raise TooMuch("answers too much")
+            error = TooMuch("answers too much")
+            self.seen.note_error(error)
+            raise error
 
     def check(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Raise NotAllowed if what Python is about to do is not."""

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 PROCESSES = 16
 STOP_S = 6.0  # for what is under way; below the 10 s within which a service has to end
-_LOOK_S = 2.0  # between two looks, unless something has happened
+LOOK_S = 2.0  # between two looks, unless something has happened
 _PAUSE_S = 0.1  # between two looks, whatever has happened
 _SKIP_S = 60.0
 _RETRY_S = 1.0
@@ -127,7 +127,7 @@ class Sender:
             if now >= look_at or ended:
                 is_complete = horizon.look(connection)
                 self._begin(connection, horizon)
-                look_at = monotonic() + (_LOOK_S if is_complete else _PAUSE_S)
+                look_at = monotonic() + (LOOK_S if is_complete else _PAUSE_S)
             if self._rest(connection, max(0.0, look_at - monotonic())):
                 look_at = min(look_at, monotonic() + _PAUSE_S)
             systemd.notify("WATCHDOG=1")

@@ -53,8 +53,8 @@ class Text(NamedTuple):
 
 
 def _escape_markdown(text: str) -> str:
+    escaped = re.sub(r"([\\`*_~|>#\[\]()<]|^[-+]|:(?=//)|(?<=^\d)\.)", r"\\\1", text)
     # Discord reads a mention even behind a backslash, but not over a space.
-    escaped = re.sub(r"([\\`*_~|>#\[\]()<:.+-])", r"\\\1", text)
     return escaped.replace("@", f"@{_ZERO_WIDTH_SPACE}")
 
 
@@ -78,9 +78,8 @@ def compose(message: Message, markup: Markup) -> Text:
         subject, lines = _one(message.news[0], markup)
     else:
         subject, lines = _several(message.news, markup)
-    if message.site is not None:
-        lines = [*lines, *_to_site(message, markup)]
-    return Text(subject, markup.strong(markup.escape(subject)), _joined(lines, markup))
+    body = _joined(lines, _to_site(message, markup), markup) or markup.escape(subject)
+    return Text(subject, markup.strong(markup.escape(subject)), body)
 
 
 # --- one notification ----------------------------------------------------------------------------
@@ -182,10 +181,12 @@ def _line(content: Content, markup: Markup) -> str:
 
 
 def _to_site(message: Message, markup: Markup) -> list[str]:
+    if message.site is None:
+        return []
     return ["", markup.escape("Your inbox: ") + markup.link(f"{message.site}/me/inbox")]
 
 
-def _joined(lines: list[str], markup: Markup) -> str:
+def _joined(lines: list[str], last: list[str], markup: Markup) -> str:
     """Join as many lines as a message may have, and say how many are left out."""
     room, kept = markup.most, 0
     for line in lines:
@@ -195,7 +196,7 @@ def _joined(lines: list[str], markup: Markup) -> str:
         kept += 1
     left = len(lines) - kept
     shown = lines[:kept] + ([markup.escape(f"… and {left} more")] if left else [])
-    return markup.newline.join(shown)
+    return markup.newline.join([*shown, *last])
 
 
 # --- values of a row, which may be anything ------------------------------------------------------

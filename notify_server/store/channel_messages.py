@@ -77,10 +77,7 @@ def skip_unwanted(connection: sql.Connection, horizon: Horizon) -> None:
     values = {"horizon": horizon.id}
     connection.execute(_SKIP.encode(), values)
     for id, at, zone in connection.execute(_EMPTY_DIGESTS.encode(), values).fetchall():
-        due = next_digest(Digest(at, zone), datetime.now(UTC))
-        connection.execute(
-            "UPDATE channel_deliveries SET next_attempt_at = %s WHERE channel_id = %s", [due, id]
-        )
+        _await_digest(connection, id, Digest(at, zone))
 
 
 # --- messages ------------------------------------------------------------------------------------
@@ -170,19 +167,25 @@ def load_tests(
 
 def note_success(connection: sql.Connection, delivery: Delivery) -> None:
     """Record that a message was accepted, or that nothing is left of what it was about."""
-    row = connection.execute(
-        "UPDATE channel_deliveries d SET last_id = sending_id, sending_id = NULL, attempts = 0,"
-        " failing_since = NULL, last_error = NULL, next_attempt_at = NULL,"
-        " last_success_at = CASE WHEN %s THEN now() ELSE last_success_at END"
-        " FROM reader_channels c WHERE c.id = d.channel_id AND channel_id = %s AND sending_id = %s"
-        " RETURNING c.digest_at, c.time_zone",
-        [bool(delivery.message.news), delivery.channel_id, delivery.reaches],
-    ).fetchone()
-    if row is not None and row[0] is not None:
-        connection.execute(
-            "UPDATE channel_deliveries SET next_attempt_at = %s WHERE channel_id = %s",
-            [next_digest(Digest(*row), datetime.now(UTC)), delivery.channel_id],
-        )
+    with connection.transaction():
+        row = connection.execute(
+            "UPDATE channel_deliveries d SET last_id = sending_id, sending_id = NULL, attempts = 0,"
+            " failing_since = NULL, last_error = NULL, next_attempt_at = NULL,"
+            " last_success_at = CASE WHEN %s THEN now() ELSE last_success_at END"
+            " FROM reader_channels c"
+            " WHERE c.id = d.channel_id AND channel_id = %s AND sending_id = %s"
+            " RETURNING c.digest_at, c.time_zone",
+            [bool(delivery.message.news), delivery.channel_id, delivery.reaches],
+        ).fetchone()
+        if row is not None and row[0] is not None:
+            _await_digest(connection, delivery.channel_id, Digest(*row))
+
+
+def _await_digest(connection: sql.Connection, channel_id: int, digest: Digest) -> None:
+    connection.execute(
+        "UPDATE channel_deliveries SET next_attempt_at = %s WHERE channel_id = %s",
+        [next_digest(digest, datetime.now(UTC)), channel_id],
+    )
 
 
 def note_failure(
