@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -115,6 +116,16 @@ def test_recorded_titles_are_read(path: Path) -> None:
         manga = extract.manga(entity)
         assert manga.title
         assert manga.status in extract.STATUSES
+        attributes = entity["attributes"]
+        names = [*attributes["title"].items(), *_pairs(attributes["altTitles"])]
+        assert set(manga.titles) == {(language, name.strip()) for language, name in names}
+        assert dict(manga.links) == {
+            site: value for site, value in (attributes["links"] or {}).items() if value
+        }
+
+
+def _pairs(names: list[dict[str, str]]) -> list[tuple[str, str]]:
+    return [pair for each in names for pair in each.items()]
 
 
 @pytest.mark.parametrize(
@@ -125,3 +136,7 @@ def test_recorded_chapters_are_read(path: Path) -> None:
         chapter = extract.chapter(entity)
         assert chapter.translated_language
         assert chapter.appeared_at >= chapter.readable_at
+        groups = [each for each in entity["relationships"] if each["type"] == "scanlation_group"]
+        assert chapter.groups == {UUID(each["id"]) for each in groups}
+        named = {each["id"]: each["attributes"]["name"] for each in groups if "attributes" in each}
+        assert {str(id): name for id, name in chapter.group_names} == named
