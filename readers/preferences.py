@@ -181,7 +181,9 @@ def parse_new_titles(connection: sql.Connection, text: str) -> str:
         if name not in known:
             near = difflib.get_close_matches(name, known, 5, 0.5) or list(known)[:_MAX_SHOWN]
             shown = ", ".join(known[each] for each in near)
-            raise InvalidPreference(f"{name!r} is not a genre: it must be all, none, or of {shown}")
+            raise InvalidPreference(
+                f"{name!r} is not a genre: it must be all, none, or genres; near it: {shown}"
+            )
     return ",".join(dict.fromkeys(known[name] for name in wanted))
 
 

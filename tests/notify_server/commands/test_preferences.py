@@ -64,7 +64,12 @@ def test_what_is_set_is_shown_and_can_be_taken_back(ask: Any, ine: str) -> None:
         ("--languages", "english", 2, "'english' is not a language: it must be like en"),
         ("--languages", "en,", 2, "'' is not a language"),
         ("--languages", "qq", 2, "'qq' is not a language"),
-        ("--new-titles", "Dramma", 2, "'dramma' is not a genre: it must be all, none, or of Drama"),
+        (
+            "--new-titles",
+            "Dramma",
+            2,
+            "'dramma' is not a genre: it must be all, none, or genres; near it: Drama",
+        ),
         ("--title", "tin", 2, "--title needs --languages"),
         (
             "--block-group",
