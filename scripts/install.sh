@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs both programs and their systemd units from this checkout. Run again, it upgrades.
+# Installs the programs and their systemd units from this checkout. Run again, it upgrades.
 #   sudo ./scripts/install.sh [--dry-run]        see --help, and uninstall.sh for the way back
 set -euo pipefail
 # shellcheck source=scripts/installation.sh
@@ -10,9 +10,10 @@ usage() {
 usage: install.sh [--no-start] [--dry-run] [--prefix DIR] [--root DIR] [--extra NAME]
                   [--no-package]
 
-Makes the system user mangahub, a virtual environment with both programs in /opt/mangahub, the
+Makes the system user mangahub, a virtual environment with the programs in /opt/mangahub, the
 settings /etc/mangahub/mangahub.env (if there are none; yours are never touched), the systemd units,
-and the commands mangahub-batch and mangahub-notify in /usr/local/bin; then starts everything.
+and the commands mangahub-batch, mangahub-notify and mangahub-web in /usr/local/bin; then starts
+everything.
 Run again, it upgrades: the new environment is made beside the old one, and only when that is
 complete are the services stopped, switched over and started again, the database's schema first.
 
@@ -27,7 +28,7 @@ HELP
 }
 
 no_start='' no_package='' new='' sources=''
-extras=local,alerts,channels # the embedded PostgreSQL; what alerts and readers' channels need
+extras=local,alerts,channels,lists,web # the embedded PostgreSQL, and what the parts need
 
 parse_arguments() {
   while [ $# -gt 0 ]; do
@@ -75,12 +76,12 @@ install_package() { # into a directory of its own: what runs is not touched, wha
   run chmod 0755 "$new"
   run "$python" -m venv "$new"
   # pip leaves files where it builds; not in the checkout.
-  run cp -R "$checkout"/{batch,mangadex_sim,mangahub,notify_server,readers,sql} \
+  run cp -R "$checkout"/{batch,mangadex_sim,mangahub,notify_server,readers,sql,website} \
     "$checkout"/{LICENSE,README.md,pyproject.toml,setup.cfg} "$sources"
   run "$new/bin/python" -m pip --disable-pip-version-check --no-input --quiet \
     install "${sources}[$extras]"
   # An environment made below another root has to find its Python at its final path.
-  is_real || run sed -i "1s|^#!$new/|#!$prefix/venv/|" "$new/bin/mangahub-batch" "$new/bin/mangahub-notify"
+  is_real || run sed -i "1s|^#!$new/|#!$prefix/venv/|" "$new"/bin/mangahub-*
   run rm -rf "$sources"
 }
 
@@ -108,6 +109,7 @@ install_units() {
   install_texts 0644 "$units/mangahub-.service.d" mangahub-.service.d/10-common.conf
   install_texts 0644 "$units/mangahub-postgres.service.d" \
     mangahub-postgres.service.d/20-exceptions.conf
+  install_texts 0644 "$units/mangahub-web.service.d" mangahub-web.service.d/20-exceptions.conf
   ! knows_restart_steps ||
     install_texts 0644 "$units/mangahub-notify.service.d" 20-backoff.conf
 }
@@ -129,7 +131,7 @@ install_commands() {
   local name
   run install -d -m 0755 "$commands"
   install_texts 0755 "$home" as-mangahub
-  for name in mangahub-batch mangahub-notify; do
+  for name in mangahub-batch mangahub-notify mangahub-web; do
     if [ -e "$commands/$name" ] && [ "$(readlink "$commands/$name")" != "$prefix/as-mangahub" ]; then
       say "$commands/$name is not ours and stays as it is."
     else
@@ -189,7 +191,7 @@ print_next_steps() {
 Installed. Next:
   settings       edit $settings, then: systemctl restart mangahub.target
   health         mangahub-batch doctor; mangahub-batch status
-  first reader   mangahub-notify user add NAME; mangahub-notify key NAME
+  first reader   mangahub-notify user add NAME --admin; mangahub-notify key NAME --link
   logs           journalctl -f -u 'mangahub-*'
   what runs when systemctl list-timers 'mangahub-*'
 NEXT

@@ -31,11 +31,12 @@ for package in "$work"/dist/*.whl "$work"/dist/*.tar.gz; do
   say "Trying $(basename "$package")"
   rm -rf "$work/try" "$work/data"
   "$python" -m venv "$work/try"
-  quietly "$work/try/bin/python" -m pip install --quiet "${package}[local]"
+  quietly "$work/try/bin/python" -m pip install --quiet "${package}[local,web]"
   cd "$work" # nothing of the checkout is found from here
   found=$("$work/try/bin/mangahub-batch" --version)
   [ "$found" = "$version" ] || fail 1 "mangahub-batch is of version $found, and not $version"
   "$work/try/bin/mangahub-notify" --version >/dev/null
+  "$work/try/bin/mangahub-web" --version >/dev/null
   MANGAHUB_DATA=$work/data "$work/try/bin/mangahub-batch" migrate | tail -n 1
   MANGAHUB_DATA=$work/data "$work/try/bin/mangahub-batch" status >/dev/null
   MANGAHUB_DATA=$work/data "$work/try/bin/python" -m sql stop

@@ -61,7 +61,7 @@ remove_units() { # unit...; drop-ins of the operator stay
   local name folder
   [ $# = 0 ] || run rm -f "${@/#/$units/}"
   for name in mangahub-.service.d/10-common.conf mangahub-postgres.service.d/20-exceptions.conf \
-    mangahub-notify.service.d/20-backoff.conf; do
+    mangahub-web.service.d/20-exceptions.conf mangahub-notify.service.d/20-backoff.conf; do
     folder=$units/${name%/*}
     [ ! -e "$units/$name" ] || run rm -f "$units/$name"
     [ ! -d "$folder" ] || run rmdir --ignore-fail-on-non-empty "$folder"
@@ -73,7 +73,7 @@ remove_units() { # unit...; drop-ins of the operator stay
 
 remove_programs() { # by name: --prefix may be a directory of others
   local path name
-  for name in mangahub-batch mangahub-notify; do
+  for name in mangahub-batch mangahub-notify mangahub-web; do
     [ "$(readlink "$commands/$name")" != "$prefix/as-mangahub" ] || run rm -f "$commands/$name"
   done
   for path in "$home/venv" "$home"/venv.?????? "$home/as-mangahub"; do

@@ -14,7 +14,7 @@ from tests.support.paths import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 OPERATIONS = ROOT / "docs" / "operations.md"
-SOURCES = ("batch/config.py", "notify_server/config.py", "mangahub", "sql")
+SOURCES = ("batch/config.py", "notify_server/config.py", "website/config.py", "mangahub", "sql")
 # How settings are declared or read: setting("NAME", …), Setting("NAME", …), env.raw("NAME").
 READING = re.compile(r"""(?:[sS]etting\(|env\.\w+\()\s*"([A-Z][A-Z0-9_]+)\"""")
 BATCH = (
@@ -32,6 +32,7 @@ COMMANDS = {
             *("import", "export", "preferences", "progress", "suggest", "key"),
         ),
     ),
+    "mangahub-web": ("website", ("serve",)),
     "python -m sql": ("sql", ("start", "stop", "status", "url")),
 }
 

@@ -17,6 +17,7 @@ PROGRAMS = (
     "opt/mangahub/venv/bin/python",
     "opt/mangahub/venv/bin/mangahub-batch",
     "opt/mangahub/venv/bin/mangahub-notify",
+    "opt/mangahub/venv/bin/mangahub-web",
     "bin/sh",
     "usr/bin/rm",
     "usr/bin/touch",

@@ -8,6 +8,7 @@ from contextlib import suppress
 import batch.config
 import notify_server.config
 import sql
+import website.config
 from mangahub.env import Env
 from sql.embedded import binaries
 from sql.errors import EmbeddedUnavailable
@@ -40,6 +41,7 @@ def test_it_names_exactly_the_variables_that_the_programs_read() -> None:
     recorder = Recorder({"DATABASE_URL": "postgresql://db.example/mangahub"})
     batch.config.load(recorder)
     notify_server.config.load(recorder)
+    website.config.load(recorder)
     sql.database_url(recorder)
     with suppress(EmbeddedUnavailable):
         binaries.find(recorder, None)
@@ -50,6 +52,7 @@ def test_each_commented_value_is_the_default() -> None:
     example, nothing = Env(read_example()), Env(FROM_UNITS)
     assert batch.config.load(example) == batch.config.load(nothing)
     assert notify_server.config.load(example) == notify_server.config.load(nothing)
+    assert website.config.load(example) == website.config.load(nothing)
     assert example.raw("DATABASE_URL") is None
     assert example.raw("MANGAHUB_PG_BIN") is None
 

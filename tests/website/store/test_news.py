@@ -150,7 +150,7 @@ def test_mine_are_followed_titles_in_the_languages_that_the_reader_reads(
     for manga in (blue, red, green):
         catalogue.chapter(manga, "1", HOUR)
         catalogue.chapter(manga, "2", HOUR, translated_language="vi")
-    mine = {"user_id": mika.id, "is_mine": True}
+    mine: dict[str, Any] = {"user_id": mika.id, "is_mine": True}
     assert {row.title for row in catalogue.rows(**mine)} == {"Blue", "Red"}
     assert {row.title: row.is_followed for row in catalogue.rows(user_id=mika.id)} == {
         "Blue": True,
