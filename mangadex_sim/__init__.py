@@ -26,6 +26,10 @@ counted nor limited nor delayed, and are answered while the API is down (but not
   chapters/unavailable {"chapter": ID, "value": true}
   chapters/list       {"manga": M} → {"chapters": [{"id", "number", "readableAt", …}]}
   chapters/spread     {"count": N, "hours": 48}: next chapters of many titles, evenly in time
+  accounts/add        {"username", "password", "client_id", "client_secret", "approved": true,
+                      "token_s": 900, "statuses": {M: "reading"}, "follows": [M]}, M being ids
+  accounts/end-tokens {}: no token is good any more
+  lists/add           {"name", "titles": [M], "public": true, "owner": null} → {"id"}
   slow                {"ms": 200}: from a request's arrival to its answer
   fail                {"mode": NAME, …} → {"modes": all names, "waiting": how many are in force}
   heal                {}: drops all ordered failures

@@ -77,6 +77,24 @@ class Commands(ABC):
         rows: list[Json] = self.order("chapters/list", manga=manga)["chapters"]
         return rows
 
+    # --- accounts ------------------------------------------------------------------------------
+
+    def add_account(self, **account: object) -> None:
+        """Add an account: username, password, client_id, client_secret, approved, token_s (s).
+
+        Also its `statuses` (from id to reading, on_hold, …) and `follows` (ids).
+        """
+        self.order("accounts/add", **account)
+
+    def end_tokens(self) -> None:
+        """Make all access and refresh tokens invalid."""
+        self.order("accounts/end-tokens")
+
+    def add_list(self, *titles: str, **about: object) -> str:
+        """Add a custom list of titles (name, public, owner); return its id."""
+        made: str = self.order("lists/add", titles=list(titles), **about)["id"]
+        return made
+
     # --- behaviour -----------------------------------------------------------------------------
 
     def stats(self) -> Json:

@@ -116,4 +116,11 @@ AGGREGATE: dict[str, Rule] = {
     "includeUnavailable": _FLAG,
 }
 STATISTICS: dict[str, Rule] = {"manga": _UUIDS}
+READING = ("reading", "on_hold", "plan_to_read", "dropped", "re_reading", "completed")
+READING_STATUSES: dict[str, Rule] = {"status": Text(allowed=READING)}
+FOLLOWS: dict[str, Rule] = {
+    "limit": Integer(1, 100),
+    "offset": Integer(0),
+    "includes": MANGA_INCLUDES,
+}
 NOTHING: dict[str, Rule] = {}

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from mangadex_sim.catalogue.clock import format_instant
 from mangadex_sim.catalogue.models import Json
+from mangadex_sim.orders.account_orders import AccountOrders
 from mangadex_sim.orders.chapter_orders import ChapterOrders
 from mangadex_sim.orders.order_fields import read_number
 from mangadex_sim.orders.title_orders import TitleOrders
@@ -33,6 +34,7 @@ class Control:
         self.server: HttpServer | None = None  # known once it exists; refusing needs it
         titles = TitleOrders(site.catalogue, site.clock)
         chapters = ChapterOrders(site.catalogue, site.clock)
+        accounts = AccountOrders(site.account_api.accounts)
         self._orders: dict[str, Callable[[Json], Json]] = {
             "titles/add": titles.add,
             "titles/edit": titles.edit,
@@ -45,6 +47,9 @@ class Control:
             "chapters/unavailable": chapters.make_unavailable,
             "chapters/list": chapters.list_rows,
             "chapters/spread": chapters.spread,
+            "accounts/add": accounts.add,
+            "accounts/end-tokens": accounts.end_tokens,
+            "lists/add": accounts.add_list,
             "stats": self._stats,
             "reset": self._reset,
             "slow": self._slow,

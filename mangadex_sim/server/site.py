@@ -13,9 +13,11 @@ from email.utils import formatdate
 from threading import RLock
 from uuid import uuid4
 
+from mangadex_sim.api.account_router import POSTS, AccountRouter
+from mangadex_sim.api.accounts import LoginError
 from mangadex_sim.api.router import Router
 from mangadex_sim.catalogue.clock import DAY_S, Clock
-from mangadex_sim.catalogue.models import SimulatedError
+from mangadex_sim.catalogue.models import Json, SimulatedError
 from mangadex_sim.catalogue.state import Catalogue
 from mangadex_sim.server import replies
 from mangadex_sim.server.faults import SLOW, Fault, FaultPlan
@@ -40,6 +42,7 @@ class Site:
         self.catalogue = Catalogue(settings.seed, settings.titles, end)
         self.lock = RLock()  # guards catalogue, api and faults
         self.api = Router(self.catalogue, settings.since_inclusive)
+        self.account_api = AccountRouter(self.catalogue, self.api)
         self.rate_rule = RateRule()
         self.faults = FaultPlan()
         self.counts = RequestCounts()
@@ -69,7 +72,7 @@ class Site:
     def reply_to(self, request: Request) -> Reply:
         """Return the reply, with the headers that all of them carry."""
         self.counts.begin(
-            self.api.route_of(request.path),
+            self.account_api.route_of(request.path) or self.api.route_of(request.path),
             request.target,
             request.headers.get("user-agent", ""),
             request.arrival_s,
@@ -112,7 +115,9 @@ class Site:
             reply = Reply(200, b"pong", replies.PLAIN)
         else:
             try:
-                document = self.api.answer(request.path, request.query, self.clock.now())
+                document = self._document(request)
+            except LoginError as error:
+                return replies.json_reply(error.body, error.status)
             except SimulatedError as error:
                 return replies.error_reply(error)
             if fault and fault.mode in PAYLOAD_MODES:
@@ -122,6 +127,12 @@ class Site:
                     document = spoiled
             reply = replies.json_reply(document)
         return self._distort(reply, fault)
+
+    def _document(self, request: Request) -> Json:
+        path, query, now = request.path, request.query, self.clock.now()
+        if self.account_api.route_of(path) is None:
+            return self.api.answer(path, query, now)
+        return self.account_api.answer(path, query, request.headers, request.body, now)
 
     def _distort(self, reply: Reply, fault: Fault | None) -> Reply:
         """Send a good reply in a wrong manner, if that was ordered."""
@@ -150,4 +161,5 @@ def _check_edge(request: Request) -> Reply | None:
         return replies.bad_agent()
     if "via" in request.headers:
         return replies.forbidden_via()
-    return None if request.method == "GET" else replies.method_not_allowed(request.method)
+    wanted = "POST" if request.path in POSTS else "GET"
+    return None if request.method == wanted else replies.method_not_allowed(request.method)

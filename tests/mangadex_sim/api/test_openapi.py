@@ -18,8 +18,11 @@ from mangadex_sim.api.endpoints import (
     CHAPTER,
     CHAPTER_LIST,
     FEED,
+    FOLLOWS,
     MANGA,
     MANGA_LIST,
+    NOTHING,
+    READING_STATUSES,
     STATISTICS,
 )
 from mangadex_sim.api.query import Rule
@@ -45,6 +48,9 @@ PATHS: dict[str, dict[str, Rule]] = {
     "/chapter/{id}": CHAPTER,
     "/manga/tag": {},
     "/statistics/manga": STATISTICS,
+    "/manga/status": READING_STATUSES,
+    "/user/follows/manga": FOLLOWS,
+    "/list/{id}": NOTHING,
     "/ping": {},
 }
 
