@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Sourced by the scripts in this directory: makes the virtual environment `.venv` of this checkout.
-#   ensure_environment local|dev      installs that extra, at once where it is installed already
+#   ensure_environment EXTRA,…|dev    installs these extras, at once where it is installed already
 # If several scripts do so at the same time, one installs and the others wait for it.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -109,7 +109,7 @@ install_extra() { # extra
   say "Installed in $((SECONDS - start)) s"
 }
 
-ensure_environment() { # local|dev
+ensure_environment() { # extra,...|dev
   local satisfied_by=("$1" dev) fingerprint
   fingerprint=$(cd "$root" && cksum setup.cfg pyproject.toml requirements-dev.txt && printf '%s' "$root")
   is_installed "${satisfied_by[@]}" && return

@@ -1,4 +1,4 @@
-"""`python -m scripts.quickstart [--offline]`: the tour from an empty database to a notification.
+"""`python -m scripts.quickstart [--offline] [--no-wait]`: from an empty database to the website.
 
 Exit codes: 0 done · 1 failed · 2 bad usage or configuration · 75 try again later · 128 + N stopped
 by signal N. Whatever happens, what was started is stopped.
@@ -21,7 +21,7 @@ import requests
 import sql
 from mangadex_sim import SimControl
 from mangahub.env import SettingError
-from scripts.quickstart import place, screen
+from scripts.quickstart import place, screen, site
 from scripts.quickstart.programs import Interrupted, Program, Programs, Signals, TourError, resolved
 
 READER = "demo"
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
     signals = Signals()
     try:
         with tempfile.TemporaryDirectory(prefix="mangahub-quickstart-") as folder:
-            _tour(signals, Path(folder), "--offline" in arguments)
+            _tour(signals, Path(folder), "--offline" in arguments, "--no-wait" not in arguments)
     except Interrupted as exc:
         screen.step("Stopped, with everything that was started")
         return exc.code
@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _tour(signals: Signals, folder: Path, is_offline: bool) -> None:
+def _tour(signals: Signals, folder: Path, is_offline: bool, may_wait: bool) -> None:
     is_offline = is_offline or not _is_reachable(signals, folder)
     data = place.choose_data()
     if is_offline:
@@ -62,7 +62,8 @@ def _tour(signals: Signals, folder: Path, is_offline: bool) -> None:
         stand_in = _start_stand_in(programs) if is_offline else None
         _import_titles(programs, url)
         with sql.connect(url, "mangahub-quickstart") as connection:
-            _show_notification(programs, connection, stand_in)
+            reader = _show_notification(programs, connection, stand_in)
+        site.show(programs, signals, reader, may_wait)
     _propose(data, is_offline)
 
 
@@ -143,17 +144,20 @@ def _import_titles(programs: Programs, url: str) -> None:
 
 def _show_notification(
     programs: Programs, connection: sql.Connection, stand_in: SimControl | None
-) -> None:
-    """Follow one notification; a test message if the real source has no news yet."""
+) -> str | None:
+    """Follow one notification, a test message if the real source has no news; return whose it is.
+
+    A database with readers of its own gets no message, and nobody is returned.
+    """
     users = {name for (name,) in connection.execute("SELECT username FROM users")}
     if stand_in is None and users - {READER}:
         screen.result("This database has readers of its own: no test message is sent.")
-        return
+        return None
     manga_id, mangadex_id, title, number = _choose_title(connection, stand_in)
     screen.step(f"A reader wants to know what is new of “{title}”")
     if READER not in users:
-        screen.command(f"mangahub-notify user add {READER}")
-        programs.ask("mangahub-notify", "user", "add", READER)
+        screen.command(f"mangahub-notify user add {READER} --admin")
+        programs.ask("mangahub-notify", "user", "add", READER, "--admin")
     http, listener = _start_listener(programs, manga_id)
     if stand_in:
         screen.step(f"The stand-in publishes chapter {number}")
@@ -164,6 +168,7 @@ def _show_notification(
     screen.result(f"{numbers}; requests: {done['requests']}; {done['seconds']:.1f} s")
     screen.step("The listener prints")
     screen.result(_news(programs, listener, http, manga_id, stand_in is None), "bold green")
+    return READER
 
 
 def _news(programs: Programs, listener: Program, http: str, manga_id: int, is_real: bool) -> str:
@@ -234,6 +239,8 @@ def _propose(data: Path, is_offline: bool) -> None:
         ("mangahub-batch status", "what ran when (starts the database)"),
         ("mangahub-batch chapter-feed", "look for new chapters"),
         ("mangahub-notify serve &", "the notification server"),
+        ("mangahub-web &", "the website, http://127.0.0.1:8086"),
+        (f"mangahub-notify key {READER} --link", "a link that signs in there"),
         (f"mangahub-notify key {READER}", "the key for scripts/udp_listener.py"),
         ("python -m sql stop", "stop the database"),
     ]

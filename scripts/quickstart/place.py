@@ -15,7 +15,7 @@ from scripts.quickstart import screen
 from scripts.quickstart.programs import Signals, TourError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-_OURS = ("DATABASE_URL", "UDP_", "NOTIFY_", "LOG_FORMAT")
+_OURS = ("DATABASE_URL", "UDP_", "NOTIFY_", "WEB_", "LOG_FORMAT")
 _NOT_FOR_THE_STAND_IN = ("MANGA_SYNC_", "MANGADEX_", "LOG_")
 
 
@@ -75,5 +75,7 @@ def environment(data: Path, is_offline: bool) -> dict[str, str]:
         "NOTIFY_BIND": "127.0.0.1",
         "UDP_PORT": "0",
         "UDP_HTTP_PORT": "0",
+        "WEB_PORT": "0",
+        "WEB_STREAM_PORT": "0",
         "PYTHONUNBUFFERED": "1",
     }

@@ -19,6 +19,7 @@ _MODULES = {
     "python": (),
     "mangahub-batch": ("-m", "batch"),
     "mangahub-notify": ("-m", "notify_server"),
+    "mangahub-web": ("-m", "website"),
 }
 _POLL_S = 0.02
 _READY_S = 30.0

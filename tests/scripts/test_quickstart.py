@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import requests
 
 from mangadex_sim import Simulator
 from mangahub.env import Env
 from sql import embedded
-from tests.support.programs import Programs
+from tests.support.paths import ROOT
+from tests.support.programs import Programs, kill
 from tests.support.waiting import wait_until
 
 NOBODY = "http://127.0.0.1:9"
@@ -66,11 +70,47 @@ def test_two_tours_at_the_same_moment_take_turns_and_each_has_a_new_chapter(
     first, second = sorted((out for _, out, _ in ends), key=lambda out: int(announced(out)[0]))
     assert "New titles: 150; requests: 2;" in first
     assert f"export MANGAHUB_DATA={home}/demo" in first
+    assert "mangahub-notify key demo --link\n    http://127.0.0.1:" in first
+    assert "Press Enter" not in first
     assert "!!!" not in first
     assert "\x1b" not in first
     assert "Another tour is under way here; waiting." in second
     assert "Imported before: 150 titles are there." in second
     assert int(announced(second)[0]) == int(announced(first)[0]) + 1
+    assert serving(home) == []
+
+
+def test_at_a_terminal_the_website_is_open_until_enter_is_pressed(
+    clean_environment: dict[str, str], home: Path
+) -> None:
+    ours, theirs = pty.openpty()
+    tour = subprocess.Popen(
+        [sys.executable, "-m", "scripts.quickstart", "--offline"],
+        cwd=ROOT,
+        env=clean_environment,
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert tour.stdout is not None
+        lines = []
+        while "Press Enter" not in (line := tour.stdout.readline()):
+            assert line, tour.communicate()
+            lines.append(line)
+        (link,) = re.findall(r"http://\S+/sign-in/\S+", "".join(lines))
+        assert "Sign in as <bdi>demo</bdi>" in requests.get(link, timeout=20).text
+        assert tour.poll() is None
+        os.write(ours, b"\n")
+        code, out, err = finish(tour)
+        assert code == 0, err
+        assert "everything that was started has been stopped" in out
+    finally:
+        kill(tour)
+        os.close(ours)
+        os.close(theirs)
     assert serving(home) == []
 
 
