@@ -12,7 +12,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from mangahub.config import DATA_DIR, LOG_FORMAT, LOG_LEVEL, MANGADEX_API_URL, NOTIFY_API_KEY
+from mangahub.config import (
+    DATA_DIR,
+    LOG_FORMAT,
+    LOG_LEVEL,
+    MANGADEX_API_URL,
+    NOTIFY_API_KEY,
+    RATE_BURST,
+    RATE_PER_SECOND,
+)
 from mangahub.env import Env, NotAllowed, read_config, setting, settings_of
 from mangahub.parsers import (
     absolute_path,
@@ -111,8 +119,8 @@ class Config:
     executor: str = setting("MANGA_SYNC_EXECUTOR", LOCAL, _executor)
     workers: int = setting("MANGA_SYNC_WORKERS", 10, integer(1, 64))
     rate_concurrency: int = setting("MANGA_SYNC_RATE_CONCURRENCY", 5, integer(1, 64))
-    rate_per_second: float = setting("MANGA_SYNC_RATE_PER_SECOND", 5, number(0.01, 1000))
-    rate_burst: int = setting("MANGA_SYNC_RATE_BURST", 1, integer(1, 100))
+    rate_per_second: float = RATE_PER_SECOND.field()
+    rate_burst: int = RATE_BURST.field()
     languages: tuple[str, ...] = setting(
         "MANGA_SYNC_LANGUAGES",
         ("en",),

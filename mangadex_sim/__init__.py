@@ -20,6 +20,7 @@ counted nor limited nor delayed, and are answered while the API is down (but not
   titles/edit         {"manga": M, "attributes": {…}}: version and updatedAt move
   titles/remove       {"manga": M or [M, …]}; titles/restore likewise
   titles/ids          {"first": 0, "count": 100} → {"ids", "titles", "removed"}
+  covers/set          {"manga": M or [M, …], "kind": "png", "width", "height"} → {"kinds"}
   chapters/publish    {"manga": M, …} or {"chapters": [{"manga": M, …}, …]} → {"ids"}
   chapters/edit       {"chapter": ID, …}: version and updatedAt move
   chapters/remove     {"chapter": ID or [ID, …]}

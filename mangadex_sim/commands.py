@@ -43,6 +43,11 @@ class Commands(ABC):
         """Return the ids of titles by index."""
         return _ids(self.order("titles/ids", first=first, count=count))
 
+    def set_cover(self, manga: Manga, kind: str = "jpeg", width: int = 0, height: int = 0) -> None:
+        """Change what a title has as its cover; kinds: see server.covers.KINDS."""
+        size = {"height": height} if height else {}
+        self.order("covers/set", manga=manga, kind=kind, width=width, **size)
+
     # --- chapters ------------------------------------------------------------------------------
 
     def publish(self, manga: Manga, **chapter: object) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mangahub.env import Env, NotAllowed, Setting, SettingError
 from mangahub.log import FORMATS, LEVELS
-from mangahub.parsers import absolute_path, choice, http_url, printable_ascii
+from mangahub.parsers import absolute_path, choice, http_url, integer, number, printable_ascii
 
 
 def _default_data_dir() -> Path:
@@ -47,6 +47,8 @@ NOTIFY_API_KEY = Setting("NOTIFY_API_KEY", None, printable_ascii, is_secret=True
 NOTIFY_SECRET = Setting("NOTIFY_SECRET", None, printable_ascii, is_secret=True, may_be_blank=False)
 NOTIFY_CHANNELS = Setting("NOTIFY_CHANNELS", _DEFAULT_KINDS, _channel_kinds)
 NOTIFY_CHANNELS_PRIVATE = Setting("NOTIFY_CHANNELS_PRIVATE", "off", choice("off", "on"))
+RATE_PER_SECOND = Setting("MANGA_SYNC_RATE_PER_SECOND", 5.0, number(0.01, 1000))
+RATE_BURST = Setting("MANGA_SYNC_RATE_BURST", 1, integer(1, 100))
 MANGADEX_API_URL = Setting("MANGADEX_API_URL", "https://api.mangadex.org", http_url)
 LOG_FORMAT = Setting("LOG_FORMAT", "text", choice(*FORMATS))
 LOG_LEVEL = Setting("LOG_LEVEL", "INFO", choice(*LEVELS))

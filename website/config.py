@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mangahub.config import DATA_DIR, LOG_FORMAT, LOG_LEVEL, MANGADEX_API_URL, NOTIFY_SECRET
+from mangahub.config import (
+    DATA_DIR,
+    LOG_FORMAT,
+    LOG_LEVEL,
+    MANGADEX_API_URL,
+    NOTIFY_SECRET,
+    RATE_BURST,
+    RATE_PER_SECOND,
+)
 from mangahub.env import Env, read_config, setting
 from mangahub.parsers import boolean, http_url, integer
 from mangahub.website_address import WEB_BIND, WEB_PORT, WEB_URL, url_of
@@ -36,6 +44,8 @@ class Config:
     covers_mb: int = setting("WEB_COVERS_MB", 256, integer(0, 1_000_000))
     covers_url: str = setting("MANGADEX_COVERS_URL", "https://uploads.mangadex.org", http_url)
     api_url: str = MANGADEX_API_URL.field()
+    rate_per_second: float = RATE_PER_SECOND.field()
+    rate_burst: int = RATE_BURST.field()
     secret: str | None = NOTIFY_SECRET.field()
     data_dir: Path = DATA_DIR.field()
     log_format: str = LOG_FORMAT.field()

@@ -21,8 +21,9 @@ from batch.cursors import FOUNDED
 from batch.errors import Banned, RateLimited, RequestRefused, SourceDown, TransientError
 from batch.limits.permit import Permits
 from batch.mangadex.http import Parameters, Session
-from batch.mangadex.responses import Response, body_of, entity_of, http_date, page_of
+from batch.mangadex.responses import Response, body_of, entity_of, page_of
 from batch.models import JsonObject, Order, Page
+from mangahub.retry_after import http_date
 
 MAX_TRIES = 5
 FIRST_WAIT_S = 1.0

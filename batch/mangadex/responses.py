@@ -6,15 +6,13 @@ Bodies of errors are never parsed: under load, and from proxies, they are HTML o
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import cast
 
 from batch.errors import Banned, RateLimited, RequestRefused, TransientError
 from batch.models import JsonObject, Page
+from mangahub.retry_after import retry_after
 
 _OVERLOAD = b"Your browser sent an invalid request"
 _MOST_SHOWN = 200
@@ -111,38 +109,6 @@ def _fault(answer: Response) -> Exception:
     if 300 <= answer.status < 400:
         line = f"{line}; it points to {_shown(answer.headers.get('Location', '?'))}"
     return RequestRefused(line, answer.status, by_api=answer.is_json)
-
-
-def retry_after(headers: Mapping[str, str]) -> timedelta | None:
-    """Return how long the server asks us to wait, never negative; None if it does not say.
-
-    `X-RateLimit-Retry-After` is a UNIX time in seconds and comes first (API documentation, "Rate
-    limits"); it is compared with the server's own `Date`, so a wrong clock here does no harm.
-    `Retry-After` is seconds or a date (RFC 9110, section 10.2.3).
-    """
-    now = http_date(headers.get("Date", "")) or datetime.now(UTC)
-    epoch = headers.get("X-RateLimit-Retry-After", "").strip()
-    if re.fullmatch(r"\d{1,12}(\.\d+)?", epoch, re.ASCII):
-        # One second more: the epoch is cut to whole seconds.
-        return _not_negative(timedelta(seconds=float(epoch) - now.timestamp() + 1))
-    plain = headers.get("Retry-After", "").strip()
-    if re.fullmatch(r"\d{1,12}", plain, re.ASCII):
-        return timedelta(seconds=int(plain))
-    moment = http_date(plain)
-    return _not_negative(moment - now) if moment else None
-
-
-def _not_negative(span: timedelta) -> timedelta:
-    return max(span, timedelta(0))
-
-
-def http_date(text: str) -> datetime | None:
-    """Return the moment of a `Date` header, None for other text; without a zone it is UTC."""
-    try:
-        moment = parsedate_to_datetime(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, TypeError, OverflowError):
-        return None
 
 
 def _said(answer: Response) -> str:

@@ -50,6 +50,7 @@ class Control:
             "accounts/add": accounts.add,
             "accounts/end-tokens": accounts.end_tokens,
             "lists/add": accounts.add_list,
+            "covers/set": site.covers.order,
             "stats": self._stats,
             "reset": self._reset,
             "slow": self._slow,

@@ -20,6 +20,7 @@ from mangadex_sim.catalogue.clock import DAY_S, Clock
 from mangadex_sim.catalogue.models import Json, SimulatedError
 from mangadex_sim.catalogue.state import Catalogue
 from mangadex_sim.server import replies
+from mangadex_sim.server.covers import PREFIX, ROUTE, Covers
 from mangadex_sim.server.faults import SLOW, Fault, FaultPlan
 from mangadex_sim.server.payloads import PAYLOAD_MODES, spoil
 from mangadex_sim.server.request_counts import RequestCounts
@@ -43,6 +44,7 @@ class Site:
         self.lock = RLock()  # guards catalogue, api and faults
         self.api = Router(self.catalogue, settings.since_inclusive)
         self.account_api = AccountRouter(self.catalogue, self.api)
+        self.covers = Covers(self.catalogue, self.clock)
         self.rate_rule = RateRule()
         self.faults = FaultPlan()
         self.counts = RequestCounts()
@@ -72,7 +74,7 @@ class Site:
     def reply_to(self, request: Request) -> Reply:
         """Return the reply, with the headers that all of them carry."""
         self.counts.begin(
-            self.account_api.route_of(request.path) or self.api.route_of(request.path),
+            self._route_of(request.path),
             request.target,
             request.headers.get("user-agent", ""),
             request.arrival_s,
@@ -85,6 +87,12 @@ class Site:
             "Cache-Control": "no-cache, private",
         }
         return replace(reply, headers={**common, **reply.headers})
+
+    def _route_of(self, path: str) -> str:
+        """Return the pattern that a path belongs to, for counting."""
+        if path.startswith(PREFIX):
+            return ROUTE
+        return self.account_api.route_of(path) or self.api.route_of(path)
 
     def _decide(self, request: Request) -> Reply:
         if self.is_down:
@@ -113,6 +121,8 @@ class Site:
     def _answer_truly(self, request: Request, fault: Fault | None) -> Reply:
         if request.path == "/ping":
             reply = Reply(200, b"pong", replies.PLAIN)
+        elif request.path.startswith(PREFIX):
+            reply = self.covers.answer(request.path)
         else:
             try:
                 document = self._document(request)

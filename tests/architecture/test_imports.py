@@ -53,6 +53,7 @@ LAYERS = {
         cli
         supervisor
         pages streams
+        covers
         store
         security
         rules

@@ -20,6 +20,7 @@ from readers.users import User
 from sql.connections import Database
 from website import config
 from website.config import Surroundings, find_addresses
+from website.covers.covers import open_covers
 from website.pages.app import create_app
 from website.pages.site import Site, utc_now
 
@@ -82,11 +83,15 @@ class RunningSite:
 
 @contextmanager
 def running_site(
-    database_url: str, now: Callable[[], datetime] = utc_now, **settings: str
+    database_url: str,
+    now: Callable[[], datetime] = utc_now,
+    with_covers: bool = False,
+    **settings: str,
 ) -> Iterator[RunningSite]:
     """Serve the pages over a database.
 
     Args:
+        with_covers: whether covers are fetched from MANGADEX_COVERS_URL.
         settings: variables of the environment.
     """
     sock = listening(socket.SOCK_STREAM, "127.0.0.1", 0)
@@ -94,7 +99,8 @@ def running_site(
     addresses = find_addresses(read, shown(sock), "127.0.0.1:9")
     database = Database(database_url, 9, application_name="mangahub-web")
     given = Surroundings(read, addresses, database_url, SECRET)
-    web = WebServer(create_app(Site(given, database, now)), sock, lambda *_: True, ())
+    covers = open_covers(read, database_url) if with_covers else None
+    web = WebServer(create_app(Site(given, database, now, covers)), sock, lambda *_: True, ())
     web.start()
     site = RunningSite(f"http://{shown(sock)}", database_url)
     try:
@@ -102,5 +108,7 @@ def running_site(
     finally:
         site.close()
         web.stop(5)
+        if covers is not None:
+            covers.fetcher.stop(15)
         database.close()
         sock.close()

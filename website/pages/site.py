@@ -15,6 +15,7 @@ from readers.sessions import Session
 from readers.users import User
 from sql.connections import Database
 from website.config import Surroundings
+from website.covers.covers import Covers
 from website.pages.metrics import Metrics
 from website.security.limits import SignInLimits
 
@@ -31,11 +32,13 @@ class Site:
 
     Attributes:
         now: returns the time, aware and in UTC.
+        covers: None where only placeholders are shown.
     """
 
     given: Surroundings
     database: Database
     now: Callable[[], datetime] = utc_now
+    covers: Covers | None = None
     sign_in_limits: SignInLimits = field(default_factory=SignInLimits)
     metrics: Metrics = field(default_factory=Metrics)
 

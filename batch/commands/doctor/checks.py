@@ -22,11 +22,12 @@ from batch.config import Config
 from batch.errors import BatchError, PauseRequested, Stopped
 from batch.limits.circuit import Health
 from batch.mangadex.http import Session
-from batch.mangadex.responses import Response, http_date
+from batch.mangadex.responses import Response
 from batch.reporting import alert_sender
 from batch.stop import SignalStop
 from batch.workers.local import new_gate
 from batch.workers.worker import open_permits
+from mangahub.retry_after import http_date
 from mangahub.sockets import is_loopback
 from sql import Connection, SqlError
 

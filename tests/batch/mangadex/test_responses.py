@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch.errors import Banned, BatchError, RateLimited, RequestRefused, SourceDown, TransientError
-from batch.mangadex.responses import Response, body_of, entity_of, http_date, page_of, retry_after
+from batch.mangadex.responses import Response, body_of, entity_of, page_of
 from batch.models import Page
+from mangahub.retry_after import http_date, retry_after
 from tests.support.paths import SHARED
 
 ANSWERS = SHARED / "answers"

@@ -1,0 +1,1 @@
+"""Covers from the source, through a cache of this host's own."""
