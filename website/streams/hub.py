@@ -134,9 +134,10 @@ class Hub:
     def _tell(self, event: Event, position: Snapshot | None) -> None:
         if visitors := self._live.get(None):
             _send(visitors, frames.event("news", event.template.fill(event.seq, _END), position))
-        for id, reader in event.recipients:
-            if streams := self._live.get(UUID(bytes=reader)):
-                _send(streams, frames.event("news", event.template.fill(id, _END), position))
+        for template, recipients in event.shares:
+            for id, reader in recipients:
+                if streams := self._live.get(UUID(bytes=reader)):
+                    _send(streams, frames.event("news", template.fill(id, _END), position))
 
     def tell_marks(self, marks: dict[UUID, Marks]) -> None:
         for reader, marked in marks.items():
@@ -213,8 +214,10 @@ def _send(streams: Iterable[Stream], frame: bytes) -> None:
 
 def _text(event: Event) -> bytes:
     """Return the event for the one who asked: a reader, else a visitor."""
-    id = next((id for id, _ in event.recipients), event.seq)
-    return event.template.fill(id, _END)
+    for template, recipients in event.shares:
+        for id, _ in recipients:
+            return template.fill(id, _END)
+    return event.template.fill(event.seq, _END)
 
 
 def _marks(marks: Marks) -> list[bytes]:

@@ -13,9 +13,9 @@ from uuid import UUID
 
 import sql
 from readers.datagram import DatagramTemplate, make_template
-from readers.foreign_rows import SHOWN, read_content
+from readers.foreign_rows import CONTENT, SHOWN, read_content
 from readers.keys import CHANNEL
-from readers.recipients import PACKED, Recipients
+from readers.recipients import BEHIND, PACKED, Recipients
 from sql.snapshot import Snapshot, full_xid, parse_snapshot
 
 MARKS_CHANNEL = "mangahub_marks"  # told by a trigger of the table
@@ -52,18 +52,26 @@ class Missed(NamedTuple):
     event_id: str
 
 
+class Share(NamedTuple):
+    """Recipients of an event whose notifications are the same but for the id."""
+
+    template: DatagramTemplate
+    recipients: Recipients
+
+
 class Event(NamedTuple):
     """An event as it is sent.
 
     Attributes:
         seq: its number, the id of what visitors get.
-        recipients: those who were asked for.
+        template: what visitors get.
+        shares: those of its recipients who were asked for.
     """
 
     xid: int
     seq: int
     template: DatagramTemplate
-    recipients: Recipients
+    shares: list[Share]
 
 
 class Marks(NamedTuple):
@@ -135,11 +143,14 @@ async def missed_by(
 
 _LOAD = (
     "SELECT event_id, seq, upper(translate(type, '-', '_')), manga_id,"
-    f" left(title, {SHOWN}), left(message, {SHOWN}), received_at, data::text,"
-    f" (SELECT {PACKED} FROM notifications AS n"
-    "   WHERE n.event_id = r.event_id AND n.user_id = ANY(%s::uuid[]))"
-    " FROM notification_receipts AS r WHERE event_id = ANY(%s) AND message IS NOT NULL"
+    f" left(title, {SHOWN}), left(message, {SHOWN}), received_at, data::text"
+    " FROM notification_receipts WHERE event_id = ANY(%s) AND message IS NOT NULL"
 ).encode()
+_SHARES = (
+    f"SELECT event_id, min(id), {PACKED} FROM notifications"
+    f" WHERE event_id = ANY(%s) AND user_id = ANY(%s::uuid[]) GROUP BY event_id, {BEHIND}"
+).encode()
+_CONTENTS = f"SELECT id, {CONTENT} FROM notifications WHERE id = ANY(%s::bigint[])".encode()
 
 
 async def load(
@@ -152,15 +163,34 @@ async def load(
     if not missed:
         return []
     ids = [each.event_id for each in missed]
-    cursor = await connection.execute(_LOAD, [list(readers), ids], binary=True)
+    cursor = await connection.execute(_LOAD, [ids])
     rows = {row[0]: row[1:] for row in await cursor.fetchall()}
-    return [_read_event(each.xid, rows[each.event_id]) for each in missed if each.event_id in rows]
+    shares = await _load_shares(connection, ids, readers) if readers else {}
+    return [
+        Event(
+            each.xid,
+            rows[each.event_id][0],
+            make_template(read_content(rows[each.event_id][1:])),
+            shares.get(each.event_id, []),
+        )
+        for each in missed
+        if each.event_id in rows
+    ]
 
 
-def _read_event(xid: int, row: Sequence[object]) -> Event:
-    seq, *content, packed = row
-    assert isinstance(seq, int) and isinstance(packed, bytes | None)
-    return Event(xid, seq, make_template(read_content(content)), Recipients(packed or b""))
+async def _load_shares(
+    connection: sql.AsyncConnection, event_ids: Sequence[str], readers: Sequence[UUID]
+) -> dict[str, list[Share]]:
+    cursor = await connection.execute(_SHARES, [event_ids, list(readers)], binary=True)
+    found = await cursor.fetchall()
+    cursor = await connection.execute(_CONTENTS, [[id for _, id, _ in found]])
+    templates = {
+        id: make_template(read_content(content)) for id, *content in await cursor.fetchall()
+    }
+    shares: dict[str, list[Share]] = {}
+    for event_id, id, packed in found:
+        shares.setdefault(event_id, []).append(Share(templates[id], Recipients(packed)))
+    return shares
 
 
 async def marks_of(
