@@ -88,7 +88,7 @@ FROM unnest(%(channels)s::bigint[], %(sizes)s::integer[]) AS wanted (channel_id,
 JOIN reader_channels c ON c.id = wanted.channel_id
 JOIN channel_deliveries d ON d.channel_id = wanted.channel_id,
 LATERAL (SELECT max(first.id) AS reaches FROM ({_WAITING} LIMIT wanted.size) AS first) AS message
-WHERE channel_deliveries.channel_id = wanted.channel_id
+WHERE channel_deliveries.channel_id = wanted.channel_id AND c.paused_at IS NULL
   AND channel_deliveries.sending_id IS NULL AND message.reaches IS NOT NULL"""
 _CHANNEL = "c.id, c.kind, c.server, c.address, c.secret, c.is_trusted"
 _LOAD = f"""
@@ -99,7 +99,7 @@ LEFT JOIN LATERAL (
     WHERE n.user_id = c.user_id AND n.id > d.last_id AND n.id <= d.sending_id
       AND (c.only_types IS NULL OR n.type = ANY(c.only_types))
     ORDER BY n.id) AS news ON true
-WHERE c.id = ANY(%(channels)s) AND d.sending_id IS NOT NULL
+WHERE c.id = ANY(%(channels)s) AND c.paused_at IS NULL AND d.sending_id IS NOT NULL
 ORDER BY c.id, news.id"""
 
 

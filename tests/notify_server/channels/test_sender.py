@@ -260,8 +260,8 @@ def test_a_channel_that_fails_for_long_is_paused_and_its_reader_told(
     ((event_id, message, read),) = rows
     assert f"webhook:http://{server.address}/… has failed for 3 days and is paused" in message
     assert "does not know this address (HTTP 404)" in message and "s3cret" not in message
-    event = receipts.load_event(scene.connection, event_id)
-    assert read is False and event is not None and len(event.recipients) == 1
+    (event,) = receipts.load_event(scene.connection, event_id)
+    assert read is False and len(event.recipients) == 1
 
 
 def test_a_channel_that_is_resumed_is_sent_what_has_waited(
