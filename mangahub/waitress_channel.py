@@ -6,6 +6,7 @@ spools it to a file.
 
 from __future__ import annotations
 
+import copy
 import json
 import socket
 from contextlib import suppress
@@ -19,6 +20,7 @@ from waitress.task import ErrorTask
 # From a request's first byte to its last: a batch of 1 MiB takes 9 s at 1 Mbit/s.
 HEAD_S = 10.0
 REQUEST_S = 30.0
+UPLOAD_S = 180.0  # 16 MiB at 1 Mbit/s
 DRAIN_S = 2.0
 
 
@@ -39,6 +41,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
     """A request whose body is not waited for where the headers say that it will be rejected."""
 
     completed: bool  # waitress's own, as are the names below that stand nowhere here
+    is_upload = False  # to a path that takes more than others
 
     def __init__(self, adj: Any, channel: HttpConnection) -> None:
         super().__init__(adj)
@@ -63,6 +66,10 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
                 could read as two different requests (RFC 9112, section 6.1).
         """
         super().parse_header(header_plus)
+        if (most := self._channel.server.uploads.get(self.path)) is not None:
+            self.adj: Any = copy.copy(self.adj)
+            self.adj.max_request_body_size = most
+            self.is_upload = True
         if "CONTENT_LENGTH" in self.headers and (
             self.chunked or "TRANSFER_ENCODING" in self.headers
         ):
@@ -107,7 +114,8 @@ class HttpConnection(HTTPChannel):  # type: ignore[misc]
         request = self.request
         if request is None:
             return False
-        limit_s = REQUEST_S if request.headers_finished else HEAD_S
+        whole_s = UPLOAD_S if request.is_upload else REQUEST_S
+        limit_s = whole_s if request.headers_finished else HEAD_S
         return monotonic() - self._began_s > limit_s
 
     # Closing a socket with unread input resets the connection, and may lose the answer.

@@ -7,8 +7,9 @@ import logging
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from time import monotonic
+from types import MappingProxyType
 from typing import Any
 
 from flask import Flask
@@ -59,10 +60,12 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]
 
     Attributes:
         allows: whether a request with this path and this Authorization may send a body.
+        uploads: how many bytes, by the paths that take more than others.
     """
 
     channel_class = HttpConnection
     allows: Callable[[str, str], bool]
+    uploads: Mapping[str, int]
     _rests_until_s = 0.0
 
     def readable(self) -> bool:
@@ -108,6 +111,7 @@ class WebServer:
     Args:
         allows: whether a request with this path and this Authorization may send a body.
         quick_paths: those that never wait for the database.
+        uploads: paths that take more than others, and how many bytes; these are kept in a file.
     """
 
     def __init__(
@@ -116,6 +120,7 @@ class WebServer:
         sock: socket.socket,
         allows: Callable[[str, str], bool],
         quick_paths: Collection[str],
+        uploads: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         settings = Adjustments(
             sockets=[sock],
@@ -124,7 +129,7 @@ class WebServer:
             cleanup_interval=5,
             connection_limit=2 * _MAX_CONNECTIONS,  # never reached: a connection is closed before
             max_request_body_size=_MAX_BODY,
-            inbuf_overflow=2 * _MAX_BODY,  # so that no body is kept in a file
+            inbuf_overflow=2 * _MAX_BODY,  # so that no body is kept in a file but uploads
             log_socket_errors=False,
             ident=None,
         )
@@ -138,6 +143,7 @@ class WebServer:
             sockinfo=place,
         )
         self._server.allows = allows
+        self._server.uploads = uploads
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="http")

@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 
 import sql
 from readers.lists.entries.entry import Entry
+from readers.lists.entries.listed import ListedTitle
 from readers.lists.matching import Match
 from readers.users import User
 
@@ -59,6 +60,16 @@ def read_kept(connection: sql.Connection, user: User, keys: Sequence[str]) -> di
         [user.id, list(keys)],
     ).fetchall()
     return {row[1]: _kept(row) for row in rows}
+
+
+def read_entry(connection: sql.Connection, user: User, entry_id: int) -> KeptEntry | None:
+    """Return one entry of a reader that is not matched yet."""
+    row = connection.execute(
+        f"SELECT id, entry_key, {_COLUMNS} FROM import_entries"
+        " WHERE user_id = %s AND id = %s AND state = ANY(%s) FOR UPDATE".encode(),
+        [user.id, entry_id, list(OPEN)],
+    ).fetchone()
+    return _kept(row) if row else None
 
 
 def read_open(connection: sql.Connection, states: Sequence[str]) -> dict[User, list[KeptEntry]]:
@@ -123,3 +134,13 @@ def _row(key: str, entry: Entry, match: Match) -> Mapping[str, object]:
         "why": match.why,
         "manga_id": match.manga_id,
     }
+
+
+def export_open(connection: sql.Connection, user: User) -> list[ListedTitle]:
+    """Return what of a reader's lists has no title here, as the lists had it."""
+    rows = connection.execute(
+        "SELECT title, author, mangadex_id, status, coalesce(progress, 0), ids"
+        " FROM import_entries WHERE user_id = %s AND state = ANY(%s) ORDER BY id",
+        [user.id, ["doubtful", "unmatched"]],
+    ).fetchall()
+    return [ListedTitle(*row) for row in rows]

@@ -63,7 +63,12 @@ def collect(format: str, items: Iterable[Entry | Ignored]) -> ReadList:
     """
     entries: dict[str, Entry] = {}
     ignored: Counter[str] = Counter()
-    for item in items:
+    for count, item in enumerate(items, 1):
+        if count > MOST_ENTRIES:
+            raise UnreadableList(
+                f"the list has more than {MOST_ENTRIES:,} entries, which is more than there are"
+                " titles: import it in parts"
+            )
         if isinstance(item, Ignored):
             ignored[item.why] += 1
         elif not item.key:
@@ -71,11 +76,6 @@ def collect(format: str, items: Iterable[Entry | Ignored]) -> ReadList:
         else:
             known = entries.get(item.key)
             entries[item.key] = merge(known, item) if known else item
-        if len(entries) > MOST_ENTRIES:
-            raise UnreadableList(
-                f"the list has more than {MOST_ENTRIES:,} titles, which is more than there are:"
-                " import it in parts"
-            )
     return ReadList(format, list(entries.values()), ignored)
 
 

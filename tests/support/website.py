@@ -22,6 +22,7 @@ from website import config
 from website.config import Surroundings, find_addresses
 from website.covers.covers import open_covers
 from website.pages.app import create_app
+from website.pages.lists import UPLOADS
 from website.pages.site import Site, utc_now
 
 SECRET = "a secret for tests, long enough"
@@ -100,7 +101,8 @@ def running_site(
     database = Database(database_url, 9, application_name="mangahub-web")
     given = Surroundings(read, addresses, database_url, SECRET)
     covers = open_covers(read, database_url) if with_covers else None
-    web = WebServer(create_app(Site(given, database, now, covers)), sock, lambda *_: True, ())
+    app = create_app(Site(given, database, now, covers))
+    web = WebServer(app, sock, lambda *_: True, (), UPLOADS)
     web.start()
     site = RunningSite(f"http://{shown(sock)}", database_url)
     try:

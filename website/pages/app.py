@@ -6,7 +6,17 @@ from flask import Flask, Response, request
 from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from website.pages import about, covers, errors, look, new, presentation, sign_in, upkeep
+from website.pages import (
+    about,
+    covers,
+    errors,
+    lists,
+    look,
+    new,
+    presentation,
+    sign_in,
+    upkeep,
+)
 from website.pages.gates import Gates
 from website.pages.site import Site, keep
 from website.security.headers import Headers
@@ -15,7 +25,15 @@ from website.security.headers import Headers
 _MAX_FORM_BYTES = 256 * 1024
 _STATIC_MAX_AGE_S = 365 * 86_400  # their addresses change with their content
 
-BLUEPRINTS = (new.pages, covers.pages, sign_in.pages, look.pages, about.pages, upkeep.pages)
+BLUEPRINTS = (
+    new.pages,
+    covers.pages,
+    sign_in.pages,
+    look.pages,
+    lists.pages,
+    about.pages,
+    upkeep.pages,
+)
 
 
 def create_app(site: Site) -> Flask:

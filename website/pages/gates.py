@@ -21,6 +21,7 @@ from website.store.followed import count_unread
 P = ParamSpec("P")
 
 _OPEN = "open_to_all"
+_UPLOAD = "most_bytes"
 _SIGN_IN = ("sign_in.sign_in", "sign_in.use_link")
 _WITHOUT_SESSION = (None, "static", "upkeep.healthz", "upkeep.readyz", "upkeep.metrics")
 
@@ -29,6 +30,18 @@ def open_to_all(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseR
     """Mark a view that is also for visitors of a site with WEB_VISITORS=off, such as sign-in."""
     setattr(view, _OPEN, True)
     return view
+
+
+def takes_upload(
+    most_bytes: int,
+) -> Callable[[Callable[P, ResponseReturnValue]], Callable[P, ResponseReturnValue]]:
+    """Mark a view whose form may be larger than others."""
+
+    def mark(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
+        setattr(view, _UPLOAD, most_bytes)
+        return view
+
+    return mark
 
 
 def for_readers(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
@@ -75,6 +88,9 @@ class Gates:
         g.visit = Visit(self._site.now(), None, token)
         if request.method not in forms.SAFE_METHODS:
             self._count_try()
+            view = current_app.view_functions.get(request.endpoint or "")
+            if most := getattr(view, _UPLOAD, None):
+                request.max_content_length = most
             self._require_own_form(token)
         self._find_session()
         return None if g.visit.session or self._is_open() else _to_sign_in(request)

@@ -13,6 +13,7 @@ from sql.connections import Database
 from website.config import Surroundings
 from website.covers.covers import open_covers
 from website.pages.app import create_app
+from website.pages.lists import UPLOADS
 from website.pages.site import Site
 
 _QUICK_PATHS = ("/healthz",)
@@ -29,7 +30,7 @@ def run(sock: socket.socket, given: Surroundings) -> None:
     database = Database(given.database_url, size, application_name="mangahub-web")
     covers = open_covers(given.config, given.database_url)
     app = create_app(Site(given, database, covers=covers))
-    web = WebServer(app, sock, lambda *_: True, _QUICK_PATHS)
+    web = WebServer(app, sock, lambda *_: True, _QUICK_PATHS, UPLOADS)
     web.start()
     while not stopped.wait(_TURN_S):
         database.close_stuck()

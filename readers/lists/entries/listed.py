@@ -15,7 +15,7 @@ class ListedTitle:
 
     Attributes:
         status: None if the reader has set none; then nothing is read either.
-        progress: the last chapter read.
+        progress: the last chapter read; a whole number of what is in the library.
         ids: at other sites, by the codes of `sites`.
         chapters: of those up to the progress, the ones that are stored: MangaDex id and number.
     """
@@ -24,7 +24,7 @@ class ListedTitle:
     author: str
     mangadex_id: UUID | None
     status: str | None
-    progress: int
+    progress: int | Decimal
     ids: Mapping[str, str]
     added_at: datetime | None = None
     is_gone: bool = False

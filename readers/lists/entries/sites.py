@@ -19,9 +19,17 @@ _ADDRESSES = {
     "kt": r"kitsu\.(?:io|app)/manga/([\w-]+)",
     "ap": r"anime-planet\.com/manga/([\w-]+)",
 }
+_PAGES = {
+    "al": ("AniList", "https://anilist.co/manga/{}"),
+    "mal": ("MyAnimeList", "https://myanimelist.net/manga/{}"),
+    "mu": ("MangaUpdates", "https://www.mangaupdates.com/series/{}"),
+    "kt": ("Kitsu", "https://kitsu.app/manga/{}"),
+    "ap": ("Anime-Planet", "https://www.anime-planet.com/manga/{}"),
+}
 _MANGADEX = re.compile(r"mangadex\.(?:org|cc)/(?:title|manga)/([0-9a-f-]{36}|\d+)\b", re.I)
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _LONGEST = 200
+_OLD_MU_DIGITS = 7  # numbers of MangaUpdates before 2022
 
 
 def read_id(site: str, value: object) -> str | None:
@@ -60,6 +68,13 @@ def base_36(number: int) -> str:
         number, digit = divmod(number, 36)
         text = _DIGITS[digit] + text
     return text or "0"
+
+
+def page_of(site: str, id: str) -> tuple[str, str]:
+    """Return the site's name, and the address of a title there."""
+    name, pattern = _PAGES[site]
+    shown = base_36(int(id)) if site == "mu" and id.isdigit() and len(id) > _OLD_MU_DIGITS else id
+    return name, pattern.format(shown)
 
 
 def read_address(text: str) -> tuple[str, str] | None:

@@ -83,7 +83,7 @@ def write(titles: Iterable[ListedTitle]) -> bytes:
             title.title,
             str(title.mangadex_id or ""),
             title.status or "",
-            str(title.progress) if title.status else "",
+            str(title.progress) if title.status or title.progress else "",
             title.author,
             *(title.ids.get(site, "") for site in sites.CODES),
         ]

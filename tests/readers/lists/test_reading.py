@@ -67,9 +67,9 @@ def test_what_is_no_list_is_refused_in_one_line(content: bytes, words: str) -> N
 
 def test_a_list_of_more_titles_than_there_are_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "MOST_ENTRIES", 3)
-    with pytest.raises(UnreadableList, match="more than 3 titles"):
+    with pytest.raises(UnreadableList, match="more than 3 entries"):
         read_list(io.BytesIO(b"A\nB\nC\nD\n"))
-    assert len(read_list(io.BytesIO(b"A\nA\nB\nC\n")).entries) == 3
+    assert len(read_list(io.BytesIO(b"A\nB\nC\n")).entries) == 3
 
 
 @pytest.mark.parametrize("format", READERS)

@@ -1,0 +1,94 @@
+"""Entries of a reader's lists that wait for a decision: SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from uuid import UUID
+
+import sql
+from readers.users import User
+
+STATES = ("doubtful", "unmatched", "wanted")
+_MAX_TITLE = 300
+_MOST_FOUND = 10
+
+_COLUMNS = f"manga.id, left(manga.title, {_MAX_TITLE}), slug, left(author, 100), status"
+_OPEN = f"""
+SELECT id, left(title, {_MAX_TITLE}), status, progress, mangadex_id, legacy_id, ids, why, candidates
+FROM import_entries WHERE user_id = %(user)s AND state = %(state)s AND id > %(after)s
+ORDER BY id LIMIT %(limit)s
+"""
+# The names of titles, main or not, that hold all words; the shortest first.
+_SEARCH = f"""
+SELECT {_COLUMNS} FROM manga WHERE id IN (
+    SELECT id FROM (
+        SELECT id, title FROM manga WHERE unavailable_at IS NULL AND title ILIKE ALL(%(words)s)
+        UNION ALL
+        SELECT manga_id, title FROM manga_titles WHERE title ILIKE ALL(%(words)s)
+    ) AS named GROUP BY id ORDER BY min(length(title)), id LIMIT %(limit)s)
+ORDER BY length(manga.title), manga.id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundTitle:
+    """A title that an entry may be."""
+
+    id: int
+    title: str
+    slug: str | None
+    author: str | None
+    status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenEntry:
+    """An entry as its list had it, with the titles that it may be."""
+
+    id: int
+    title: str
+    status: str | None
+    progress: Decimal | None
+    mangadex_id: UUID | None
+    legacy_id: int | None
+    ids: Mapping[str, str]
+    why: str
+    candidates: Sequence[FoundTitle]
+
+
+def count_open(connection: sql.Connection, user: User) -> dict[str, int]:
+    """Return how many entries are in each state that is not settled."""
+    rows = connection.execute(
+        "SELECT state, count(*) FROM import_entries WHERE user_id = %s GROUP BY state", [user.id]
+    ).fetchall()
+    counts: dict[str, int] = dict(rows)
+    return {state: counts.get(state, 0) for state in STATES}
+
+
+def read_open(
+    connection: sql.Connection, user: User, state: str, after: int, limit: int
+) -> list[OpenEntry]:
+    """Return entries of a state, oldest first, from behind an id."""
+    values = {"user": user.id, "state": state, "after": after, "limit": limit}
+    rows = connection.execute(_OPEN.encode(), values).fetchall()
+    known = _read_titles(connection, {id for row in rows for id in row[8]})
+    return [OpenEntry(*(*row[:8], [known[id] for id in row[8] if id in known])) for row in rows]
+
+
+def _read_titles(connection: sql.Connection, ids: set[int]) -> dict[int, FoundTitle]:
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM manga WHERE id = ANY(%s::bigint[])".encode(), [list(ids)]
+    ).fetchall()
+    return {row[0]: FoundTitle(*row) for row in rows}
+
+
+def search(connection: sql.Connection, text: str) -> list[FoundTitle]:
+    """Return titles that have a name with all words of the text."""
+    plain = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    words = [f"%{word}%" for word in plain.split()]
+    if not words:
+        return []
+    values = {"words": words, "limit": _MOST_FOUND}
+    return [FoundTitle(*row) for row in connection.execute(_SEARCH.encode(), values).fetchall()]
