@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 TOLERANCE = timedelta(minutes=1)
 LOOK_BACK = timedelta(days=1)
-FOUNDED = datetime(2018, 1, 1, tzinfo=UTC)  # of the source: earlier dates tell nothing of it
 
 log = logging.getLogger(__name__)
 
@@ -15,21 +14,6 @@ log = logging.getLogger(__name__)
 def write_cursor(moment: datetime) -> str:
     """Return the moment in whole seconds, as the API's `…Since` parameters require."""
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}"
-
-
-def read_cursor(text: object) -> datetime | None:
-    """Return the moment of a cursor, also of another program's format; None for other text."""
-    try:
-        moment = datetime.fromisoformat(text.strip()) if isinstance(text, str) else None
-    except ValueError:
-        return None
-    if moment is None:
-        return None
-    try:
-        moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except OverflowError:
-        return None
-    return moment if moment >= FOUNDED else None
 
 
 def believe(cursor: datetime | None, now: datetime) -> datetime | None:

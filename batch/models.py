@@ -174,11 +174,6 @@ class Summary:
         return {name: getattr(self, name) for name in names} | self.extra
 
 
-def command_name(sync_type: str) -> str:
-    """Return a workflow's name as it is typed, and as its unit is called."""
-    return sync_type.replace("_", "-")
-
-
 def plain_decimal(text: str | None) -> Decimal | None:
     """Return `"10.5"` as 10.50; None for all that numeric(10,2) cannot hold, as `"12a"`, `"1.001"`.
 

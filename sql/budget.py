@@ -46,12 +46,17 @@ _DUE = (
 )
 # set_config: a reservation need not survive a crash of the server, so it does not wait for a disk.
 _RESERVE = (
-    f"UPDATE api_budget SET departures = departures[2:] || {_DUE},"
+    f"WITH reserved AS (UPDATE api_budget SET departures = departures[2:] || {_DUE},"
     f" bucket_full_at = greatest(bucket_full_at, {_DUE}) + %(interval)s"
     " FROM set_config('synchronous_commit', 'off', true)"
     " WHERE source = %(source)s AND paused_until <= clock_timestamp()"
     f" AND {_DUE} <= clock_timestamp() + interval '{MAX_AHEAD_S} s'"
-    f" RETURNING departures[{_WINDOW}], clock_timestamp()"
+    f" RETURNING source, departures[{_WINDOW}] AS at, clock_timestamp() AS now),"
+    " counted AS (INSERT INTO api_requests AS r (source, slot, began_at, requests)"
+    "  SELECT source, extract(epoch FROM at)::bigint / 60 %% 1440, date_trunc('minute', at), 1"
+    "  FROM reserved ON CONFLICT (source, slot) DO UPDATE SET began_at = excluded.began_at,"
+    "  requests = 1 + CASE WHEN r.began_at = excluded.began_at THEN r.requests ELSE 0 END)"
+    " SELECT at, now FROM reserved"
 )
 # How much later than reserved a request has to leave, as earlier ones may have been late.
 _LAST_LOOK = (

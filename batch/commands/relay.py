@@ -9,7 +9,7 @@ from batch.commands.context import Command, Context, Failed, Report, open_databa
 from batch.delivery.relay import deliver_owed
 from batch.errors import EXIT_OK, EXIT_TRY_LATER, Stopped
 from batch.reporting import after_run
-from batch.store import outbox
+from sql.state import backlog
 
 MAX_LISTED = 20  # rejected events
 
@@ -24,10 +24,10 @@ def run(context: Context) -> Report:
         try:
             done = deliver_owed(connection, context.config, context.stop, everything=True)
         except Stopped as exc:
-            owed = outbox.read_backlog(connection).count
+            owed = backlog.read_backlog(connection).count
             raise Failed(exc, {"sync_type": "relay", "status": "stopped", "owed": owed}) from exc
-        owed = outbox.read_backlog(connection).count
-        rejected = outbox.read_rejected(connection, MAX_LISTED)
+        owed = backlog.read_backlog(connection).count
+        rejected = backlog.read_rejected(connection, MAX_LISTED)
         after_run.write_state(context.config, connection)
     data: dict[str, object] = {
         "sync_type": "relay",
@@ -41,7 +41,7 @@ def run(context: Context) -> Report:
     return Report(data, lines, EXIT_TRY_LATER if owed else EXIT_OK)
 
 
-def shown_rejection(event: outbox.RejectedEvent) -> str:
+def shown_rejection(event: backlog.RejectedEvent) -> str:
     """Return a line for people."""
     return f"rejected by the server: {event.type} of {event.title}: {event.error}"
 

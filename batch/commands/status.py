@@ -9,12 +9,11 @@ import sql
 from batch.commands.context import Command, Context, Report, open_database
 from batch.commands.relay import shown_rejection
 from batch.limits import circuit
-from batch.limits.circuit import Health
-from batch.models import command_name
-from batch.store.locks import is_running
-from batch.store.outbox import RejectedEvent, read_backlog, read_rejected
-from batch.store.sync_state import SyncState, read_all
 from sql import Connection
+from sql.state import source
+from sql.state.backlog import RejectedEvent, read_backlog, read_rejected
+from sql.state.source import Health
+from sql.state.workflows import SyncState, command_name, read_all, read_status
 
 MAX_LISTED = 20  # rejections of a workflow, of which --json has all; rejected events
 MAX_COUNTED = 1_000_000  # rows; counting more would keep an operator waiting
@@ -44,25 +43,21 @@ class Status:
 def run(context: Context) -> Report:
     """Read everything, and print it."""
     with open_database(sql.database_url(context.env)) as connection:
-        status = read_status(connection)
+        status = read_everything(connection)
     return Report(as_json(status), as_lines(status))
 
 
-def read_status(connection: Connection) -> Status:
+def read_everything(connection: Connection) -> Status:
     return Status(
-        workflows=[WorkflowStatus(row, _status(connection, row)) for row in read_all(connection)],
-        source=circuit.read(connection),
+        workflows=[
+            WorkflowStatus(row, read_status(connection, row)) for row in read_all(connection)
+        ],
+        source=source.read_source(connection),
         counts={table: _count(connection, table) for table in _TABLES},
         events_owed=read_backlog(connection).count,
         events_rejected=read_rejected(connection, MAX_LISTED),
         now=datetime.now(UTC),
     )
-
-
-def _status(connection: Connection, row: SyncState) -> str:
-    if row.status == "running" and not is_running(connection, row.sync_type):
-        return "killed"
-    return row.status
 
 
 def _count(connection: Connection, table: str) -> int:

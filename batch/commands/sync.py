@@ -18,12 +18,14 @@ from batch.errors import BatchError, SourceDown, Stopped
 from batch.jobs import chapter_check, chapter_feed, initial_sync, metadata_refresh, new_manga_poll
 from batch.jobs.context import JobContext
 from batch.limits import circuit
-from batch.models import Summary, command_name
+from batch.models import Summary
 from batch.reporting import after_run
 from batch.reporting.progress import Progress
 from batch.stop import SignalStop
 from batch.store import sync_state
 from batch.store.locks import take_lock
+from sql.state import wishes
+from sql.state.workflows import command_name
 
 JOBS: dict[str, Callable[[JobContext], None]] = {
     "initial_sync": initial_sync.run,
@@ -71,7 +73,32 @@ def run(context: Context) -> Report:
         if summary.status == "completed":  # its very end could not be recorded
             summary.status = "error"
         raise Failed(exc, summary.as_json()) from exc
+    _run_wished(context, url)
     return Report(summary.as_json(), [summary_text(summary)])
+
+
+def _run_wished(context: Context, url: str) -> None:
+    """Run the workflows that an operator has asked for on the website.
+
+    They come after the run that was started, so they delay its news by nothing; how they end is
+    recorded as that of every run, and does not change how this one has ended.
+    """
+    with open_database(url) as connection:
+        wished = wishes.read_wishes(connection)
+    for sync_type in filter(JOBS.__contains__, wished):
+        log.info("Running a workflow that was asked for on the website sync_type=%s", sync_type)
+        workflow = Workflow(sync_type, full=sync_type == "chapter_check")  # as its timer does
+        summary = Summary(sync_type, status="error")
+        try:
+            with after_run.reporting(summary, context.config, context.stop) as ending:
+                ending.database_url = url
+                run_workflow(workflow, context.config, url, context.stop, summary)
+        except Stopped:
+            return
+        except Exception as exc:
+            log.error(
+                "The workflow has failed sync_type=%s reason=%s", sync_type, sql.one_line(exc)
+            )
 
 
 def _read_workflow(arguments: argparse.Namespace) -> Workflow:
@@ -105,6 +132,7 @@ def run_workflow(
             )
         now = datetime.now(UTC)
         sync_state.begin(connection, workflow.sync_type, now)
+        wishes.forget_wish(connection, workflow.sync_type)
         summary.status = "completed"
         job = JobContext(
             config=config,

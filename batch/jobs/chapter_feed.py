@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from batch.cursors import believe, read_cursor, write_cursor
+from batch.cursors import believe, write_cursor
 from batch.errors import Banned, RequestRefused, SourceDown
 from batch.jobs.chapter_check import DueTitle, store_feed
 from batch.jobs.context import JobContext, rules_of
@@ -27,6 +27,7 @@ from batch.rules.chapter_models import Title
 from batch.store import due_titles, news, rejections, releases, sync_state
 from batch.store.news import News, Terms
 from batch.store.titles import read_first_sync
+from sql.state.workflows import read_cursor
 
 CHAPTER_FEED = "chapter_feed"
 OVERLAP = timedelta(minutes=15)

@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from functools import partial
 from uuid import UUID
 
-from batch.cursors import read_cursor
 from batch.jobs.context import JobContext, Workers
 from batch.mangadex import extract
 from batch.mangadex.import_plan import AllPlan, CountPlan, Plan
@@ -26,10 +25,10 @@ from batch.rules import coverage, events
 from batch.rules.coverage import Coverage
 from batch.store import import_pages, outbox, rejections, sync_state
 from batch.store.import_pages import INITIAL_SYNC
-from batch.store.sync_state import SyncState
 from batch.store.titles import StoredPage, read_first_sync, store_manga
 from batch.workers.worker import Worker, WorkerSettings, this_worker
 from sql import Connection
+from sql.state.workflows import SyncState, read_cursor
 
 MANY_TASKS = 64  # of an import of the whole catalogue: more than any number of workers
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from batch.cursors import FOUNDED, believe, read_cursor, write_cursor
+from batch.cursors import believe, write_cursor
 from batch.jobs.context import JobContext
 from batch.mangadex import extract, paging
 from batch.mangadex.paging import Window
@@ -25,6 +25,7 @@ from batch.store import outbox, rejections, sync_state
 from batch.store.import_pages import INITIAL_SYNC
 from batch.store.titles import read_first_sync, read_stored, store_manga, take_turn
 from readers.lists import retrying
+from sql.state.workflows import FOUNDED, read_cursor
 
 NEW_MANGA_POLL = "new_manga_poll"
 MOST_AHEAD = timedelta(days=1)  # of a moment by this host's clock only

@@ -10,46 +10,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from psycopg.types.json import Jsonb
 
 from batch.errors import Banned, SourceDown
 from sql import Connection
+from sql.state.source import KEY, Health, read_source
 
 FIRST_BAN = timedelta(minutes=10)
 LONGEST_BAN = timedelta(days=1)
-_KEY = "source"
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """The row; `state` is well, trouble (it fails) or banned.
-
-    Attributes:
-        until: the end of a ban.
-        bans: how many bans there were in a row.
-    """
-
-    state: str = "well"
-    reason: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    bans: int = 0
-
-
-def read(connection: Connection) -> Health:
-    """Return what is known of the source; `well` if nothing is."""
-    row = connection.execute(
-        "SELECT value->>'state', value->>'reason', (value->>'since')::timestamptz,"
-        " (value->>'until')::timestamptz, coalesce((value->>'bans')::integer, 0)"
-        " FROM mangahub_meta WHERE key = %s",
-        [_KEY],
-    ).fetchone()
-    return Health(*row) if row else Health()
 
 
 def admit(connection: Connection, probe: Callable[[], None], now: datetime) -> None:
@@ -62,7 +34,7 @@ def admit(connection: Connection, probe: Callable[[], None], now: datetime) -> N
         Banned: the ban is not over.
         SourceDown: the probe failed.
     """
-    health = read(connection)
+    health = read_source(connection)
     if health.state == "well":
         return
     # After a clock was set back, a ban must not last longer than the longest one.
@@ -76,7 +48,7 @@ def admit(connection: Connection, probe: Callable[[], None], now: datetime) -> N
 def note_well(connection: Connection) -> None:
     """Record that the source has answered as it should."""
     connection.execute(
-        "DELETE FROM mangahub_meta WHERE key = %s AND value->>'state' <> 'well'", [_KEY]
+        "DELETE FROM mangahub_meta WHERE key = %s AND value->>'state' <> 'well'", [KEY]
     )
 
 
@@ -86,7 +58,7 @@ def note_failure(connection: Connection, error: SourceDown, now: datetime) -> He
     Returns:
         what is known now; no request may be sent before its `until`.
     """
-    before = read(connection)
+    before = read_source(connection)
     if isinstance(error, Banned):
         health = _banned(before, str(error), now)
         log.error(
@@ -100,7 +72,7 @@ def note_failure(connection: Connection, error: SourceDown, now: datetime) -> He
     connection.execute(
         "INSERT INTO mangahub_meta (key, value) VALUES (%s, %s)"
         " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-        [_KEY, Jsonb(as_json(health))],
+        [KEY, Jsonb(as_json(health))],
     )
     return health
 

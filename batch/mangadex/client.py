@@ -17,13 +17,13 @@ from uuid import UUID
 import backoff
 
 from batch.config import CONTENT_RATINGS
-from batch.cursors import FOUNDED
 from batch.errors import Banned, RateLimited, RequestRefused, SourceDown, TransientError
 from batch.limits.permit import Permits
 from batch.mangadex.http import Parameters, Session
 from batch.mangadex.responses import Response, body_of, entity_of, page_of
 from batch.models import JsonObject, Order, Page
 from mangahub.retry_after import http_date
+from sql.state.workflows import FOUNDED
 
 MAX_TRIES = 5
 FIRST_WAIT_S = 1.0

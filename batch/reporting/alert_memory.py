@@ -16,10 +16,10 @@ from pathlib import Path
 
 import psycopg
 
-from batch.cursors import read_cursor
 from batch.models import JsonObject
 from batch.store import sync_state
 from sql import Connection
+from sql.state.workflows import read_cursor
 
 _KEY = "trouble"
 

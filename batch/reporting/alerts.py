@@ -14,15 +14,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from batch.config import Config
-from batch.models import command_name
 from batch.reporting.alert_memory import Failure, Memory
 from batch.reporting.alert_sender import Message, send
 from batch.stop import SignalStop
 from sql import Connection
+from sql.state.workflows import CADENCE, command_name
 
 _DAY = timedelta(days=1)
-# How far apart a workflow's good runs are by the timers; the others come every few minutes.
-CADENCE = {"new_manga_poll": _DAY, "chapter_check": _DAY, "metadata_refresh": _DAY}
 
 log = logging.getLogger(__name__)
 

@@ -22,14 +22,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from batch.cursors import read_cursor
-from batch.limits import circuit
-from batch.limits.circuit import Health
-from batch.models import Summary, command_name
-from batch.store import outbox, sync_state
-from batch.store.outbox import Backlog
-from batch.store.sync_state import SyncState
+from batch.models import Summary
 from sql import Connection
+from sql.state import backlog, source, workflows
+from sql.state.backlog import Backlog
+from sql.state.source import Health
+from sql.state.workflows import SyncState, command_name, read_cursor
 
 PREFIX = "mangahub_batch"
 STATE_FILE = "mangahub_state.prom"
@@ -78,7 +76,9 @@ class StateFigures:
 
 def read_state(connection: Connection) -> StateFigures:
     return StateFigures(
-        sync_state.read_all(connection), circuit.read(connection), outbox.read_backlog(connection)
+        workflows.read_all(connection),
+        source.read_source(connection),
+        backlog.read_backlog(connection),
     )
 
 

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from psycopg.types.json import Jsonb
 
 from batch.models import JsonObject, OutboxEvent
 from sql import Connection
+from sql.state.backlog import OWED, REJECTED
 
 CHANNEL = "mangahub_outbox"  # notified by each commit that wrote events
 MAX_ERROR = 300  # characters kept of a reason
 
 
-# An event is owed until the server has accepted it, or has rejected it for good.
-_OWED = "accepted_at IS NULL AND rejected_at IS NULL"
-_REJECTED = "accepted_at IS NULL AND rejected_at IS NOT NULL"
 RETRY_REJECTED = timedelta(days=1)
 
 
@@ -46,26 +44,6 @@ class Attempt:
     error: str
     delay: timedelta
     is_final: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RejectedEvent:
-    """An event that the notification server rejected for good."""
-
-    event_id: str
-    type: str
-    title: str | None
-    error: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """The events that the notification server has not accepted yet."""
-
-    count: int
-    oldest_at: datetime | None
-    last_error: str | None
-    rejected: int = 0
 
 
 def add_events(connection: Connection, events: Sequence[OutboxEvent]) -> int:
@@ -101,13 +79,13 @@ def read_owed(connection: Connection, after_id: int, limit: int, *, everything: 
             decides what is due.
     """
     due = f"id <= last_due OR {everything} OR next_attempt_at <= now()"
-    again = f"OR {everything} AND {_REJECTED} AND next_attempt_at <= now()"
+    again = f"OR {everything} AND {REJECTED} AND next_attempt_at <= now()"
     rows = connection.execute(
         f"WITH due AS (SELECT manga_id, max(id) AS last_due FROM notification_events"
-        f"  WHERE {_OWED} AND next_attempt_at <= now() GROUP BY manga_id)"
+        f"  WHERE {OWED} AND next_attempt_at <= now() GROUP BY manga_id)"
         " SELECT id, type, manga_id, dedup_key, payload, attempts"
         " FROM notification_events LEFT JOIN due USING (manga_id)"
-        f" WHERE id > %s AND ({_OWED} AND ({due}) {again}) ORDER BY id LIMIT %s",
+        f" WHERE id > %s AND ({OWED} AND ({due}) {again}) ORDER BY id LIMIT %s",
         [after_id, limit],
     ).fetchall()
     return [Owed(*row) for row in rows]
@@ -138,24 +116,3 @@ def note_failures(connection: Connection, failed: Sequence[Attempt]) -> None:
             [row.is_final for row in failed],
         ],
     )
-
-
-def read_backlog(connection: Connection) -> Backlog:
-    """Return how many events are owed, since when and why, and how many were rejected."""
-    row = connection.execute(
-        f"SELECT count(*) FILTER (WHERE {_OWED}), min(created_at) FILTER (WHERE {_OWED}),"
-        f" (array_agg(last_error ORDER BY id) FILTER (WHERE {_OWED}))[1],"
-        f" count(*) FILTER (WHERE {_REJECTED})"
-        " FROM notification_events WHERE accepted_at IS NULL"
-    ).fetchone()
-    return Backlog(*row) if row else Backlog(0, None, None, 0)
-
-
-def read_rejected(connection: Connection, limit: int) -> list[RejectedEvent]:
-    """Return the newest events that were rejected for good."""
-    rows = connection.execute(
-        "SELECT dedup_key, type, payload ->> 'title', last_error FROM notification_events"
-        f" WHERE {_REJECTED} ORDER BY id DESC LIMIT %s",
-        [limit],
-    ).fetchall()
-    return [RejectedEvent(*row) for row in rows]

@@ -2,44 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg.types.json import Jsonb
 
 from sql import Connection
-
-
-@dataclass(frozen=True, slots=True)
-class SyncState:
-    """One workflow's row.
-
-    Attributes:
-        metadata: further facts, by name.
-    """
-
-    sync_type: str
-    last_run_at: datetime | None
-    last_success_at: datetime | None
-    last_cursor: str | None
-    status: str
-    error_message: str | None
-    metadata: dict[str, object]
-
-    @property
-    def rejected(self) -> dict[str, dict[str, object]]:
-        """Items that could not be stored: by id, or a description of an item without one."""
-        found = self.metadata.get("rejected")
-        items = found.items() if isinstance(found, dict) else ()
-        return {key: why for key, why in items if isinstance(why, dict)}
-
-
-# The metadata; an empty object where another program left none, or something else.
-_METADATA = "CASE WHEN jsonb_typeof(metadata) = 'object' THEN metadata ELSE '{}' END"
-_SELECT = (
-    "SELECT sync_type, last_run_at, last_success_at, last_cursor, status, error_message,"
-    f" {_METADATA} FROM sync_state"
-)
+from sql.state.workflows import METADATA, SELECT, SyncState
 
 
 def read(connection: Connection, sync_type: str) -> SyncState:
@@ -53,15 +21,9 @@ def lock(connection: Connection, sync_type: str) -> SyncState:
 
 
 def _read_one(connection: Connection, sync_type: str, locking: str) -> SyncState:
-    query = f"{_SELECT} WHERE sync_type = %s{locking}"
+    query = f"{SELECT} WHERE sync_type = %s{locking}"
     row = connection.execute(query.encode(), [sync_type]).fetchone()
     return SyncState(*row) if row else SyncState(sync_type, None, None, None, "idle", None, {})
-
-
-def read_all(connection: Connection) -> list[SyncState]:
-    """Return the rows of all workflows."""
-    rows = connection.execute(f"{_SELECT} ORDER BY id").fetchall()
-    return [SyncState(*row) for row in rows]
 
 
 def begin(connection: Connection, sync_type: str, now: datetime) -> None:
@@ -81,7 +43,7 @@ def finish(
     """Record how a run ended: `completed`, `error`, or `idle` where it was stopped."""
     connection.execute(
         "UPDATE sync_state SET status = %(status)s, error_message = %(error)s,"
-        f" metadata = {_METADATA} || %(metadata)s, last_success_at = CASE"
+        f" metadata = {METADATA} || %(metadata)s, last_success_at = CASE"
         " WHEN %(status)s = 'completed' THEN now() ELSE last_success_at END"
         " WHERE sync_type = %(sync_type)s",
         {
@@ -98,8 +60,7 @@ def move_cursor(
 ) -> None:
     """Set the cursor and merge facts into the metadata, in the caller's transaction."""
     connection.execute(
-        f"UPDATE sync_state SET last_cursor = %s, metadata = {_METADATA} || %s"
-        " WHERE sync_type = %s",
+        f"UPDATE sync_state SET last_cursor = %s, metadata = {METADATA} || %s WHERE sync_type = %s",
         [cursor, Jsonb(metadata), sync_type],
     )
 
@@ -107,7 +68,7 @@ def move_cursor(
 def note(connection: Connection, sync_type: str, **metadata: object) -> None:
     """Merge facts into the metadata."""
     connection.execute(
-        f"UPDATE sync_state SET metadata = {_METADATA} || %s WHERE sync_type = %s",
+        f"UPDATE sync_state SET metadata = {METADATA} || %s WHERE sync_type = %s",
         [Jsonb(metadata), sync_type],
     )
 
@@ -115,9 +76,9 @@ def note(connection: Connection, sync_type: str, **metadata: object) -> None:
 def note_once(connection: Connection, sync_type: str, name: str, value: str) -> None:
     """Add a fact to the metadata, unless it is there."""
     connection.execute(
-        f"UPDATE sync_state SET metadata = {_METADATA} || jsonb_build_object(%(name)s::text,"
+        f"UPDATE sync_state SET metadata = {METADATA} || jsonb_build_object(%(name)s::text,"
         " %(value)s::text) WHERE sync_type = %(sync_type)s"
-        f" AND NOT {_METADATA} ? %(name)s",
+        f" AND NOT {METADATA} ? %(name)s",
         {"sync_type": sync_type, "name": name, "value": value},
     )
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 import sql
-from batch.store import locks
 from mangahub.env import Env
 from sql import embedded
 from sql.embedded import binaries, owner
+from sql.state import workflows
 from tests.support.databases import OwnDatabase
 from tests.support.network import SecondHost, second_host
 from tests.support.paths import ROOT
@@ -75,8 +75,8 @@ def test_its_lock_is_free_again(server: str, host: SecondHost) -> None:
         try:
             assert holder.stdout.readline() == b"locked\n"
             with sql.connect(server) as connection:
-                assert locks.is_running(connection, "chapter_feed")
+                assert workflows.is_running(connection, "chapter_feed")
                 host.pull_cable()
-                wait_until(lambda: not locks.is_running(connection, "chapter_feed"))
+                wait_until(lambda: not workflows.is_running(connection, "chapter_feed"))
         finally:
             holder.kill()

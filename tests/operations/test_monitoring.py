@@ -18,9 +18,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import sql
 from batch.config import Config
-from batch.reporting.alerts import CADENCE
 from mangadex_sim import Simulator
 from mangahub.env import settings_of
+from sql.state.workflows import CADENCE
 from tests.support.paths import ROOT
 
 VARIABLES = {found.name for found in settings_of(Config).values()}

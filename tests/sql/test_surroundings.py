@@ -13,6 +13,7 @@ import pytest
 
 import sql
 from batch.store import locks
+from sql.state import workflows
 from tests.support.pooler import needs_pooler, pooler
 
 Run = Callable[..., Any]
@@ -43,7 +44,7 @@ def test_a_pooler_in_session_mode_works(
     with pooler(database_url, home, pool_mode="session") as url:
         with sql.connect(url) as first, sql.connect(url):
             locks.take_lock(first, "chapter_feed")
-            assert locks.is_running(connection, "chapter_feed")
+            assert workflows.is_running(connection, "chapter_feed")
             assert first.execute("SHOW IntervalStyle").fetchone() == ("postgres",)
 
 

@@ -20,7 +20,6 @@ import requests
 
 from batch.config import Config
 from batch.errors import BatchError, PauseRequested, Stopped
-from batch.limits.circuit import Health
 from batch.mangadex.http import Session
 from batch.mangadex.responses import Response
 from batch.reporting import alert_sender
@@ -30,6 +29,7 @@ from batch.workers.worker import open_permits
 from mangahub.retry_after import http_date
 from mangahub.sockets import is_loopback
 from sql import Connection, SqlError
+from sql.state.source import Health
 
 MAX_CLOCK_ERROR_S = 60
 MIN_FREE_BYTES = 200 * 1024 * 1024

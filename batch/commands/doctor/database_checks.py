@@ -7,16 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import sql
 from batch.commands.doctor.checks import Check
-from batch.models import command_name
-from batch.reporting.alerts import CADENCE
-from batch.store import outbox, sync_state
-from batch.store.sync_state import SyncState
+from sql.state import backlog, workflows
+from sql.state.workflows import SyncState, command_name
 
 MIN_VERSION = 13
 LONG_OWED = timedelta(hours=1)
 SEE_DATABASE = "see docs/operations.md: The database"
 OTHERS = 2  # connections of a run beside those of its workers: the run's own and the relay's
-_ON_DEMAND = "initial_sync"
 DATED = {
     "manga": ("first_synced_at", "last_synced_at", "last_chapter_check"),
     "chapters": ("published_at",),
@@ -40,6 +37,8 @@ RIGHTS = {
     "chapter_groups": "SELECT INSERT DELETE",
     "release_days": "SELECT INSERT DELETE",
     "api_budget": "SELECT INSERT UPDATE",
+    "api_requests": "SELECT INSERT UPDATE",
+    "run_wishes": "SELECT DELETE",
     "mangahub_meta": "SELECT INSERT UPDATE DELETE",
 }
 
@@ -104,13 +103,13 @@ def check_work(connection: sql.Connection, patience: timedelta) -> Iterator[Chec
         patience: how late a success may be.
     """
     now = datetime.now(UTC)
-    rows = sync_state.read_all(connection)
+    rows = workflows.read_all(connection)
     yield check_columns(connection)
     yield _titles(connection)
     yield _dates(connection)
     yield from _refused(rows)
     yield _workflows(rows, patience, now)
-    yield _events(outbox.read_backlog(connection), now)
+    yield _events(backlog.read_backlog(connection), now)
 
 
 def _titles(connection: sql.Connection) -> Check:
@@ -146,7 +145,7 @@ def _refused(rows: list[SyncState]) -> Iterator[Check]:
 
 
 def _workflows(rows: list[SyncState], patience: timedelta, now: datetime) -> Check:
-    late = [fact for row in rows if (fact := find_delay(row, patience, now))]
+    late = [fact for row in rows if (fact := workflows.find_delay(row, patience, now))]
     if not late:
         return Check("workflows", "ok", "none is late")
     cure = (
@@ -156,24 +155,7 @@ def _workflows(rows: list[SyncState], patience: timedelta, now: datetime) -> Che
     return Check("workflows", "warn", "; ".join(late), cure)
 
 
-def find_delay(row: SyncState, patience: timedelta, now: datetime) -> str | None:
-    """Return why a workflow counts as late, or None. Pure.
-
-    A workflow that never ran is not late: an operator may not want it.
-    """
-    name = command_name(row.sync_type)
-    failed = f" ({' '.join(row.error_message.split())})" if row.error_message else ""
-    if row.last_success_at is None:
-        return f"{name} has never succeeded{failed}" if failed else None
-    if row.sync_type == _ON_DEMAND:
-        return None
-    late = now - row.last_success_at - CADENCE.get(row.sync_type, timedelta(0))
-    if late <= patience:
-        return None
-    return f"{name} has not succeeded since {row.last_success_at:%Y-%m-%d %H:%M} UTC{failed}"
-
-
-def _events(backlog: outbox.Backlog, now: datetime) -> Check:
+def _events(backlog: backlog.Backlog, now: datetime) -> Check:
     fact = f"{backlog.count:,} owed"
     if backlog.rejected:
         fact = f"{fact}, {backlog.rejected:,} rejected by the notification server"

@@ -15,11 +15,11 @@ from batch.commands.context import Command, Context, Report
 from batch.commands.doctor import checks, database_checks
 from batch.commands.doctor.checks import Check
 from batch.config import Config
-from batch.limits import circuit
-from batch.limits.circuit import Health
 from batch.stop import SignalStop
 from mangahub.env import Env, SettingError
 from sql import embedded
+from sql.state import source
+from sql.state.source import Health
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def _examine_database(url: str, config: Config, stop: SignalStop, found: list[Ch
         found.append(database_checks.check_rights(connection))
         found.append(database_checks.check_connections(connection, config.workers))
         found += database_checks.check_work(connection, config.alert_after)
-        found += checks.check_source(config, circuit.read(connection), connection, stop)
+        found += checks.check_source(config, source.read_source(connection), connection, stop)
 
 
 def _directories(env: Env, config: Config) -> Iterator[Check]:

@@ -10,18 +10,19 @@ import pytest
 
 import sql
 from batch.commands import status
-from batch.limits.circuit import Health
 from batch.models import Rejected
 from batch.store import rejections, sync_state
 from batch.store.locks import take_lock
 from mangadex_sim import Simulator
+from sql.state.source import Health
+from sql.state.workflows import SyncState
 
 NOW = datetime.now(UTC)
 
 
 def show(connection: sql.Connection) -> tuple[dict[str, Any], list[str]]:
     """As JSON, and the lines for people."""
-    facts = status.read_status(connection)
+    facts = status.read_everything(connection)
     data: dict[str, Any] = status.as_json(facts)
     return data, status.as_lines(facts)
 
@@ -140,7 +141,7 @@ def test_a_big_table_is_not_counted_row_by_row(connection: sql.Connection) -> No
     ],
 )
 def test_times_are_shown_by_how_long_ago_they_were(ago: timedelta, text: str) -> None:
-    idle = sync_state.SyncState("a_b", NOW - ago, None, None, "idle", None, {})
+    idle = SyncState("a_b", NOW - ago, None, None, "idle", None, {})
     facts = status.Status(
         workflows=[status.WorkflowStatus(idle, "idle")],
         source=Health(),

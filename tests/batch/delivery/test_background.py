@@ -14,8 +14,9 @@ import sql
 from batch.config import load
 from batch.delivery.background import BackgroundRelay
 from batch.models import OutboxEvent
-from batch.store.outbox import add_events, read_backlog
+from batch.store.outbox import add_events
 from mangahub.env import Env
+from sql.state.backlog import read_backlog
 from tests.support.waiting import wait_until
 
 

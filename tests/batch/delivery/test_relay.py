@@ -20,6 +20,7 @@ from batch.errors import Stopped
 from batch.models import OutboxEvent
 from batch.stop import SignalStop
 from batch.store import outbox
+from sql.state import backlog
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 Json = Any
@@ -146,7 +147,7 @@ def test_events_are_written_with_the_rows_of_their_transaction_or_not_at_all(
     with pytest.raises(ZeroDivisionError), connection.transaction():
         owe(2)
         raise ZeroDivisionError
-    assert outbox.read_backlog(connection).count == 0
+    assert backlog.read_backlog(connection).count == 0
 
 
 def test_events_keep_the_order_in_which_they_were_written(connection: Connection, owe: Any) -> None:
@@ -286,15 +287,15 @@ def test_an_event_that_was_rejected_holds_back_nothing_and_is_tried_again_after_
     receiver.answer = lambda events: (202, {})
     add("A9")
     assert deliver(everything=True) == DeliveryCounts(accepted=1)
-    backlog = outbox.read_backlog(connection)
-    assert (backlog.count, backlog.rejected) == (0, 1)
-    (rejected,) = outbox.read_rejected(connection, 9)
+    left = backlog.read_backlog(connection)
+    assert (left.count, left.rejected) == (0, 1)
+    (rejected,) = backlog.read_rejected(connection, 9)
     assert (rejected.event_id, rejected.title) == ("A8", "A")
     assert rejected.error == f"{status}: why"
     connection.execute("UPDATE notification_events SET next_attempt_at = now()")
     assert deliver() == DeliveryCounts()
     assert deliver(everything=True) == DeliveryCounts(accepted=1)
-    assert outbox.read_rejected(connection, 9) == []
+    assert backlog.read_rejected(connection, 9) == []
 
 
 def test_what_follows_in_the_other_half_of_a_body_is_held_back_too(
@@ -348,7 +349,7 @@ def test_a_failing_server_is_tried_once_and_all_stays_owed(
     receiver.answer = lambda events: answer
     assert deliver() == DeliveryCounts(postponed=500, is_down=True)
     assert len(receiver.bodies) == 1
-    assert outbox.read_backlog(connection).count == 700
+    assert backlog.read_backlog(connection).count == 700
 
 
 def test_a_server_that_is_down_costs_one_attempt(
@@ -359,7 +360,7 @@ def test_a_server_that_is_down_costs_one_attempt(
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         owe(700)
         assert deliver(url=url) == DeliveryCounts(postponed=500, is_down=True)
-    assert outbox.read_backlog(connection).count == 700
+    assert backlog.read_backlog(connection).count == 700
     (error,) = {text for (text,) in rows(connection, "last_error") if text}
     assert "Connection refused" in error and not error.startswith("503")
 
@@ -372,7 +373,7 @@ def test_a_body_that_is_refused_as_a_whole_is_halved_until_the_culprit_is_alone(
         (400, {"error": "bad"}) if any(e["event_id"] == "key-17" for e in events) else (202, {})
     )
     assert deliver() == DeliveryCounts(accepted=39, rejected=1)
-    assert [event.event_id for event in outbox.read_rejected(connection, 9)] == ["key-17"]
+    assert [event.event_id for event in backlog.read_rejected(connection, 9)] == ["key-17"]
     assert len(receiver.bodies) < 15
 
 
@@ -423,7 +424,7 @@ def test_a_stop_ends_the_wait_for_an_answer_and_the_event_stays_owed(
         deliver()
     helper.join()
     receiver.hold.set()
-    assert outbox.read_backlog(connection).count == 2
+    assert backlog.read_backlog(connection).count == 2
 
 
 def test_a_delivery_meanwhile_is_not_undone_by_a_failure(connection: Connection, owe: Any) -> None:

@@ -12,12 +12,12 @@ import pytest
 from pytest_mock import MockerFixture
 
 from batch.commands import sync
-from batch.cursors import read_cursor
 from batch.jobs import initial_sync, metadata_refresh, new_manga_poll
 from batch.mangadex import client
 from batch.models import Summary
 from batch.store import sync_state
 from mangadex_sim import Simulator
+from sql.state.workflows import read_cursor
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 Import = Callable[[], str]

@@ -14,14 +14,14 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 import sql
-from batch.limits.circuit import Health
 from batch.models import Summary
 from batch.reporting import metrics
 from batch.reporting.metrics import RunFigures, StateFigures
 from batch.store.locks import take_lock
-from batch.store.outbox import Backlog
-from batch.store.sync_state import SyncState
 from mangadex_sim import Simulator
+from sql.state.backlog import Backlog
+from sql.state.source import Health
+from sql.state.workflows import SyncState
 
 Simulators = Callable[..., Simulator]
 Batch = Callable[..., Any]

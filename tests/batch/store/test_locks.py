@@ -9,14 +9,15 @@ import pytest
 import sql
 from batch.errors import LockHeld
 from batch.store import locks
+from sql.state import workflows
 from tests.support.waiting import wait_until
 
 
 def test_a_lock_that_is_free_is_taken_at_once(connection: sql.Connection) -> None:
     began_s = monotonic()
-    assert not locks.is_running(connection, "initial_sync")
+    assert not workflows.is_running(connection, "initial_sync")
     locks.take_lock(connection, "initial_sync")
-    assert locks.is_running(connection, "initial_sync")
+    assert workflows.is_running(connection, "initial_sync")
     assert monotonic() - began_s < 1.9
 
 
@@ -31,7 +32,7 @@ def test_each_workflow_has_a_lock_of_its_own(
     with sql.connect(database_url) as other:
         for name in ("initial_sync", "new_manga_poll", "chapter_feed", "chapter_check",
                      "metadata_refresh"):  # fmt: skip
-            assert locks.is_running(other, name) == (name == sync_type)
+            assert workflows.is_running(other, name) == (name == sync_type)
             if name != sync_type:
                 locks.take_lock(other, name)
 
@@ -57,9 +58,9 @@ def test_a_session_that_ends_gives_its_lock_back(
         locks.take_lock(other, "chapter_check")
         pid = other.info.backend_pid
         connection.execute("SELECT pg_terminate_backend(%s)", [pid])
-        wait_until(lambda: not locks.is_running(connection, "chapter_check"))
+        wait_until(lambda: not workflows.is_running(connection, "chapter_check"))
     locks.take_lock(connection, "chapter_check")
-    assert locks.is_running(connection, "chapter_check")
+    assert workflows.is_running(connection, "chapter_check")
 
 
 def test_a_lock_of_another_database_is_none_of_ours(
@@ -67,7 +68,7 @@ def test_a_lock_of_another_database_is_none_of_ours(
 ) -> None:
     with sql.connect(empty_database_url) as other:
         locks.take_lock(other, "initial_sync")
-        assert not locks.is_running(connection, "initial_sync")
+        assert not workflows.is_running(connection, "initial_sync")
         locks.take_lock(connection, "initial_sync")
 
 
@@ -77,4 +78,4 @@ def test_a_lock_outlives_the_transactions_of_its_session(connection: sql.Connect
     locks.take_lock(connection, "initial_sync")
     with connection.transaction():
         connection.execute("SELECT 1")
-    assert locks.is_running(connection, "initial_sync")
+    assert workflows.is_running(connection, "initial_sync")

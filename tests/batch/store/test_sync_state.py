@@ -10,6 +10,7 @@ import pytest
 import sql
 from batch.models import Rejected
 from batch.store import rejections, sync_state
+from sql.state import workflows
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -19,12 +20,12 @@ POLL = "new_manga_poll"
 @pytest.mark.parametrize("sync_type", ["initial_sync", POLL, "chapter_feed", "a_new_one"])
 def test_a_workflow_that_never_ran_is_idle(connection: sql.Connection, sync_type: str) -> None:
     row = sync_state.read(connection, sync_type)
-    assert row == sync_state.SyncState(sync_type, None, None, None, "idle", None, {})
+    assert row == workflows.SyncState(sync_type, None, None, None, "idle", None, {})
 
 
 def test_all_workflows_are_read_in_their_order(connection: sql.Connection) -> None:
     sync_state.begin(connection, "a_new_one", NOW)
-    names = [row.sync_type for row in sync_state.read_all(connection)]
+    names = [row.sync_type for row in workflows.read_all(connection)]
     assert names[0] == "initial_sync"
     assert names[-1] == "a_new_one"
     assert len(names) == 6

@@ -21,15 +21,15 @@ from batch.commands.doctor.checks import Check
 from batch.config import Config, load
 from batch.errors import Banned
 from batch.limits import circuit
-from batch.limits.circuit import Health
 from batch.models import Rejected
 from batch.reporting import alert_sender
 from batch.stop import SignalStop
 from batch.store import rejections
-from batch.store.sync_state import SyncState
 from mangadex_sim import Simulator
 from mangahub.env import Env
 from sql.budget import Budget, Pace
+from sql.state.source import Health
+from sql.state.workflows import SyncState, find_delay
 from tests.architecture.imports import MODULES
 from tests.support.raw_server import OK, RawServer
 
@@ -100,7 +100,7 @@ def test_a_workflow_that_never_succeeded_is_named_once_it_has_failed(
     error: str | None, delay: str | None
 ) -> None:
     row = SyncState("chapter_feed", None, None, None, "error", error, {})
-    assert database_checks.find_delay(row, timedelta(0), datetime.now(UTC)) == delay
+    assert find_delay(row, timedelta(0), datetime.now(UTC)) == delay
 
 
 @pytest.mark.parametrize(("age", "is_long"), [("50 minutes", False), ("2 hours", True)])

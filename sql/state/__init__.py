@@ -1,0 +1,1 @@
+"""How workflows, source and outbox are doing, for every program that shows it."""
