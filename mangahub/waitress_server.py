@@ -131,6 +131,7 @@ class WebServer:
             max_request_body_size=_MAX_BODY,
             inbuf_overflow=2 * _MAX_BODY,  # so that no body is kept in a file but uploads
             log_socket_errors=False,
+            clear_untrusted_proxy_headers=False,  # the application knows which it may believe
             ident=None,
         )
         place = (sock.family, sock.type, sock.proto, sock.getsockname())
