@@ -8,6 +8,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from website.pages import (
     about,
+    catalogue,
     covers,
     errors,
     lists,
@@ -15,6 +16,7 @@ from website.pages import (
     new,
     presentation,
     sign_in,
+    title,
     upkeep,
 )
 from website.pages.gates import Gates
@@ -25,14 +27,16 @@ from website.security.headers import Headers
 _MAX_FORM_BYTES = 256 * 1024
 _STATIC_MAX_AGE_S = 365 * 86_400  # their addresses change with their content
 
-BLUEPRINTS = (
-    new.pages,
-    covers.pages,
-    sign_in.pages,
-    look.pages,
-    lists.pages,
-    about.pages,
-    upkeep.pages,
+TOPICS = (
+    new,
+    catalogue,
+    title,
+    covers,
+    sign_in,
+    look,
+    lists,
+    about,
+    upkeep,
 )
 
 
@@ -51,8 +55,8 @@ def create_app(site: Site) -> Flask:
     app.after_request(gates.send_form_cookie)
     app.after_request(Headers(site.given.addresses).apply)
     app.after_request(_say_how_to_keep)
-    for blueprint in BLUEPRINTS:
-        app.register_blueprint(blueprint)
+    for topic in TOPICS:
+        app.register_blueprint(topic.pages)
     app.register_error_handler(Exception, errors.answer_error)
     if count := site.given.config.proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count)  # type: ignore[method-assign]

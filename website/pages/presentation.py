@@ -14,6 +14,7 @@ from markupsafe import Markup
 from website.pages.site import Visit, site
 from website.rules.ages import describe_age, describe_day, near_day
 from website.rules.numbers import describe_number
+from website.rules.texts import plain
 from website.security import forms
 
 THEMES = ("system", "light", "dark")
@@ -30,6 +31,7 @@ def install(app: Flask) -> None:
     app.add_template_filter(_near, "near")
     app.add_template_filter(_iso, "iso")
     app.add_template_filter(describe_number, "number")
+    app.add_template_filter(plain, "plain")
     app.context_processor(_facts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,7 @@ from website.rules.numbers import describe_chapters
 from website.rules.sites import Place, chapter_place
 
 MAX_GROUPS = 3
+_NUMBER = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,13 @@ class Line:
     groups_left_out: int
     came_at: datetime
     is_unread: bool
+
+
+def reading_order(chapter: Chapter) -> tuple[Decimal, str, bool, Decimal]:
+    """Return a sort key: by volume and number, those without one last."""
+    volume = chapter.volume or ""
+    number = Decimal(volume) if _NUMBER.fullmatch(volume) else Decimal(0)
+    return number, volume, chapter.number is None, chapter.number or Decimal(0)
 
 
 def lines_of(chapters: Sequence[Chapter]) -> list[Line]:

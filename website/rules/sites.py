@@ -28,13 +28,13 @@ def group_url(group_id: UUID) -> str:
 
 def chapter_place(external_url: str | None, mangadex_id: UUID | None) -> Place | None:
     """Return where a chapter is read: at its publisher if that is a web address, else MangaDex."""
-    host = _host(external_url or "")
+    host = web_host(external_url or "")
     if external_url and host:
         return Place(external_url, _NAMES.get(host, host))
     return Place(f"{MANGADEX}/chapter/{mangadex_id}", "MangaDex") if mangadex_id else None
 
 
-def _host(url: str) -> str:
+def web_host(url: str) -> str:
     """Return the host of an http or https address, empty for what is none."""
     try:
         parts = urlsplit(url)

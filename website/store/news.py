@@ -15,7 +15,7 @@ from uuid import UUID
 
 import sql
 from website.rules.cursors import Cursor
-from website.rules.news import Chapter
+from website.rules.news import Chapter, reading_order
 
 _MAX_TITLE = 300
 _MAX_CHAPTERS = 200  # of one title on one day
@@ -104,8 +104,7 @@ CROSS JOIN LATERAL (
     WHERE n.manga_id = heads.manga_id AND n.published_at >= heads.day
       AND n.published_at < heads.day + interval '1 day' AND {wanted_n}
     ORDER BY n.chapter_number, n.id LIMIT {max_chapters}) AS part
-ORDER BY heads.published_at DESC, heads.id DESC, part.volume NULLS FIRST, part.chapter_number,
-    part.id"""
+ORDER BY heads.published_at DESC, heads.id DESC, part.id"""
 
 
 def list_rows(
@@ -164,7 +163,7 @@ def _conditions(wanted: Filter, alias: str) -> str:
 
 def _row(lines: Sequence[Sequence[Any]]) -> Row:
     head_id, came_at, day, manga_id, title, slug, is_followed, *_ = lines[0]
-    chapters = tuple(_chapter(line[7:]) for line in lines)
+    chapters = tuple(sorted((_chapter(line[7:]) for line in lines), key=reading_order))
     return Row(manga_id, title, slug, is_followed, day, Cursor(came_at, head_id), chapters)
 
 

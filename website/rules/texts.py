@@ -1,0 +1,18 @@
+"""Texts of others where no element encloses them: `<title>`, feeds, calendars. Pure."""
+
+from __future__ import annotations
+
+import unicodedata
+
+# Marks that change the direction of what follows (Unicode's UAX #9).
+_DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def plain(text: str) -> str:
+    """Return the text on one line, without control characters, directions and half characters."""
+    kept = (
+        " " if c.isspace() else c
+        for c in text
+        if c.isspace() or (unicodedata.category(c) not in ("Cc", "Cs") and c not in _DIRECTIONS)
+    )
+    return " ".join("".join(kept).split())
