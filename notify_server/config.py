@@ -48,7 +48,7 @@ class Config:
     @property
     def channel_policy(self) -> Policy:
         """The addresses that readers may add as channels."""
-        return Policy(self.channel_kinds, self.private_channels == "on")
+        return Policy.of_settings(self.channel_kinds, self.private_channels)
 
     @property
     def public_website(self) -> str | None:

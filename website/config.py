@@ -11,6 +11,8 @@ from mangahub.config import (
     LOG_FORMAT,
     LOG_LEVEL,
     MANGADEX_API_URL,
+    NOTIFY_CHANNELS,
+    NOTIFY_CHANNELS_PRIVATE,
     NOTIFY_SECRET,
     RATE_BURST,
     RATE_PER_SECOND,
@@ -47,6 +49,8 @@ class Config:
     rate_per_second: float = RATE_PER_SECOND.field()
     rate_burst: int = RATE_BURST.field()
     secret: str | None = NOTIFY_SECRET.field()
+    channel_kinds: tuple[str, ...] = NOTIFY_CHANNELS.field()
+    private_channels: str = NOTIFY_CHANNELS_PRIVATE.field()
     data_dir: Path = DATA_DIR.field()
     log_format: str = LOG_FORMAT.field()
     log_level: str = LOG_LEVEL.field()

@@ -45,6 +45,11 @@ class Policy:
     kinds: Collection[str] | None
     is_private_allowed: bool
 
+    @classmethod
+    def of_settings(cls, kinds: Collection[str], private: str) -> Policy:
+        """Return what NOTIFY_CHANNELS and NOTIFY_CHANNELS_PRIVATE allow readers."""
+        return cls(kinds, private == "on")
+
 
 TRUSTED = Policy(None, True)  # what an operator adds
 

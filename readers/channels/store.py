@@ -34,7 +34,7 @@ class Channel:
         address: without credentials.
         failing_since: None while it works.
         last_error: why the last message was not accepted; None if it was.
-        is_test_wanted: whether a test message waits for the sender.
+        test_wanted_at: since when a test message waits for the sender.
         test_error: why the last test failed; None if it succeeded, or there was none.
     """
 
@@ -50,7 +50,7 @@ class Channel:
     next_attempt_at: datetime | None
     last_success_at: datetime | None
     last_error: str | None
-    is_test_wanted: bool
+    test_wanted_at: datetime | None
     tested_at: datetime | None
     test_error: str | None
 
@@ -126,7 +126,7 @@ def _new_secret() -> str:
 _COLUMNS = """
     id, user_id, kind, server, only_types, digest_at, time_zone, is_trusted, created_at,
     paused_at, failing_since, next_attempt_at, last_success_at, last_error,
-    test_wanted_at IS NOT NULL, tested_at, test_error
+    test_wanted_at, tested_at, test_error
     FROM reader_channels JOIN channel_deliveries ON channel_id = id"""
 
 

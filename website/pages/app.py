@@ -10,6 +10,7 @@ from website.pages import (
     about,
     catalogue,
     covers,
+    devices,
     errors,
     lists,
     look,
@@ -35,6 +36,7 @@ TOPICS = (
     sign_in,
     look,
     lists,
+    devices,
     about,
     upkeep,
 )

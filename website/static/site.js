@@ -4,6 +4,7 @@
 //   data-row            a row of a list; its first link of h3 (or data-to) is what j and k focus
 //   data-key="f"        what a key clicks: first within the focused row, else anywhere on the page
 //   data-go="n"         a link that `g n` follows
+//   data-time-zone      a field that begins with the browser's time zone
 //   data-copy="#id"     a button that copies the value or text of another element
 "use strict";
 
@@ -81,3 +82,8 @@ document.addEventListener("click", async (event) => {
   button.textContent = "Copied";
   setTimeout(() => { button.textContent = before; }, 2000);
 });
+
+// The reader's own time zone, where none was chosen.
+for (const field of document.querySelectorAll("[data-time-zone]")) {
+  if (field.value === "UTC") field.value = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+}
