@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import warnings
 from importlib.util import find_spec
 from types import ModuleType
@@ -18,7 +19,7 @@ _MARKUP: dict[str, Markup] = {
     "mailto": HTML,
     "mailtos": HTML,
 }
-_SUBJECT_APART = ("mailto", "mailtos")
+_MAIL = ("mailto", "mailtos")
 
 
 def load() -> ModuleType | None:
@@ -34,24 +35,39 @@ def load() -> ModuleType | None:
 
 
 def send(apprise: ModuleType, delivery: Delivery) -> bool:
-    """Return whether the channel has accepted the message."""
-    service = apprise.Apprise.instantiate(delivery.address, asset=_asset(apprise, delivery))
+    """Return whether the channel has accepted the message.
+
+    Raises:
+        ValueError: the address is none of Apprise's.
+    """
+    service = apprise.Apprise.instantiate(_address(delivery), asset=_asset(apprise, delivery))
     if service is None:
         raise ValueError("Apprise cannot read the address")
     markup = _MARKUP.get(delivery.kind, PLAIN)
     text = compose(delivery.message, markup)
     subject, body = text.subject, text.body
-    if markup is not PLAIN and delivery.kind not in _SUBJECT_APART:
+    if markup is not PLAIN and delivery.kind not in _MAIL:
         subject, body = "", f"{text.heading}{markup.newline}{text.body}"
+    if delivery.kind in _MAIL and (cover := delivery.message.cover):
+        body = f'<img src="{html.escape(cover)}" width="128" alt=""/>{markup.newline}{body}'
     # Undeclared, Markdown is sent as it is: Discord's differs from what is converted to it.
     formats = {PLAIN: apprise.NotifyFormat.TEXT, HTML: apprise.NotifyFormat.HTML}
     return bool(service.notify(body=body, title=subject, body_format=formats.get(markup)))
 
 
+def _address(delivery: Delivery) -> str:
+    """Return the address; Discord shows a cover in what Apprise sends as Markdown."""
+    if delivery.kind != "discord" or delivery.message.cover is None:
+        return delivery.address
+    separator = "&" if "?" in delivery.address else "?"
+    return f"{delivery.address}{separator}format=markdown&image=yes&footer=no&avatar=no"
+
+
 def _asset(apprise: ModuleType, delivery: Delivery) -> Any:
-    """Return settings by which Apprise reads no file and shows no picture of its own."""
+    """Return settings by which Apprise shows the cover, and no pictures of its own."""
     asset = apprise.AppriseAsset(async_mode=False, plugin_paths=None)
     asset.app_id, asset.app_desc = "MangaHub", "MangaHub"
     asset.app_url = delivery.message.site or "https://mangadex.org"
-    asset.image_url_mask = asset.image_url_logo = ""
+    asset.image_url_logo = ""
+    asset.image_url_mask = (delivery.message.cover or "") if delivery.kind == "discord" else ""
     return asset

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from multiprocessing.connection import wait
 from time import monotonic
 
+import psycopg
+
 import sql
 from mangahub import systemd
 from notify_server.channels.deliveries import PROCESSES, Deliveries
@@ -47,6 +49,7 @@ class Sender:
         self._deliveries = Deliveries(policy, site)
         self._wake = os.eventfd(0, os.EFD_CLOEXEC)
         self._is_stopping = False
+        self._is_away = False
 
     def request_stop(self) -> None:
         """Make `run` end; a signal handler may call it."""
@@ -64,18 +67,21 @@ class Sender:
         Raises:
             SqlError: the database is not one of this program's.
         """
-        is_away = False
         while not self._is_stopping:
             try:
                 with sql.connect(self._locate(), "mangahub-channels") as connection:
                     sql.require_current(connection)
-                    is_away = False
                     self._serve(connection)
-            except sql.DatabaseDown as exc:
-                if not is_away:
+                    continue
+            # What has ended and could not be recorded is kept: after a new start it would be sent
+            # again.
+            except (sql.DatabaseDown, sql.DatabaseUnwritable) as exc:
+                if not self._is_away:
                     log.warning("The database is unavailable, trying again reason=%s", exc)
-                is_away = True
-                self._wait_alive("Waiting for the database")
+                self._is_away = True
+            except psycopg.Error:
+                log.exception("Unexpected error while sending to channels, trying again")
+            self._wait_alive("Waiting for the database")
 
     def _serve(self, connection: sql.Connection) -> None:
         with sql.translated():
@@ -118,6 +124,7 @@ class Sender:
                 self._deliveries.look(connection, horizon)
                 look_at = monotonic() + (LOOK_S if is_complete else _HOLD_S)
             self._deliveries.begin(connection, horizon)
+            self._is_away = False
             if self._rest(connection, max(0.0, look_at - monotonic())):
                 look_at = 0.0
             systemd.notify("WATCHDOG=1")

@@ -126,13 +126,15 @@ def _numbers(data: dict[str, Json]) -> str:
 
 
 def _details(data: dict[str, Json]) -> str:
-    """Return language, groups and title of a chapter, as far as they are known."""
+    """Return what is known of a chapter, and how far its reader is behind."""
     groups = ", ".join(_texts(data.get("groups")))
     name = _clean(data.get("chapter_title"), _MOST_TITLE)
+    behind = data.get("behind")
     parts = (
         _clean(data.get("language"), 20),
         f"by {cut(groups, _MOST_TITLE)}" if groups else "",
         f"“{name}”" if name else "",
+        f"you are {behind} behind" if _is_number(behind) and _as_float(behind) > 1 else "",
     )
     return " · ".join(part for part in parts if part)
 

@@ -31,6 +31,14 @@ class Message:
     news: tuple[News, ...] = ()
     site: str | None = None
 
+    @property
+    def cover(self) -> str | None:
+        """The address of the cover, of a message about one title that readers can reach."""
+        ids = {each.content.manga_id for each in self.news}
+        if self.site is None or len(ids) != 1 or ids == {0}:
+            return None
+        return f"{self.site}/covers/{ids.pop()}/256.webp"
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:

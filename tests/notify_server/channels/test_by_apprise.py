@@ -38,13 +38,13 @@ def services(server: ChannelServer, monkeypatch: pytest.MonkeyPatch) -> ChannelS
 def test_ntfy_shows_title_number_language_groups_and_link(
     deliver: Deliver, server: ChannelServer
 ) -> None:
-    assert deliver(f"ntfy://{server.address}/topic").error is None
+    assert deliver(f"ntfy://{server.address}/topic", message_of(chapter(behind=3))).error is None
     (request,) = server.take(1)
     assert request.json["topic"] == "topic"
     assert request.json["title"] == "Blue Lantern: chapter 181"
     assert request.json["message"].split("\n") == [
         "New chapter 181 available (was chapter 180)",
-        "en · by TeamX · “The End”",
+        "en · by TeamX · “The End” · you are 3 behind",
         "https://mangadex.org/chapter/0d1e2f30",
     ]
 
@@ -75,6 +75,19 @@ def test_discord_shows_a_hostile_title_as_it_is_and_mentions_nobody(
     assert heading.startswith("**\\*\\*b\\*\\* \\<b\\>&amp;\\</b\\> @\u200beveryone \\<@\u200b1\\>")
     assert "\\[x\\]\\(http\\://e.example\\) \\`c\\` \\# \\> q \\|\\|s\\|\\| \\_i\\_" in heading
     assert content.endswith("<https://mangadex.org/chapter/0d1e2f30>")
+
+
+def test_discord_shows_the_cover_where_the_website_can_be_reached(
+    deliver: Deliver, services: ChannelServer
+) -> None:
+    message = message_of(chapter(title=HOSTILE), site="https://hub.example")
+    assert deliver(f"{DISCORD}?thread=5", message).error is None
+    (request,) = services.take(1)
+    (embed,) = request.json["embeds"]
+    assert embed["thumbnail"]["url"] == "https://hub.example/covers/1/256.webp"
+    assert embed["description"].startswith("**\\*\\*b")
+    assert "@everyone" not in request.body.decode() and not request.json.get("content")
+    assert "thread_id=5" in request.path
 
 
 def test_telegram_shows_a_hostile_title_as_it_is(deliver: Deliver, services: ChannelServer) -> None:
@@ -127,7 +140,7 @@ def test_a_bundle_is_cut_to_what_a_channel_shows(deliver: Deliver, services: Cha
     for text, most in ((DISCORD, 2_000), (TELEGRAM, 4_096)):
         assert deliver(text, many).error is None
         sent = services.take(1)[0].json
-        shown = sent.get("content") or sent["text"]
+        shown = sent["embeds"][0]["description"] if "embeds" in sent else sent["text"]
         assert len(shown) <= most
         assert "200 notifications: Title 0, Title 1, Title 2 and 197 more" in shown
         assert "hub.example/me/inbox" in shown.split("\n")[-1]
@@ -179,6 +192,16 @@ def test_mail_has_a_subject_and_a_readable_body(deliver: Deliver, mail: Any) -> 
     html = message.get_body(("html",)).get_content()
     assert "New chapter 181 available (was chapter 180)" in html
     assert 'href="https://mangadex.org/chapter/0d1e2f30"' in html
+
+
+def test_mail_shows_the_cover_where_the_website_can_be_reached(deliver: Deliver, mail: Any) -> None:
+    mailbox, address = mail
+    text = f"mailto://{address}?from=hub@hub.example&to=ine@mail.example"
+    assert deliver(text, message_of(chapter(), site="https://hub.example")).error is None
+    (message,) = mailbox.messages
+    html = message.get_body(("html",)).get_content()
+    assert 'src="https://hub.example/covers/1/256.webp"' in html
+    assert 'href="https://hub.example/me/inbox"' in html
 
 
 def test_a_title_adds_no_header_and_no_markup_to_mail(deliver: Deliver, mail: Any) -> None:

@@ -396,6 +396,31 @@ def test_it_goes_on_after_an_outage_of_the_database(scene: Scene, server: Channe
             assert numbers(server.take(1)) == [number]
 
 
+def test_what_cannot_be_recorded_is_not_sent_again_and_again(
+    scene: Scene, server: ChannelServer
+) -> None:
+    id = scene.hook(server)
+    scene.connection.execute(
+        "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$BEGIN RAISE EXCEPTION USING ERRCODE = '53100'; END$$"
+    )
+    scene.connection.execute(
+        "CREATE TRIGGER full_disk BEFORE UPDATE OF last_id ON channel_deliveries"
+        " FOR EACH ROW EXECUTE FUNCTION full_disk()"
+    )
+    with scene.running() as process:
+        scene.news(1)
+        assert numbers(server.take(1)) == [1]
+        assert process.stderr is not None
+        while "The database is unavailable" not in process.stderr.readline():
+            pass
+        wait_until(lambda: sessions(scene) == 1)
+        scene.connection.execute("DROP TRIGGER full_disk ON channel_deliveries")
+        wait_until(lambda: scene.channel(id).last_success_at)
+        scene.news(2)
+        assert numbers(server.take(1)) == [2]
+
+
 def test_no_secret_is_logged_or_stands_in_a_list_of_processes(
     scene: Scene, server: ChannelServer
 ) -> None:
