@@ -9,7 +9,7 @@ from dataclasses import dataclass
 _APART = "\x1f"  # between the characters of scripts without blanks, see the migration
 _MAX_WORDS = 12
 _MOST_TYPOS = 5
-_LEAST_PREFIX = 2  # of fewer letters nearly every title has a word that begins so
+_LEAST_PREFIX = 3  # with fewer letters too many words begin
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,7 +160,8 @@ def correct(connection: sql.Connection, query: Query) -> Mapping[str, Sequence[s
         " LEFT JOIN LATERAL (SELECT w.word FROM title_words w"
         "  WHERE mangahub_word_variants(w.word) && mangahub_word_variants(typed.word)"
         f"  LIMIT {_MOST_CANDIDATES}) AS near ON TRUE"
-        " WHERE NOT EXISTS (SELECT FROM title_words w WHERE starts_with(w.word, typed.word))",
+        ' WHERE NOT EXISTS (SELECT FROM title_words w WHERE w.word >= typed.word COLLATE "C"'
+        "  AND w.word < typed.word || U&'\\+10FFFF' COLLATE \"C\")",
         (list(query.words),),
     ).fetchall()
     candidates: dict[str, list[str]] = {}

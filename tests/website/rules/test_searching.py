@@ -13,7 +13,8 @@ from website.rules.searching import distance, make_query, nearest
     ("folded", "tsquery"),
     [
         pytest.param("blue lantern", "'blue':* & 'lantern':*", id="all words, as beginnings"),
-        pytest.param("a b", "'a' & 'b'", id="single letters as words"),
+        pytest.param("no go", "'no' & 'go'", id="short words whole"),
+        pytest.param("a b", "'a' & 'b'", id="letters as words"),
         pytest.param("\x1f時\x1f\x1f計\x1f", "('時' <-> '計')", id="characters side by side"),
         pytest.param("\x1f時\x1f 2", "'時' & '2'", id="one character"),
         pytest.param("it's\\", "'it''s\\\\':*", id="nothing ends the quotes"),
