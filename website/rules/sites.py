@@ -7,7 +7,12 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 MANGADEX = "https://mangadex.org"
-_NAMES = {"mangaplus.shueisha.co.jp": "MANGA Plus", "viz.com": "VIZ", "comikey.com": "Comikey"}
+_NAMES = {
+    "mangadex.org": "MangaDex",
+    "mangaplus.shueisha.co.jp": "MANGA Plus",
+    "viz.com": "VIZ",
+    "comikey.com": "Comikey",
+}
 
 
 class Place(NamedTuple):
