@@ -23,7 +23,12 @@ SELECT given.n, given.site, manga_id, until IS NULL FROM unnest(
 JOIN manga_links l ON l.site = given.site AND l.external_id = given.external_id
 """
 # The main name is in `manga` alone where a title was adopted.
-_NAMES = "SELECT id, title FROM manga UNION SELECT manga_id, title FROM manga_titles"
+_NAMES = """
+SELECT manga_id, title FROM manga_titles
+UNION ALL
+SELECT id, title FROM manga WHERE NOT EXISTS (
+    SELECT FROM manga_titles t WHERE t.manga_id = manga.id AND t.title = manga.title)
+"""
 _TITLES = """
 SELECT id, manga.title, coalesce(author, ''),
        ARRAY(SELECT t.title FROM manga_titles t WHERE t.manga_id = manga.id)
