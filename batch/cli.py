@@ -12,7 +12,7 @@ import json
 import logging
 from collections.abc import Sequence
 
-from batch.commands import migrate, relay, retention, status, sync
+from batch.commands import import_account, migrate, relay, retention, status, sync
 from batch.commands.context import Command, Context, Failed, Report
 from batch.commands.doctor import examination
 from batch.config import load
@@ -25,6 +25,7 @@ from sql import SqlError, one_line
 
 COMMANDS = (
     *sync.COMMANDS,
+    import_account.COMMAND,
     relay.COMMAND,
     retention.COMMAND,
     status.COMMAND,

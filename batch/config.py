@@ -17,6 +17,7 @@ from mangahub.config import (
     LOG_FORMAT,
     LOG_LEVEL,
     MANGADEX_API_URL,
+    MANGADEX_AUTH_URL,
     NOTIFY_API_KEY,
     RATE_BURST,
     RATE_PER_SECOND,
@@ -104,6 +105,7 @@ class Config:
     """Every setting of the batch, checked.
 
     Attributes:
+        username, password, client_id, client_secret: the login of `import-account`.
         executor: LOCAL, or `dask://host:port` of a scheduler.
         metrics_dir: where metrics for Prometheus are written; None writes none.
         alert_urls: where alerts of a lasting failure are sent, in Apprise's format; they hold
@@ -113,6 +115,11 @@ class Config:
 
     api_url: str = MANGADEX_API_URL.field()
     api_key: str | None = setting("MANGADEX_API_KEY", None, printable_ascii, is_secret=True)
+    auth_url: str = MANGADEX_AUTH_URL.field()
+    username: str | None = setting("MANGADEX_USERNAME", None, str, is_secret=True)
+    password: str | None = setting("MANGADEX_PASSWORD", None, str, is_secret=True)
+    client_id: str | None = setting("MANGADEX_CLIENT_ID", None, str, is_secret=True)
+    client_secret: str | None = setting("MANGADEX_CLIENT_SECRET", None, str, is_secret=True)
     initial_enabled: bool = setting("MANGA_SYNC_INITIAL", True, boolean)
     initial_count: int = setting("MANGA_SYNC_INITIAL_COUNT", 150, integer(1, MAX_COUNT))
     initial_order: str = setting("MANGA_SYNC_INITIAL_ORDER", "followedCount", choice(*ORDER_KEYS))

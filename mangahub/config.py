@@ -50,6 +50,7 @@ NOTIFY_CHANNELS_PRIVATE = Setting("NOTIFY_CHANNELS_PRIVATE", "off", choice("off"
 RATE_PER_SECOND = Setting("MANGA_SYNC_RATE_PER_SECOND", 5.0, number(0.01, 1000))
 RATE_BURST = Setting("MANGA_SYNC_RATE_BURST", 1, integer(1, 100))
 MANGADEX_API_URL = Setting("MANGADEX_API_URL", "https://api.mangadex.org", http_url)
+MANGADEX_AUTH_URL = Setting("MANGADEX_AUTH_URL", "https://auth.mangadex.org", http_url)
 LOG_FORMAT = Setting("LOG_FORMAT", "text", choice(*FORMATS))
 LOG_LEVEL = Setting("LOG_LEVEL", "INFO", choice(*LEVELS))
 

@@ -15,7 +15,14 @@ from batch.config import MAX_COUNT, Config
 from batch.delivery.background import BackgroundRelay
 from batch.delivery.relay import deliver_owed
 from batch.errors import BatchError, SourceDown, Stopped
-from batch.jobs import chapter_check, chapter_feed, initial_sync, metadata_refresh, new_manga_poll
+from batch.jobs import (
+    chapter_check,
+    chapter_feed,
+    fetch_wanted,
+    initial_sync,
+    metadata_refresh,
+    new_manga_poll,
+)
 from batch.jobs.context import JobContext
 from batch.limits import circuit
 from batch.models import Summary
@@ -27,13 +34,6 @@ from batch.store.locks import take_lock
 from sql.state import wishes
 from sql.state.workflows import command_name
 
-JOBS: dict[str, Callable[[JobContext], None]] = {
-    "initial_sync": initial_sync.run,
-    "new_manga_poll": new_manga_poll.run,
-    "chapter_feed": chapter_feed.run,
-    "chapter_check": chapter_check.run,
-    "metadata_refresh": metadata_refresh.run,
-}
 # Fields of a summary that its sentence counts; those that are 0 are left out, but the first.
 _COUNTED = {
     "manga_seen": "titles seen",
@@ -159,7 +159,7 @@ def _run_job(job: JobContext) -> None:
     try:
         with sql.translated(), _delivering(job):
             _admit(job)
-            JOBS[name](job)
+            WORKFLOWS[name].run(job)
         _deliver(job)
     except Stopped as exc:
         _record_end(job, "idle", f"{exc}; the next run continues from its cursor")
@@ -182,7 +182,7 @@ def _run_job(job: JobContext) -> None:
 
 def _admit(job: JobContext) -> None:
     """Probe a source that was unavailable; not for a run that asks nothing."""
-    if job.summary.sync_type == "initial_sync" and not job.config.initial_enabled:
+    if WORKFLOWS[job.summary.sync_type].asks_nothing(job):
         return
     circuit.admit(job.connection, lambda: job.api.probe(), job.started_at)
 
@@ -270,19 +270,52 @@ def _add_check_arguments(parser: argparse.ArgumentParser) -> None:
     how_many.add_argument("--all", action="store_true", help="all titles that are due")
 
 
-def _command(
-    name: str,
-    summary: str,
-    add_arguments: Callable[[argparse.ArgumentParser], None] = lambda parser: None,
-) -> Command:
-    nothing_done = Summary(name.replace("-", "_"), status="error").as_json()
-    return Command(name, summary, run, add_arguments, nothing_done)
+def _no_arguments(_: argparse.ArgumentParser) -> None:
+    """Declare no options."""
 
 
-COMMANDS = (
-    _command("initial-sync", "import the first titles, or all", _add_import_arguments),
-    _command("new-manga-poll", "import titles created since the last run"),
-    _command("chapter-feed", "find new chapters of all tracked titles"),
-    _command("chapter-check", "read the chapters of titles that are due", _add_check_arguments),
-    _command("metadata-refresh", "update what changed of known titles"),
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A workflow's job, and its command.
+
+    Attributes:
+        summary: one line of help.
+        asks_nothing: whether a run would send the source no request at all.
+    """
+
+    run: Callable[[JobContext], None]
+    summary: str
+    add_arguments: Callable[[argparse.ArgumentParser], None] = _no_arguments
+    asks_nothing: Callable[[JobContext], bool] = lambda job: False
+
+
+# Every workflow, by its row in `sync_state`; its command has the same name with hyphens.
+WORKFLOWS = {
+    "initial_sync": Job(
+        initial_sync.run,
+        "import the first titles, or all",
+        _add_import_arguments,
+        asks_nothing=lambda job: not job.config.initial_enabled,
+    ),
+    "new_manga_poll": Job(new_manga_poll.run, "import titles created since the last run"),
+    "chapter_feed": Job(chapter_feed.run, "find new chapters of all tracked titles"),
+    "chapter_check": Job(
+        chapter_check.run, "read the chapters of titles that are due", _add_check_arguments
+    ),
+    "metadata_refresh": Job(metadata_refresh.run, "update what changed of known titles"),
+    "fetch_wanted": Job(
+        fetch_wanted.run,
+        "import titles that readers' lists name",
+        asks_nothing=fetch_wanted.has_nothing_to_do,
+    ),
+}
+COMMANDS = tuple(
+    Command(
+        command_name(sync_type),
+        job.summary,
+        run,
+        job.add_arguments,
+        Summary(sync_type, status="error").as_json(),
+    )
+    for sync_type, job in WORKFLOWS.items()
 )

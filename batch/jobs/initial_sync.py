@@ -76,7 +76,8 @@ def run(context: JobContext) -> None:
     before = sync_state.read(context.connection, INITIAL_SYNC)
     covered = coverage.read(before.metadata.get("covered"), wanted)
     rejected = rejections.read_due(context.connection, INITIAL_SYNC, context.started_at)
-    work = Import(scope_of(wanted), context.started_at, _news_since(context, before))
+    news_since = read_news_since(context.connection)
+    work = Import(scope_of(wanted), context.started_at, news_since)
     if context.force or not coverage.is_covered(covered, wanted):
         _import(context, work, wanted, covered, rejected)
         return
@@ -90,10 +91,11 @@ def run(context: JobContext) -> None:
         log.info("Skipped: a completed run has covered as much; --force repeats it")
 
 
-def _news_since(context: JobContext, before: SyncState) -> datetime | None:
+def read_news_since(connection: Connection) -> datetime | None:
     """Return when the first import began, to the second, once one has ended and found titles."""
+    before = sync_state.read(connection, INITIAL_SYNC)
     first_at = read_cursor(before.metadata.get("started_at"))
-    has_ended = "covered" in before.metadata and read_first_sync(context.connection) is not None
+    has_ended = "covered" in before.metadata and read_first_sync(connection) is not None
     if first_at is None or not has_ended:
         return None
     return first_at.replace(microsecond=0)

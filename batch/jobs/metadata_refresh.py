@@ -19,6 +19,7 @@ from itertools import islice
 from uuid import UUID
 
 from batch.errors import RequestRefused
+from batch.jobs import popularity
 from batch.jobs.context import JobContext
 from batch.mangadex import extract
 from batch.mangadex.client import MangaDex
@@ -80,8 +81,12 @@ def run(context: JobContext) -> None:
     before = context.started_at - context.config.refresh_after
     due = titles.read_due(context.connection, before, context.started_at)
     context.progress.start("Titles refreshed", len(due))
-    if not due:
-        return
+    if due:
+        _refresh(context, due)
+    popularity.ask_figures(context)
+
+
+def _refresh(context: JobContext, due: Sequence[tuple[UUID, bool]]) -> None:
     context.summary.extra |= {"missing": 0, "unavailable": 0}
     with context.workers(-(-len(due) // PAGE)) as workers:
         for refreshed in workers.do_all(refresh_titles, _tasks(due, context.started_at)):
@@ -157,8 +162,11 @@ def _adopted_differences(mangas: Sequence[Manga], result: StoredPage) -> dict[st
     return found
 
 
-def ask(api: MangaDex, task: RefreshTask) -> FoundTitles:
+def ask(api: MangaDex, task: RefreshTask, most_singly: int = PAGE) -> FoundTitles:
     """Ask for all at once, and singly for those that the list leaves out.
+
+    Args:
+        most_singly: how many may be asked for singly; further ones are neither found nor missing.
 
     Raises:
         RequestRefused: all at once.
@@ -176,7 +184,8 @@ def ask(api: MangaDex, task: RefreshTask) -> FoundTitles:
         # For those that are known to be unavailable, the list alone is enough.
         if mangadex_id in task.unavailable:
             found.missing.append(mangadex_id)
-        else:
+        elif most_singly > 0:
+            most_singly -= 1
             _ask_singly(api, mangadex_id, found)
     return found
 

@@ -19,6 +19,7 @@ import backoff
 from batch.config import CONTENT_RATINGS
 from batch.errors import Banned, RateLimited, RequestRefused, SourceDown, TransientError
 from batch.limits.permit import Permits
+from batch.mangadex.accounts import follows_of, ids_by_number, token_of
 from batch.mangadex.http import Parameters, Session
 from batch.mangadex.responses import Response, body_of, entity_of, page_of
 from batch.models import JsonObject, Order, Page
@@ -37,7 +38,10 @@ _GROUPS = ("includes[]", "scanlation_group")  # whose work a chapter is
 
 log = logging.getLogger(__name__)
 
+_LOGIN_PATH = "/realms/mangadex/protocol/openid-connect/token"
+
 Body = JsonObject | None
+Send = Callable[[], Response]
 T = TypeVar("T")
 
 
@@ -78,7 +82,8 @@ class MangaDex:
         """
         self._permits.allow_probe()
         try:
-            self._attempt("/manga", _window(1, 0, ("createdAt", "asc")), lambda body: None)
+            parameters = _window(1, 0, ("createdAt", "asc"))
+            self._attempt(lambda: self._session.get("/manga", parameters), body_of)
         except RequestRefused:
             return  # a source that answers with an API error works
         except TransientError as exc:
@@ -170,7 +175,57 @@ class MangaDex:
         ]
         return self._get("/chapter", parameters, lambda body: page_of(body, offset))
 
+    def map_legacy(self, numbers: Sequence[int]) -> dict[int, UUID]:
+        """Return the ids of titles' numbers of before 2021 (`POST /legacy/mapping`).
+
+        Numbers that the source does not know are left out.
+
+        Args:
+            numbers: as many as a body of 10 KB holds.
+
+        Raises:
+            RequestRefused, SourceDown, Stopped.
+        """
+        body = {"type": "manga", "ids": list(numbers)}
+        return self._ask(
+            lambda: self._session.post("/legacy/mapping", document=body),
+            lambda answer: ids_by_number(body_of(answer)),
+        )
+
+    def list_follows(self, ids: Sequence[UUID]) -> dict[UUID, int]:
+        """Return how many follow each of at most 100 titles (`GET /statistics/manga`).
+
+        Raises:
+            RequestRefused, SourceDown, Stopped.
+        """
+        parameters = [("manga[]", str(mangadex_id)) for mangadex_id in ids]
+        return self._get("/statistics/manga", parameters, follows_of)
+
+    def list_statuses(self) -> JsonObject:
+        """Return the library of the account whose token is sent (`GET /manga/status`), all of it.
+
+        Raises:
+            RequestRefused, SourceDown, Stopped.
+        """
+        return self._get("/manga/status", (), lambda body: body or {})
+
+    def log_in(self, form: Mapping[str, str]) -> str:
+        """Return an access token; this client's address has to be that of the auth host.
+
+        Raises:
+            RequestRefused, SourceDown, Stopped.
+        """
+        return self._ask(
+            lambda: self._session.post(_LOGIN_PATH, form=form),
+            lambda answer: token_of(body_of(answer)),
+        )
+
     def _get(self, path: str, parameters: Parameters, read: Callable[[Body], T]) -> T:
+        return self._ask(
+            lambda: self._session.get(path, parameters), lambda answer: read(body_of(answer))
+        )
+
+    def _ask(self, send: Send, read: Callable[[Response], T]) -> T:
         # `backoff` counts the tries. No signal could end its own sleep, so it waits 0 s and the
         # handler does the waiting.
         attempt = backoff.on_exception(
@@ -182,17 +237,17 @@ class MangaDex:
             logger=None,
         )(self._attempt)
         try:
-            return attempt(path, parameters, read)
+            return attempt(send, read)
         except TransientError as exc:
             raise SourceDown(f"after {MAX_TRIES} tries: {exc}") from exc
 
-    def _attempt(self, path: str, parameters: Parameters, read: Callable[[Body], T]) -> T:
+    def _attempt(self, send: Send, read: Callable[[Response], T]) -> T:
         """Send one request, and count its outcome before the turn ends."""
         with self._permits.turn():
             try:
-                answer = self._session.get(path, parameters)
+                answer = send()
                 self._compare_clocks(answer)
-                result = read(body_of(answer))
+                result = read(answer)
             except RateLimited as exc:
                 self._permits.limited(exc.retry_after or DEFAULT_PAUSE)
                 raise

@@ -50,11 +50,22 @@ class Session:
         Raises:
             TransientError: no connection, an answer cut short, too slow or too large.
         """
-        asked = _asked(path, parameters)
+        return self._send("GET", path, _asked(path, parameters), params=list(parameters))
+
+    def post(self, path: str, *, document: object = None, form: object = None) -> Response:
+        """Send one request with a body, JSON or a form, which no message shows.
+
+        Raises:
+            TransientError: as `get`.
+        """
+        return self._send("POST", path, f"POST {path}", json=document, data=form)
+
+    def _send(self, method: str, path: str, asked: str, **content: Any) -> Response:
         try:
-            with self._session.get(
+            with self._session.request(
+                method,
                 self._api_url + path,
-                params=list(parameters),
+                **content,
                 timeout=(CONNECT_TIMEOUT_S, TIMEOUT_S),
                 allow_redirects=False,  # a redirect would be a second request, and not counted
                 stream=True,

@@ -22,6 +22,8 @@ COMMANDS = [
     "chapter-feed",
     "chapter-check",
     "metadata-refresh",
+    "fetch-wanted",
+    "import-account",
     "relay",
     "status",
     "migrate",
@@ -196,6 +198,7 @@ def test_the_last_line_of_stdout_is_all_that_json_prints(run_batch: Run, databas
         "chapter_feed",
         "chapter_check",
         "metadata_refresh",
+        "fetch_wanted",
     }
 
 

@@ -19,6 +19,7 @@ SOURCES = ("batch/config.py", "notify_server/config.py", "website/config.py", "m
 READING = re.compile(r"""(?:[sS]etting\(|env\.\w+\()\s*"([A-Z][A-Z0-9_]+)\"""")
 BATCH = (
     *("initial-sync", "new-manga-poll", "chapter-feed", "chapter-check", "metadata-refresh"),
+    *("fetch-wanted", "import-account"),
     *("relay", "retention", "status", "migrate", "doctor"),
 )
 COMMANDS = {

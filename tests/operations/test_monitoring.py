@@ -25,7 +25,10 @@ from tests.support.paths import ROOT
 
 VARIABLES = {found.name for found in settings_of(Config).values()}
 FOLDER = ROOT / "monitoring"
-WORKFLOWS = ("initial-sync", "new-manga-poll", "chapter-feed", "chapter-check", "metadata-refresh")
+WORKFLOWS = (
+    *("initial-sync", "new-manga-poll", "chapter-feed", "chapter-check", "metadata-refresh"),
+    "fetch-wanted",
+)
 # What Prometheus and node_exporter themselves know.
 FOREIGN = {"up", "node_textfile_scrape_error"}
 # Words of the query language that stand where a name could.

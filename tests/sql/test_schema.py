@@ -43,8 +43,8 @@ def test_a_fresh_database_has_no_adoption_and_replays_all(connection: sql.Connec
 
 def test_every_workflow_has_an_idle_state(connection: sql.Connection) -> None:
     rows = connection.execute("SELECT sync_type, status FROM sync_state ORDER BY 1").fetchall()
-    kinds = ["chapter_check", "chapter_feed", "initial_sync", "metadata_refresh", "new_manga_poll"]
-    assert rows == [(kind, "idle") for kind in kinds]
+    kinds = ["chapter_check", "chapter_feed", "fetch_wanted", "initial_sync", "metadata_refresh"]
+    assert rows == [(kind, "idle") for kind in (*kinds, "new_manga_poll")]
 
 
 @pytest.mark.parametrize("kind", ["plain", "adopted"])

@@ -55,14 +55,18 @@ class Programs:
         self._started: list[subprocess.Popen[str]] = []
 
     def start(
-        self, module: str, *args: str, env: dict[str, str] | None = None
+        self,
+        module: str,
+        *args: str,
+        env: dict[str, str] | None = None,
+        stdin: int = subprocess.DEVNULL,
     ) -> subprocess.Popen[str]:
         """Start `python -m module args`."""
         process = subprocess.Popen(
             [sys.executable, "-m", module, *args],
             cwd=ROOT,
             env=self.environment | (env or {}),
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -18,7 +18,7 @@ from tests.systemd.conftest import Script
 UNITS = ROOT / "systemd"
 SERVICES = sorted(path.name for path in UNITS.glob("mangahub-*.service"))
 TIMERS = sorted(path.name for path in UNITS.glob("mangahub-*.timer"))
-JOBS = ("chapter-feed", "new-manga-poll", "chapter-check", "metadata-refresh")
+JOBS = ("chapter-feed", "new-manga-poll", "chapter-check", "metadata-refresh", "fetch-wanted")
 COMMON = UNITS / "mangahub-.service.d/10-common.conf"
 
 
@@ -83,6 +83,7 @@ PERIODS = {
     "new-manga-poll": timedelta(days=1),
     "chapter-check": timedelta(days=1),  # of two: half of the titles are due each day
     "metadata-refresh": timedelta(days=1),
+    "fetch-wanted": timedelta(minutes=5),
     "relay": timedelta(minutes=1),
     "retention": timedelta(days=1),
 }

@@ -36,6 +36,7 @@ def test_a_fresh_database_has_workflows_that_never_ran(connection: sql.Connectio
     data, lines = show(connection)
     assert list(data["workflows"]) == [
         "initial_sync", "new_manga_poll", "chapter_check", "chapter_feed", "metadata_refresh",
+        "fetch_wanted",
     ]  # fmt: skip
     assert {w["status"] for w in data["workflows"].values()} == {"idle"}
     assert data["counts"]["manga"] == data["events_owed"] == 0

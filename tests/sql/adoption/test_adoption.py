@@ -196,12 +196,13 @@ def test_upserts_find_their_keys(old_url: str) -> None:
     assert rows == (1,)
 
 
-def test_all_five_workflows_have_a_state_and_old_states_stay(old_url: str) -> None:
+def test_all_workflows_have_a_state_and_old_states_stay(old_url: str) -> None:
     sql.migrate(old_url)
     with sql.connect(old_url) as connection:
         rows = connection.execute("SELECT sync_type, status FROM sync_state").fetchall()
     assert {name for name, _ in rows} >= {
-        "initial_sync", "new_manga_poll", "chapter_check", "chapter_feed", "metadata_refresh"
+        "initial_sync", "new_manga_poll", "chapter_check", "chapter_feed", "metadata_refresh",
+        "fetch_wanted",
     }  # fmt: skip
     assert {status for _, status in rows} <= {"idle", "running", "completed", "error"}
 
