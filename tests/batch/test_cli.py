@@ -23,7 +23,6 @@ COMMANDS = [
     "chapter-check",
     "metadata-refresh",
     "fetch-wanted",
-    "import-account",
     "relay",
     "status",
     "migrate",

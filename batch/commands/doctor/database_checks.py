@@ -40,6 +40,12 @@ RIGHTS = {
     "api_requests": "SELECT INSERT UPDATE",
     "run_wishes": "SELECT DELETE",
     "mangahub_meta": "SELECT INSERT UPDATE DELETE",
+    "title_popularity": "SELECT INSERT UPDATE",
+    "import_entries": "SELECT INSERT UPDATE",
+    "user_library": "SELECT INSERT",
+    "user_progress": "SELECT INSERT UPDATE",
+    "notifications": "SELECT INSERT",
+    "notification_receipts": "SELECT INSERT",
 }
 
 
