@@ -85,7 +85,7 @@ def _run_wished(context: Context, url: str) -> None:
     """
     with open_database(url) as connection:
         wished = wishes.read_wishes(connection)
-    for sync_type in filter(JOBS.__contains__, wished):
+    for sync_type in filter(WORKFLOWS.__contains__, wished):
         log.info("Running a workflow that was asked for on the website sync_type=%s", sync_type)
         workflow = Workflow(sync_type, full=sync_type == "chapter_check")  # as its timer does
         summary = Summary(sync_type, status="error")

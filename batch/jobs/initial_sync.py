@@ -28,7 +28,7 @@ from batch.store.import_pages import INITIAL_SYNC
 from batch.store.titles import StoredPage, read_first_sync, store_manga
 from batch.workers.worker import Worker, WorkerSettings, this_worker
 from sql import Connection
-from sql.state.workflows import SyncState, read_cursor
+from sql.state.workflows import read_cursor
 
 MANY_TASKS = 64  # of an import of the whole catalogue: more than any number of workers
 
