@@ -14,11 +14,13 @@ from uuid import UUID
 
 from mangahub.config import (
     DATA_DIR,
+    INITIAL_COUNT,
     LOG_FORMAT,
     LOG_LEVEL,
     MANGADEX_API_URL,
     MANGADEX_AUTH_URL,
     NOTIFY_API_KEY,
+    NOTIFY_URL,
     RATE_BURST,
     RATE_PER_SECOND,
 )
@@ -28,7 +30,6 @@ from mangahub.parsers import (
     boolean,
     choice,
     has_host,
-    http_url,
     integer,
     listing,
     number,
@@ -48,7 +49,6 @@ ORDER_KEYS = (
     "year",
 )
 LOCAL = "local"
-MAX_COUNT = 10_000  # the API rejects a further page: offset + limit <= 10,000
 MAX_DAYS = 36_500
 
 
@@ -121,7 +121,7 @@ class Config:
     client_id: str | None = setting("MANGADEX_CLIENT_ID", None, str, is_secret=True)
     client_secret: str | None = setting("MANGADEX_CLIENT_SECRET", None, str, is_secret=True)
     initial_enabled: bool = setting("MANGA_SYNC_INITIAL", True, boolean)
-    initial_count: int = setting("MANGA_SYNC_INITIAL_COUNT", 150, integer(1, MAX_COUNT))
+    initial_count: int = INITIAL_COUNT.field()
     initial_order: str = setting("MANGA_SYNC_INITIAL_ORDER", "followedCount", choice(*ORDER_KEYS))
     executor: str = setting("MANGA_SYNC_EXECUTOR", LOCAL, _executor)
     workers: int = setting("MANGA_SYNC_WORKERS", 10, integer(1, 64))
@@ -145,7 +145,7 @@ class Config:
         "MANGA_SYNC_CHAPTER_INTERVAL_HOURS", timedelta(hours=48), _hours
     )
     chapter_batch: int = setting("MANGA_SYNC_CHAPTER_BATCH", 50, integer(1, 100_000))
-    notify_url: str = setting("UDP_SERVER_URL", "http://127.0.0.1:8085", http_url)
+    notify_url: str = NOTIFY_URL.field()
     notify_key: str | None = NOTIFY_API_KEY.field()
     data_dir: Path = DATA_DIR.field()
     metrics_dir: Path | None = setting("MANGAHUB_METRICS_DIR", None, absolute_path)

@@ -47,6 +47,9 @@ NOTIFY_API_KEY = Setting("NOTIFY_API_KEY", None, printable_ascii, is_secret=True
 NOTIFY_SECRET = Setting("NOTIFY_SECRET", None, printable_ascii, is_secret=True, may_be_blank=False)
 NOTIFY_CHANNELS = Setting("NOTIFY_CHANNELS", _DEFAULT_KINDS, _channel_kinds)
 NOTIFY_CHANNELS_PRIVATE = Setting("NOTIFY_CHANNELS_PRIVATE", "off", choice("off", "on"))
+MAX_COUNT = 10_000  # the API rejects a further page: offset + limit <= 10,000
+INITIAL_COUNT = Setting("MANGA_SYNC_INITIAL_COUNT", 150, integer(1, MAX_COUNT))
+NOTIFY_URL = Setting("UDP_SERVER_URL", "http://127.0.0.1:8085", http_url)
 RATE_PER_SECOND = Setting("MANGA_SYNC_RATE_PER_SECOND", 5.0, number(0.01, 1000))
 RATE_BURST = Setting("MANGA_SYNC_RATE_BURST", 1, integer(1, 100))
 MANGADEX_API_URL = Setting("MANGADEX_API_URL", "https://api.mangadex.org", http_url)

@@ -8,12 +8,15 @@ from urllib.parse import urlsplit
 
 from mangahub.config import (
     DATA_DIR,
+    INITIAL_COUNT,
     LOG_FORMAT,
     LOG_LEVEL,
     MANGADEX_API_URL,
+    NOTIFY_API_KEY,
     NOTIFY_CHANNELS,
     NOTIFY_CHANNELS_PRIVATE,
     NOTIFY_SECRET,
+    NOTIFY_URL,
     RATE_BURST,
     RATE_PER_SECOND,
 )
@@ -46,6 +49,9 @@ class Config:
     covers_mb: int = setting("WEB_COVERS_MB", 256, integer(0, 1_000_000))
     covers_url: str = setting("MANGADEX_COVERS_URL", "https://uploads.mangadex.org", http_url)
     api_url: str = MANGADEX_API_URL.field()
+    initial_count: int = INITIAL_COUNT.field()
+    notify_url: str = NOTIFY_URL.field()
+    notify_key: str | None = NOTIFY_API_KEY.field()
     rate_per_second: float = RATE_PER_SECOND.field()
     rate_burst: int = RATE_BURST.field()
     secret: str | None = NOTIFY_SECRET.field()
@@ -96,9 +102,14 @@ def find_addresses(config: Config, pages: str, streams: str) -> Addresses:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What both processes are given."""
+    """What both processes are given.
+
+    Attributes:
+        streams_at: `host:port` of the streams' socket, for the pages' process.
+    """
 
     config: Config
     addresses: Addresses
     database_url: str
     secret: str
+    streams_at: str = ""

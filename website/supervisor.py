@@ -106,7 +106,9 @@ class Supervisor:
             self._pages.close()
             raise
         addresses = find_addresses(config, shown(self._pages), shown(self._streams))
-        self._given = given = Surroundings(config, addresses, database_url, secret)
+        self._given = given = Surroundings(
+            config, addresses, database_url, secret, shown(self._streams)
+        )
         self._services = (
             _Service("pages", lambda: pages_server.run(self._pages, given)),
             _Service("streams", lambda: stream_server.run(self._streams, given)),

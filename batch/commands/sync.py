@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import sql
 from batch.commands.context import Command, Context, Failed, Report, open_database, whole_number
-from batch.config import MAX_COUNT, Config
+from batch.config import Config
 from batch.delivery.background import BackgroundRelay
 from batch.delivery.relay import deliver_owed
 from batch.errors import BatchError, SourceDown, Stopped
@@ -31,6 +31,7 @@ from batch.reporting.progress import Progress
 from batch.stop import SignalStop
 from batch.store import sync_state
 from batch.store.locks import take_lock
+from mangahub.config import MAX_COUNT
 from sql.state import wishes
 from sql.state.workflows import command_name
 

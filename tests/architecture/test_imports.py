@@ -53,7 +53,7 @@ LAYERS = {
         cli
         supervisor
         pages streams
-        covers
+        covers health
         store
         security
         rules

@@ -87,19 +87,21 @@ def running_site(
     database_url: str,
     now: Callable[[], datetime] = utc_now,
     with_covers: bool = False,
+    streams_at: str = "",
     **settings: str,
 ) -> Iterator[RunningSite]:
     """Serve the pages over a database.
 
     Args:
         with_covers: whether covers are fetched from MANGADEX_COVERS_URL.
+        streams_at: `host:port` of the stream process.
         settings: variables of the environment.
     """
     sock = listening(socket.SOCK_STREAM, "127.0.0.1", 0)
     read = config.load(Env({"MANGAHUB_DATA": "/nonexistent", **settings}))
     addresses = find_addresses(read, shown(sock), "127.0.0.1:9")
     database = Database(database_url, 9, application_name="mangahub-web")
-    given = Surroundings(read, addresses, database_url, SECRET)
+    given = Surroundings(read, addresses, database_url, SECRET, streams_at)
     covers = open_covers(read, database_url) if with_covers else None
     app = create_app(Site(given, database, now, covers))
     web = WebServer(app, sock, lambda *_: True, (), UPLOADS)

@@ -12,6 +12,7 @@ from website.pages import (
     covers,
     devices,
     errors,
+    health,
     inbox,
     library,
     lists,
@@ -36,6 +37,7 @@ TOPICS = (
     catalogue,
     title,
     covers,
+    health,
     sign_in,
     look,
     inbox,
@@ -57,6 +59,7 @@ def create_app(site: Site) -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     keep(app, site)
     presentation.install(app)
+    app.jinja_env.globals["trouble"] = health.trouble
     site.metrics.watch(app)
     gates = Gates(site)
     app.before_request(gates.receive)

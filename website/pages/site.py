@@ -16,6 +16,7 @@ from readers.users import User
 from sql.connections import Database
 from website.config import Surroundings
 from website.covers.covers import Covers
+from website.health.watch import HealthWatch
 from website.pages.metrics import Metrics
 from website.security.limits import SignInLimits
 
@@ -40,6 +41,7 @@ class Site:
     now: Callable[[], datetime] = utc_now
     covers: Covers | None = None
     sign_in_limits: SignInLimits = field(default_factory=SignInLimits)
+    health: HealthWatch = field(default_factory=HealthWatch)
     metrics: Metrics = field(default_factory=Metrics)
 
 

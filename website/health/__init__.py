@@ -1,0 +1,1 @@
+"""How the whole installation is doing, as operators see it."""
