@@ -10,12 +10,13 @@ import logging
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from batch.cursors import read_cursor, write_cursor
+from batch.cursors import write_cursor
 from batch.errors import RequestRefused
 from batch.jobs.context import JobContext
 from batch.mangadex import extract
 from batch.mangadex.paging import PAGE
 from batch.store import popularity, sync_state
+from sql.state.workflows import read_cursor
 
 MOST_FOLLOWED = 300  # a reader who has the first hundred finds more
 EVERY = timedelta(days=7)

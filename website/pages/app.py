@@ -21,6 +21,7 @@ from website.pages import (
     preferences,
     presentation,
     sign_in,
+    suggestions,
     title,
     upkeep,
 )
@@ -43,6 +44,7 @@ TOPICS = (
     inbox,
     library,
     lists,
+    suggestions,
     devices,
     preferences,
     about,
