@@ -9,26 +9,22 @@ from uuid import UUID
 
 import sql
 from readers.users import User
+from website.store import catalogue
 
 STATES = ("doubtful", "unmatched", "wanted")
 _MAX_TITLE = 300
 _MOST_FOUND = 10
 
-_COLUMNS = f"manga.id, left(manga.title, {_MAX_TITLE}), slug, left(author, 100), status"
+_COLUMNS = f"manga.id, left(manga.title, {_MAX_TITLE}), slug, left(author, 100), status::text"
 _OPEN = f"""
 SELECT id, left(title, {_MAX_TITLE}), status, progress, mangadex_id, legacy_id, ids, why, candidates
 FROM import_entries WHERE user_id = %(user)s AND state = %(state)s AND id > %(after)s
 ORDER BY id LIMIT %(limit)s
 """
-# The names of titles, main or not, that hold all words; the shortest first.
 _SEARCH = f"""
-SELECT {_COLUMNS} FROM manga WHERE id IN (
-    SELECT id FROM (
-        SELECT id, title FROM manga WHERE unavailable_at IS NULL AND title ILIKE ALL(%(words)s)
-        UNION ALL
-        SELECT manga_id, title FROM manga_titles WHERE title ILIKE ALL(%(words)s)
-    ) AS named GROUP BY id ORDER BY min(length(title)), id LIMIT %(limit)s)
-ORDER BY length(manga.title), manga.id
+SELECT {_COLUMNS} FROM manga JOIN title_search s ON s.manga_id = manga.id
+WHERE s.words @@ %s::tsquery AND unavailable_at IS NULL
+ORDER BY length(manga.title), manga.id LIMIT {_MOST_FOUND}
 """
 
 
@@ -85,10 +81,9 @@ def _read_titles(connection: sql.Connection, ids: set[int]) -> dict[int, FoundTi
 
 
 def search(connection: sql.Connection, text: str) -> list[FoundTitle]:
-    """Return titles that have a name with all words of the text."""
-    plain = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    words = [f"%{word}%" for word in plain.split()]
-    if not words:
+    """Return titles that have a name with all words of the text, the shortest first."""
+    query = catalogue.read_query(connection, text)
+    if query is None:
         return []
-    values = {"words": words, "limit": _MOST_FOUND}
-    return [FoundTitle(*row) for row in connection.execute(_SEARCH.encode(), values).fetchall()]
+    rows = connection.execute(_SEARCH.encode(), [query.tsquery]).fetchall()
+    return [FoundTitle(*row) for row in rows]

@@ -17,6 +17,7 @@ MOST_BYTES = 128 * 2**20  # unpacked; the largest backups that are known have so
 MOST_JSON_BYTES = 32 * 2**20  # takes ten times as much memory
 _IN_MEMORY = 16 * 2**20
 _CHUNK = 2**16
+_SAMPLE = 64
 _GZIP = b"\x1f\x8b"
 
 # What people choose by mistake, by its first bytes.
@@ -116,9 +117,10 @@ def encoding_of(head: bytes) -> str:
     for mark, name in _ENCODINGS.items():
         if head.startswith(mark):
             return name
-    if len(head) > 1 and head[0] and not head[1]:
+    even, odd = head[:_SAMPLE:2], head[1:_SAMPLE:2]
+    if odd and all(even) and odd.count(0) * 2 > len(odd):
         return "utf-16-le"
-    return "utf-16-be" if len(head) > 1 and not head[0] and head[1] else "utf-8"
+    return "utf-16-be" if odd and all(odd) and even.count(0) * 2 > len(even) else "utf-8"
 
 
 def is_text(head: bytes, encoding: str | None = None) -> bool:

@@ -56,6 +56,7 @@ def zipped() -> bytes:
         (b"SQLite format 3\0", "database"),
         (bytes(range(256)) * 10, "no list that is known"),
         (b"\x00\x01\x02\x03", "no list that is known"),
+        (b"A\0B\nC\n", "no list that is known"),
         (b"Berserk\n\xe9lan\n", "not in UTF-8"),
     ],
 )
