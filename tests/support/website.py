@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import requests
@@ -82,24 +84,53 @@ class RunningSite:
             visitor.http.close()
 
 
+class _Silence(BaseHTTPRequestHandler):
+    """Answers as a stream on which nothing comes, and asks the browser to come back much later."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Access-Control-Allow-Origin", "*")
+        self.end_headers()
+        self.wfile.write(b"retry: 600000\n\n")
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def silent_streams() -> Iterator[str]:
+    """Yield the `host:port` of a stand-in for the streams, for pages that open one."""
+    with HTTPServer(("127.0.0.1", 0), _Silence) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 @contextmanager
 def running_site(
     database_url: str,
     now: Callable[[], datetime] = utc_now,
     with_covers: bool = False,
     streams_at: str = "",
+    streams: str = "127.0.0.1:9",
     **settings: str,
 ) -> Iterator[RunningSite]:
     """Serve the pages over a database.
 
     Args:
         with_covers: whether covers are fetched from MANGADEX_COVERS_URL.
-        streams_at: `host:port` of the stream process.
+        streams_at: `host:port` of the stream process, for its figures.
+        streams: `host:port` where browsers find streams.
         settings: variables of the environment.
     """
     sock = listening(socket.SOCK_STREAM, "127.0.0.1", 0)
     read = config.load(Env({"MANGAHUB_DATA": "/nonexistent", **settings}))
-    addresses = find_addresses(read, shown(sock), "127.0.0.1:9")
+    addresses = find_addresses(read, shown(sock), streams)
     database = Database(database_url, 9, application_name="mangahub-web")
     given = Surroundings(read, addresses, database_url, SECRET, streams_at)
     covers = open_covers(read, database_url) if with_covers else None
