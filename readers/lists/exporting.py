@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import sql
+from readers.lists.entries.entry import STATUSES
 from readers.lists.entries.listed import ListedTitle
+from readers.lists.entries.titles import clean
 from readers.lists.formats import csv, json, mal, mihon
 from readers.users import User
 
-# Live links before those that the source took away; chapters only for backups, which hold them.
+# A status that lists do not have is reading. Live links count before those that the source took
+# away; chapters only for backups, which hold them.
 _LIBRARY = """
-SELECT manga.title, coalesce(manga.author, ''), manga.mangadex_id, p.status,
-       coalesce(p.current_chapter, 0),
+SELECT manga.title, coalesce(manga.author, ''), manga.mangadex_id,
+       CASE WHEN p.status <> ALL(%(statuses)s) THEN 'reading' ELSE p.status END,
+       greatest(p.current_chapter, 0),
        coalesce((SELECT jsonb_object_agg(site, external_id ORDER BY until IS NULL, until)
                  FROM manga_links WHERE manga_id = manga.id), '{}'),
        library.added_at, manga.unavailable_at IS NOT NULL,
@@ -72,5 +77,12 @@ def read_titles(
     connection: sql.Connection, user: User, *, with_chapters: bool = False
 ) -> list[ListedTitle]:
     """Return all titles of a reader's library, also those that are gone."""
-    rows = connection.execute(_LIBRARY, {"user": user.id, "chapters": with_chapters}).fetchall()
-    return [ListedTitle(*(*row[:8], tuple(zip(row[8], row[9], strict=True)))) for row in rows]
+    values = {"user": user.id, "chapters": with_chapters, "statuses": list(STATUSES)}
+    rows = connection.execute(_LIBRARY, values).fetchall()
+    return [_listed(*row) for row in rows]
+
+
+def _listed(title: str, author: str, *rest: Any) -> ListedTitle:
+    *facts, chapter_ids, numbers = rest
+    chapters = tuple(zip(chapter_ids, numbers, strict=True))
+    return ListedTitle(clean(title), clean(author), *facts, chapters)

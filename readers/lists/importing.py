@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 import sql
@@ -41,23 +41,12 @@ def import_list(
     Raises:
         NotFound: the user is not there any more.
     """
-    with _undone(connection) if is_dry_run else _as_it_comes():
+    with connection.transaction(force_rollback=True) if is_dry_run else nullcontext():
         found = _match(connection, user, read.entries)
         reported: list[ReportedEntry] = []
         for start in range(0, len(found), _AT_ONCE):
             reported += _write(connection, user, found[start : start + _AT_ONCE])
     return Report(read.format, is_dry_run, reported, read.ignored)
-
-
-@contextmanager
-def _undone(connection: sql.Connection) -> Iterator[None]:
-    with connection.transaction(force_rollback=True):
-        yield
-
-
-@contextmanager
-def _as_it_comes() -> Iterator[None]:
-    yield
 
 
 def _match(connection: sql.Connection, user: User, entries: Sequence[Entry]) -> list[_Found]:

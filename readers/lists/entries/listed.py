@@ -8,6 +8,8 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
+_LONGEST_NUMBER = 18
+
 
 @dataclass(frozen=True, slots=True)
 class ListedTitle:
@@ -33,6 +35,8 @@ class ListedTitle:
     def numeric_id(self, site: str) -> int | None:
         """Return a site's id as a number, as trackers have it; MangaUpdates links base 36."""
         id = self.ids.get(site, "")
-        if id.isascii() and id.isdigit():
+        if not id.isascii() or not id.isalnum() or len(id) > _LONGEST_NUMBER:
+            return None
+        if id.isdigit():
             return int(id)
-        return int(id, 36) if site == "mu" and id.isascii() and id.isalnum() else None
+        return int(id, 36) if site == "mu" else None

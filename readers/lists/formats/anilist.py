@@ -92,6 +92,8 @@ def _read_answer(collection: Mapping[str, Any]) -> Iterator[Entry | Ignored]:
     for each in _rows(collection.get("lists")):
         for row in _rows(each.get("entries")):
             yield _read_entry(row)
+    if collection.get("hasNextChunk") is True:
+        yield Ignored("a further part of the list, which is not in this file")
 
 
 def _rows(value: object) -> list[Mapping[str, Any]]:

@@ -37,7 +37,7 @@ _OTHERS = {
     b"\x28\xb5\x2f\xfd": "packed by zstd: unpack it first",
     b"\x7fELF": "a program",
 }
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
 _ENCODINGS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF16_LE: "utf-16",

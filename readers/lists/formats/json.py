@@ -1,4 +1,4 @@
-"""JSON: the format of this program's own, that of Anime-Planet, and plain lists of titles."""
+"""JSON: this program's own, that of Anime-Planet, Kotatsu's favourites, plain lists of titles."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def _read_row(row: object) -> Entry | Ignored:
         return text.read_line(row) or Ignored("rows without a title or id")
     if not isinstance(row, dict):
         return Ignored("rows without a title or id")
-    ids = row.get("ids")
     values: dict[str, object] = {}
-    for name, value in [*row.items(), *(ids.items() if isinstance(ids, dict) else ())]:
+    inner = [each for each in (row.get("manga"), row.get("ids")) if isinstance(each, dict)]
+    for name, value in (pair for each in (row, *inner) for pair in each.items()):
         column = columns.column_of(name)
-        if column is not None and values.get(column) is None:
+        if column and values.get(column) is None and not isinstance(value, dict | list):
             values[column] = value
     return columns.entry_of(values) or Ignored("rows without a title or id")
 

@@ -51,7 +51,9 @@ def read_statuses(statuses: object) -> Iterator[Entry | Ignored]:
     for id, status in statuses.items():
         found = sites.read_uuid(id)
         yield (
-            make_entry(mangadex_id=found, status=status) if found else Ignored("ids that are none")
+            make_entry(mangadex_id=found, status=status)
+            if found
+            else Ignored("what is no id of MangaDex")
         )
 
 
@@ -68,7 +70,7 @@ def _read_data(data: object) -> Iterator[Entry | Ignored]:
 def _entry(item: Mapping[str, Any]) -> Entry | Ignored:
     id = sites.read_uuid(item.get("id"))
     if id is None:
-        return Ignored("ids that are none")
+        return Ignored("what is no id of MangaDex")
     attributes = item.get("attributes")
     names = attributes.get("title") if isinstance(attributes, dict) else None
     return make_entry(

@@ -18,7 +18,14 @@ from uuid import UUID
 
 from readers.errors import UnreadableList
 from readers.lists.entries import sites
-from readers.lists.entries.entry import Entry, Ignored, make_entry, moment, rank
+from readers.lists.entries.entry import (
+    MOST_PROGRESS,
+    Entry,
+    Ignored,
+    make_entry,
+    moment,
+    rank,
+)
 from readers.lists.entries.listed import ListedTitle
 from readers.lists.formats.protobuf import (
     as_float,
@@ -161,10 +168,16 @@ def _read_chapter(manga: _Manga, content: bytes) -> None:
             number = as_float(value)
         elif field_number == 1 and isinstance(value, bytes):
             url = value
-    if is_read and number > manga.progress:
-        manga.progress = number
+    if is_read:
+        _raise_progress(manga, number)
     if not manga.has_mangadex_chapters and url.startswith(b"/chapter/"):
         manga.has_mangadex_chapters = _CHAPTER_URL.match(as_text(url)) is not None
+
+
+def _raise_progress(manga: _Manga, number: float) -> None:
+    """Raise the progress to a number that a chapter may have."""
+    if manga.progress < number <= MOST_PROGRESS:
+        manga.progress = number
 
 
 def _read_tracking(manga: _Manga, content: bytes) -> None:
@@ -177,7 +190,7 @@ def _read_tracking(manga: _Manga, content: bytes) -> None:
         manga.mangadex_id, _ = sites.read_mangadex(as_text(fields.get(4, b"")))
     elif site is not None:
         manga.ids[site] = sites.read_id(site, fields.get(3) or fields.get(100))
-    manga.progress = max(manga.progress, as_float(fields.get(6, 0)))
+    _raise_progress(manga, as_float(fields.get(6, 0)))
     code = fields.get(9, 0)
     status = statuses.get(code) if isinstance(code, int) else None
     manga.status = max(manga.status, status, key=rank)

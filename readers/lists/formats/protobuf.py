@@ -102,6 +102,7 @@ def write_field(number: int, value: int | float | str | bytes) -> bytes:
 
 
 def _write_varint(value: int) -> bytes:
+    value %= 2**64  # a negative one is written as its complement
     written = bytearray()
     while value > 127:
         written.append(value & 127 | 128)

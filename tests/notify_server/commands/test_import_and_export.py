@@ -198,6 +198,26 @@ def test_a_csv_computes_nothing_in_a_spreadsheet(run: Any, library: list[int]) -
     assert any(line.endswith(",reading,12,,30002,2,axmopy6,slug,") for line in lines)
 
 
+@pytest.mark.parametrize("format", ["csv", "json", "mal", "mihon"])
+def test_rows_of_other_programs_are_exported_as_far_as_they_make_sense(
+    run: Any, library: list[int], connection: sql.Connection, tmp_path: Path, format: str
+) -> None:
+    connection.execute("ALTER TABLE user_progress DROP CONSTRAINT user_progress_status_check")
+    connection.execute("UPDATE user_progress SET status = 'on_hold', current_chapter = -5")
+    connection.execute("UPDATE user_library SET added_at = '0001-01-01'")
+    connection.execute("UPDATE manga SET title = E'A\x0b]]> & \x7f' WHERE id = %s", [library[0]])
+    for site in ("al", "kt"):
+        connection.execute(
+            "INSERT INTO manga_links (manga_id, site, external_id) VALUES (%s, %s, %s)",
+            [library[0], site, "9" * 40],
+        )
+    file = tmp_path / "list"
+    assert run("export", "ann", "--format", format, "--output", str(file)).code == 0
+    again = run("import", "ann", str(file), "--json").json
+    assert again["already_there"] == len(again["entries"]) == (1 if format == "mal" else 3)
+    assert {each["status"] for each in again["entries"]} <= {"reading", None}
+
+
 def test_json_on_stdout_is_one_object_with_or_without_json(run: Any, library: list[int]) -> None:
     plain = run("export", "ann", "--format", "json").stdout
     assert len(json.loads(plain)["entries"]) == 3

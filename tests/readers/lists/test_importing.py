@@ -7,6 +7,7 @@ import threading
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
@@ -200,6 +201,29 @@ def test_two_imports_of_a_reader_at_once_end_as_one(
     for table, count in (("user_library", 150), ("user_progress", 150), ("import_entries", 150)):
         row = connection.execute(f"SELECT count(*) FROM {table}".encode()).fetchone()
         assert row == (count,), table
+
+
+def test_an_import_that_fails_half_way_is_completed_by_the_next(
+    add_title: Any, bring: Any, connection: sql.Connection
+) -> None:
+    text = "title,status\n" + "".join(f"{'x' * n}{n},reading\n" for n in range(1, 251))
+    for n in range(1, 251):
+        add_title(f"{'x' * n}{n}")
+    connection.execute(
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE 'the disk is full'; END $$"
+    )
+    connection.execute(
+        "CREATE TRIGGER fail BEFORE INSERT ON user_library FOR EACH ROW"
+        " WHEN (NEW.manga_id = 230) EXECUTE FUNCTION fail()"
+    )
+    with pytest.raises(psycopg.errors.RaiseException):
+        bring(text)
+    done = "SELECT (SELECT count(*) FROM user_library), (SELECT count(*) FROM user_progress)"
+    assert connection.execute(done).fetchone() == (200, 200)
+    connection.execute("DROP TRIGGER fail ON user_library")
+    assert bring(text).counts["added"] == 50
+    assert connection.execute(done).fetchone() == (250, 250)
 
 
 def test_a_reader_who_is_gone_is_named(connection: sql.Connection) -> None:

@@ -56,6 +56,13 @@ def test_an_answer_of_anilist_names_a_title_once_with_all_its_names() -> None:
     assert found.ignored == {"novels": 2}
 
 
+def test_a_part_of_a_list_says_that_it_is_one() -> None:
+    part = {"MediaListCollection": {"hasNextChunk": True, "lists": [{"entries": [entry(1)]}]}}
+    found = read({"data": part})
+    assert len(found.entries) == 1
+    assert [why for why in found.ignored if "further part" in why]
+
+
 def test_a_oneshot_is_called_one() -> None:
     assert read(answer(entry(1, format="ONE_SHOT"))).entries[0].is_oneshot
 
@@ -65,7 +72,7 @@ def test_statuses_of_mangadex_are_read() -> None:
     assert found.format == "mdlist"
     [only] = found.entries
     assert (only.mangadex_id, only.status) == (UUID(ID), "reading")
-    assert found.ignored == {"ids that are none": 1}
+    assert found.ignored == {"what is no id of MangaDex": 1}
     assert read({"result": "ok", "statuses": []}).entries == []
 
 
@@ -93,6 +100,12 @@ def test_anime_planet_has_names_and_its_own_words() -> None:
     found = read({"user": {"name": "x"}, "export": {"type": "manga"}, "entries": rows})
     assert [e.status for e in found.entries] == ["plan_to_read", "reading", "dropped"]
     assert [e.progress for e in found.entries] == [3, 12, None]
+
+
+def test_favourites_of_kotatsu_are_read() -> None:
+    manga = {"title": "Berserk", "url": ID, "source": "MANGADEX", "author": "Kentaro Miura"}
+    found = read([{"manga_id": 5, "category_id": 1, "created_at": 1, "manga": manga}])
+    assert [(e.key, e.title) for e in found.entries] == [(f"mangadex:{ID}", "Berserk")]
 
 
 def test_a_plain_list_of_names_and_ids_is_read() -> None:

@@ -64,7 +64,7 @@ def test_two_language_sources_of_a_title_are_one_entry_with_the_higher_progress(
         pytest.param([lists.chapter(2), lists.chapter(9), lists.chapter(4)], 9, id="the highest"),
         pytest.param([lists.chapter(float("nan")), lists.chapter(2)], 2, id="no number"),
         pytest.param([lists.chapter(float("inf"))], None, id="infinite"),
-        pytest.param([lists.chapter(1e9)], None, id="absurd"),
+        pytest.param([lists.chapter(1e9), lists.chapter(4)], 4, id="absurd"),
     ],
 )
 def test_progress_is_the_highest_chapter_that_was_read(
