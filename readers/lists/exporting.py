@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,10 +79,10 @@ def read_titles(
     """Return all titles of a reader's library, also those that are gone."""
     values = {"user": user.id, "chapters": with_chapters, "statuses": list(STATUSES)}
     rows = connection.execute(_LIBRARY, values).fetchall()
-    return [_listed(*row) for row in rows]
+    return [_listed(row) for row in rows]
 
 
-def _listed(title: str, author: str, *rest: Any) -> ListedTitle:
-    *facts, chapter_ids, numbers = rest
+def _listed(row: Sequence[Any]) -> ListedTitle:
+    title, author, *facts, chapter_ids, numbers = row
     chapters = tuple(zip(chapter_ids, numbers, strict=True))
-    return ListedTitle(clean(title), clean(author), *facts, chapters)
+    return ListedTitle(*(clean(title), clean(author), *facts, chapters))
