@@ -15,7 +15,14 @@ from sql.state.workflows import read_cursor
 from website.health.watch import look
 from website.pages.gates import for_operators
 from website.pages.site import connected, site, visit
-from website.rules.health import Facts, Problem, Workflow, find_problems, list_steps
+from website.rules.health import (
+    Facts,
+    Problem,
+    Workflow,
+    find_problems,
+    list_steps,
+    problems_json,
+)
 
 pages = Blueprint("health", __name__)
 
@@ -55,7 +62,7 @@ def as_json() -> ResponseReturnValue:
     return jsonify(
         {
             "ok": not problems,
-            "problems": [_problem_json(problem) for problem in problems],
+            "problems": problems_json(problems),
             "workflows": {w.row.sync_type: _workflow_json(w, now) for w in facts.workflows},
             "events_owed": facts.backlog.count,
             "udp_clients": facts.others.udp_clients,
@@ -63,10 +70,6 @@ def as_json() -> ResponseReturnValue:
             "requests": {"last_hour": last_hour, "limit_hour": _limit_hour()},
         }
     )
-
-
-def _problem_json(problem: Problem) -> dict[str, Any]:
-    return {"what": problem.what, "since": _iso(problem.since), "cure": problem.cure}
 
 
 def _workflow_json(workflow: Workflow, now: datetime) -> dict[str, Any]:

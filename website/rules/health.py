@@ -107,6 +107,18 @@ def find_problems(facts: Facts) -> list[Problem]:
     ]
 
 
+def problems_json(problems: Sequence[Problem]) -> list[dict[str, str | None]]:
+    """Return problems as /health.json and the streams have them."""
+    return [
+        {
+            "what": problem.what,
+            "since": problem.since.isoformat(timespec="seconds") if problem.since else None,
+            "cure": problem.cure,
+        }
+        for problem in problems
+    ]
+
+
 def _of_source(facts: Facts) -> Iterator[Problem]:
     source = facts.source
     if source.state == "banned":

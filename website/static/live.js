@@ -1,31 +1,51 @@
 // What comes while the page is open: counts change, and a line says what is new. No row moves.
+//
+// A browser has few connections to spend: only the tab that is seen listens. One that is seen again,
+// or was cut off, continues where it was.
 "use strict";
 
 const FIRST_WAIT_MS = 5_000;
 const LONGEST_WAIT_MS = 300_000;
 const pill = document.querySelector("#pill");
 const count = document.querySelector("[data-unread]");
+const bar = document.querySelector(".trouble");
+const HEAR = { news: announce, read: mark, health: warn, reset: showPill };
 let stream = null;
+let isOpening = false;
+let last = "";
 let waitMs = FIRST_WAIT_MS;
 let arrived = 0;
 
 async function listen() {
-  if (document.hidden || stream) return;
+  if (document.hidden || stream || isOpening) return;
+  isOpening = true;
   try {
-    stream = new EventSource((await (await fetch("/live")).json()).url);
+    const { url } = await (await fetch("/live")).json();
+    stream = new EventSource(last ? `${url}&last_event_id=${encodeURIComponent(last)}` : url);
   } catch {
     return listenLater();
+  } finally {
+    isOpening = false;
   }
   stream.addEventListener("open", () => { waitMs = FIRST_WAIT_MS; });
-  stream.addEventListener("news", () => { announce(); show(Number(count?.dataset.unread) + 1); });
-  stream.addEventListener("read", (event) => mark(JSON.parse(event.data)));
-  stream.addEventListener("reset", () => announce());
+  for (const [kind, act] of Object.entries(HEAR)) {
+    stream.addEventListener(kind, (event) => {
+      last = event.lastEventId || last;
+      act(JSON.parse(event.data));
+    });
+  }
   // Tickets end; the browser tries again by itself only while it has not given up.
   stream.addEventListener("error", () => {
     if (stream?.readyState !== EventSource.CLOSED) return;
     stream = null;
     listenLater();
   });
+  if (document.hidden) stop();
+}
+
+function stop() {
+  stream?.close();
+  stream = null;
 }
 
 function listenLater() {
@@ -33,10 +53,17 @@ function listenLater() {
   waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS);
 }
 
-function announce() {
+function announce({ type, data }) {
+  show(Number(count?.dataset.unread) + 1);
+  const language = pill?.dataset.language;
+  if (type !== "NEW_CHAPTER" || (language && language !== data.language)) return;
   arrived += 1;
+  showPill();
+}
+
+function showPill() {
   if (!pill) return;
-  pill.textContent = `${arrived} new – show`;
+  pill.textContent = arrived ? `${arrived} new – show` : "Show what is new";
   pill.hidden = false;
 }
 
@@ -45,6 +72,7 @@ function show(unread) {
   count.dataset.unread = unread;
   count.hidden = unread === 0;
   count.querySelector("[data-number]").textContent = unread < 100 ? unread : "99+";
+  document.title = (unread ? `(${unread}) ` : "") + document.title.replace(/^\(\d+\) /, "");
 }
 
 function mark({ ids, read, unread }) {
@@ -62,10 +90,15 @@ function mark({ ids, read, unread }) {
   }
 }
 
-// A browser has few connections to spend: only the tab that is seen listens.
-document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) return listen();
-  stream?.close();
-  stream = null;
-});
+function warn({ ok, problems }) {
+  if (!bar) return;
+  bar.hidden = ok;
+  const things = problems.length === 1 ? "One thing is" : `${problems.length} things are`;
+  bar.querySelector("span").textContent = things;
+  document.querySelector("link[rel=icon]").href = ok ? bar.dataset.icon : bar.dataset.iconWrong;
+}
+
+document.addEventListener("visibilitychange", () => (document.hidden ? stop() : listen()));
+window.addEventListener("pagehide", stop);
+window.addEventListener("pageshow", listen);
 listen();

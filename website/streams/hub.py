@@ -181,6 +181,10 @@ class Hub:
         stream.send(frames.event("reset", _RESET))
         self._make_live(stream)
 
+    @property
+    def has_operators(self) -> bool:
+        return any(stream.is_operator for stream in self.everybody())
+
     def tell_operators(self, kind: str, data: bytes) -> None:
         for stream in self.everybody():
             if stream.is_operator:

@@ -13,11 +13,15 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http import HTTPStatus
 from uuid import UUID
 
 import sql
+from readers.datagram import encode
 from website.config import Surroundings
+from website.health.watch import look
+from website.rules.health import find_problems, problems_json
 from website.security.tickets import Ticket, read_ticket
 from website.streams import frames, limits
 from website.streams.follower import Follower
@@ -29,6 +33,7 @@ log = logging.getLogger(__name__)
 
 MOST_PENDING = 500  # connections that have not sent their request
 STOP_S = 3.0
+HEALTH_S = 15.0  # between two looks, while an operator is there
 _SEND_BUFFER_BYTES = 64 * 1024  # of the system, for each stream
 _FILES = limits.MOST_IN_ALL + MOST_PENDING + 200
 _SECRET = re.compile(r"/feeds/([A-Za-z0-9]{16,128})/events")
@@ -42,6 +47,7 @@ class StreamSettings:
         secret: what tickets are made with.
         origin: of the pages, such as `https://hub.example`; no others may read the streams.
         proxies: how many proxies in front are believed.
+        look_at_health: returns what operators are told, as JSON; it takes a while.
         find_reader: returns whose private address it is; None if it is nobody's.
     """
 
@@ -49,6 +55,7 @@ class StreamSettings:
     origin: str
     proxies: int
     database_url: str
+    look_at_health: Callable[[], bytes]
     find_reader: Callable[[str], UUID | None]
 
 
@@ -60,6 +67,7 @@ class StreamServer:
         self._counts = limits.Counts()
         self._pending: dict[Stream, None] = {}  # in the order in which they came
         self._lookups: set[asyncio.Task[None]] = set()
+        self._operator_came = asyncio.Event()
         self._follower = Follower(settings.database_url)
         self._hub = self._follower.hub
 
@@ -68,7 +76,8 @@ class StreamServer:
         loop = asyncio.get_running_loop()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         server = await loop.create_server(lambda: Stream(self), sock=sock, backlog=1024)
-        tasks = [asyncio.create_task(self._follower.run()), asyncio.create_task(self._beat())]
+        works = (self._follower.run(), self._beat(), self._watch_health())
+        tasks = [asyncio.create_task(work) for work in works]
         try:
             await stop.wait()
         finally:
@@ -94,6 +103,26 @@ class StreamServer:
             await asyncio.sleep(1.0)
             slot = (slot + 1) % HEARTBEAT_S
             self.beat(slot)
+
+    async def _watch_health(self) -> None:
+        """Tell operators how all is when they come, and whenever that has changed."""
+        told = b""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(HEALTH_S):
+                    await self._operator_came.wait()
+            is_due = self._operator_came.is_set()
+            self._operator_came.clear()
+            if not self._hub.has_operators:
+                continue
+            try:
+                health = await asyncio.to_thread(self._settings.look_at_health)
+            except sql.SqlError as exc:
+                log.debug("Health cannot be looked at reason=%s", exc)
+                continue
+            if is_due or health != told:
+                self._hub.tell_operators("health", health)
+            told = health
 
     def beat(self, slot: int) -> None:
         """Send the streams of one part their comment."""
@@ -165,6 +194,8 @@ class StreamServer:
         is_ours = request.headers.get("origin") == origin
         stream.send(frames.opening(origin if is_ours else None))
         self._hub.add(stream)
+        if ticket.is_operator:
+            self._operator_came.set()
 
 
 def run(sock: socket.socket, given: Surroundings) -> None:
@@ -175,9 +206,16 @@ def run(sock: socket.socket, given: Surroundings) -> None:
         origin=given.addresses.pages_origin,
         proxies=given.config.proxies,
         database_url=given.database_url,
+        look_at_health=lambda: _look_at_health(given),
         find_reader=lambda secret: None,
     )
     asyncio.run(_serve(sock, settings))
+
+
+def _look_at_health(given: Surroundings) -> bytes:
+    with sql.connect(given.database_url, "mangahub-web health") as connection, sql.translated():
+        problems = find_problems(look(connection, given, datetime.now(UTC)))
+    return encode({"ok": not problems, "problems": problems_json(problems)})
 
 
 async def _serve(sock: socket.socket, settings: StreamSettings) -> None:

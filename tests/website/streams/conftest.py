@@ -30,16 +30,26 @@ ORIGIN = "http://pages.test"
 class Running:
     """A server, to be stopped and started again on the same port."""
 
-    def __init__(self, database_url: str, port: int = 0, proxies: int = 0) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        port: int = 0,
+        proxies: int = 0,
+        secret: str = SECRET,
+        origin: str = ORIGIN,
+        sock: socket.socket | None = None,
+    ) -> None:
         self._settings = StreamSettings(
-            secret=SECRET,
-            origin=ORIGIN,
+            secret=secret,
+            origin=origin,
             proxies=proxies,
             database_url=database_url,
+            look_at_health=lambda: self.health,
             find_reader=lambda secret: self.private.get(secret),
         )
+        self.health = b'{"ok":true,"problems":[]}'
         self.private: dict[str, UUID] = {}
-        sock = listening(socket.SOCK_STREAM, "127.0.0.1", port)
+        sock = sock or listening(socket.SOCK_STREAM, "127.0.0.1", port)
         self.address: tuple[str, int] = sock.getsockname()[:2]
         self.server = StreamServer(self._settings)
         self.loop = asyncio.new_event_loop()
@@ -90,9 +100,11 @@ class Scene:
         """Store an event as the notification server does."""
         return publish(self.connection, self.manga_id, chapter, event_id)
 
-    def open(self, reader: UUID | None = None, last: str = "", **how: Any) -> Client:
+    def open(
+        self, reader: UUID | None = None, last: str = "", is_operator: bool = False, **how: Any
+    ) -> Client:
         """Open a stream by a ticket; further arguments are those of `Client`."""
-        ticket = make_ticket(SECRET, Ticket(reader), time.time())
+        ticket = make_ticket(SECRET, Ticket(reader, is_operator), time.time())
         headers = how.pop("headers", {}) | ({"Last-Event-ID": last} if last else {})
         return self.connect(f"/events?ticket={ticket}", headers=headers, **how)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import pytest
 
-from readers.datagram import session_suffix
+import sql
 from tests.support.waiting import wait_until
 from tests.website.streams.client import Event
-from tests.website.streams.conftest import ORIGIN, Scene
+from tests.website.streams.conftest import ORIGIN, Scene, publish
+from website.streams import server
+from website.streams.hub import HEARTBEAT_S
 
 
 def chapters(events: list[Event]) -> list[int]:
@@ -112,12 +114,8 @@ def test_events_of_an_older_server_are_passed_over(scene: Scene) -> None:
 
 def test_events_that_commit_out_of_order_are_neither_lost_nor_repeated(scene: Scene) -> None:
     """The one that began first commits last, so that its number is lower than one already sent."""
-    import sql
-
     with sql.connect(scene.url, "mangahub-tests") as slow, scene.open().ready() as client:
         with slow.transaction():
-            from tests.website.streams.conftest import publish
-
             publish(slow, scene.manga_id, 1)
             scene.publish(2)
             assert chapters(client.events(1)) == [2]
@@ -211,23 +209,12 @@ def test_the_position_may_stand_in_the_address(scene: Scene) -> None:
 
 
 def test_every_stream_gets_a_comment_within_15_seconds(scene: Scene) -> None:
-    from website.streams.hub import HEARTBEAT_S
-
     with scene.open().ready() as client:
         hub = scene.servers[-1].server
         loop = scene.servers[-1].loop
         for slot in range(HEARTBEAT_S):
             loop.call_soon_threadsafe(hub.beat, slot)
         assert client.block() == "-"
-
-
-def test_the_text_is_what_the_udp_clients_get(scene: Scene) -> None:
-    assert session_suffix(None) == b"}"
-    with scene.open().ready() as client:
-        scene.publish(1)
-        (event,) = client.events(1)
-    assert "session" not in event.data
-    assert json.dumps(event.data)
 
 
 def test_only_the_pages_of_the_site_may_read_a_stream(scene: Scene) -> None:
@@ -245,3 +232,18 @@ def test_counts_fall_when_streams_end(scene: Scene) -> None:
     client = scene.open().ready()
     client.close()
     wait_until(lambda: scene.servers[-1].server.count == 0)
+
+
+def test_operators_alone_hear_how_all_is(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.servers[-1].stop()
+    monkeypatch.setattr(server, "HEALTH_S", 0.05)
+    running = scene.serve()
+    anna, bert = scene.add_reader("anna"), scene.add_reader("bert")
+    with scene.open(anna, is_operator=True) as hers, scene.open(bert).ready() as his:
+        (event,) = hers.events(1)
+        assert (event.kind, event.data) == ("health", {"ok": True, "problems": []})
+        running.health = b'{"ok":false,"problems":[{"what":"all"}]}'
+        (event,) = hers.events(1)
+        assert event.data == {"ok": False, "problems": [{"what": "all"}]}
+        scene.publish(1)
+        assert chapters(his.events(1)) == [1]
