@@ -97,3 +97,13 @@ def list_library(connection: sql.Connection, user: User) -> list[TitleRow]:
         (user.id,),
     ).fetchall()
     return [TitleRow(*row) for row in rows]
+
+
+def list_gone(connection: sql.Connection, user: User) -> set[int]:
+    """Return the ids of a reader's titles that the source has no more."""
+    rows = connection.execute(
+        "SELECT id FROM manga WHERE unavailable_at IS NOT NULL"
+        " AND id IN (SELECT manga_id FROM user_library WHERE user_id = %s)",
+        (user.id,),
+    ).fetchall()
+    return {id for (id,) in rows}

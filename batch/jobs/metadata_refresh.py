@@ -30,6 +30,7 @@ from batch.rules.titles import find_differences
 from batch.store import outbox, rejections, titles
 from batch.store.titles import StoredPage
 from batch.workers.worker import WorkerSettings, this_worker
+from readers import moves
 
 METADATA_REFRESH = "metadata_refresh"
 MAX_LISTED = 100  # adopted titles that a summary names
@@ -84,6 +85,9 @@ def run(context: JobContext) -> None:
     if due:
         _refresh(context, due)
     popularity.ask_figures(context)
+    if moved := moves.move_sure(context.connection):
+        context.summary.extra["moved"] = moved
+        log.info("Titles that are gone were moved to their successors rows=%d", moved)
 
 
 def _refresh(context: JobContext, due: Sequence[tuple[UUID, bool]]) -> None:

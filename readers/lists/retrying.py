@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from psycopg.types.json import Jsonb
-
 import sql
+from readers import telling
 from readers.errors import NotFound
-from readers.keys import CHANNEL
 from readers.lists import catalogue, kept, store
 from readers.lists.entries.entry import Entry, merge
 from readers.lists.kept import KeptEntry
@@ -21,20 +19,6 @@ from readers.users import User
 
 _AT_ONCE = 100
 _NAMED = 3  # titles in one message
-# As the notification server stores an event: it pushes what has a receipt.
-_TELL = """
-WITH receipt AS (
-    INSERT INTO notification_receipts (event_id, type, manga_id)
-    VALUES (%(event_id)s, 'new-manga', %(manga_id)s) ON CONFLICT DO NOTHING RETURNING event_id
-), stored AS (
-    INSERT INTO notifications (user_id, type, manga_id, title, message, data, event_id, read,
-                               created_at)
-    SELECT %(user)s, 'NEW_MANGA', %(manga_id)s, %(title)s, %(message)s, %(data)s, event_id, false,
-           now() FROM receipt
-)
-SELECT pg_notify(%(channel)s, json_build_object(
-    'event_id', event_id, 'xid', pg_current_xact_id()::text)::text) FROM receipt
-"""
 
 
 def retry_all(connection: sql.Connection, check: Callable[[], None] = lambda: None) -> int:
@@ -95,13 +79,12 @@ def _tell(
     manga_id, title = titles[0]
     names = [name for _, name in titles[:_NAMED]]
     more = f" and {len(titles) - _NAMED} more" if len(titles) > _NAMED else ""
-    values = {
-        "user": user.id,
-        "event_id": event_id,
-        "manga_id": manga_id if len(titles) == 1 else None,
-        "title": title,
-        "message": f"New from your list: {', '.join(names)}{more}",
-        "data": Jsonb({"data": {}, "changes": []}),
-        "channel": CHANNEL,
-    }
-    connection.execute(_TELL, values)
+    telling.tell(
+        connection,
+        user,
+        "NEW_MANGA",
+        event_id,
+        manga_id if len(titles) == 1 else None,
+        title,
+        f"New from your list: {', '.join(names)}{more}",
+    )

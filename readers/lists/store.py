@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import sql
 from readers.errors import NotFound
-from readers.lists.entries.entry import Entry
+from readers.lists.entries.entry import Entry, merge
 from readers.lists.standing import Standing, raised
 from readers.progress import mark_read
 from readers.users import User
@@ -61,6 +61,7 @@ def add_titles(connection: sql.Connection, user: User, entries: Mapping[int, Ent
     """
     if not entries:
         return set()
+    entries = _follow_moves(connection, user, entries)
     rows = connection.execute(
         _ADD,
         {
@@ -72,6 +73,23 @@ def add_titles(connection: sql.Connection, user: User, entries: Mapping[int, Ent
     ).fetchall()
     _raise_progress(connection, user, entries)
     return {manga_id for (manga_id,) in rows}
+
+
+def _follow_moves(
+    connection: sql.Connection, user: User, entries: Mapping[int, Entry]
+) -> Mapping[int, Entry]:
+    """Return the entries by the titles that took the place of those that are gone."""
+    rows = connection.execute(
+        "SELECT old_id, new_id FROM manga_moves JOIN manga ON manga.id = old_id"
+        " WHERE user_id = %s AND old_id = ANY(%s::bigint[]) AND unavailable_at IS NOT NULL",
+        [user.id, list(entries)],
+    ).fetchall()
+    moved: dict[int, int] = dict(rows)
+    followed: dict[int, Entry] = {}
+    for old_id, entry in entries.items():
+        id = moved.get(old_id, old_id)
+        followed[id] = merge(followed[id], entry) if id in followed else entry
+    return followed
 
 
 def _raise_progress(connection: sql.Connection, user: User, entries: Mapping[int, Entry]) -> None:

@@ -27,7 +27,15 @@ COMMANDS = {
     "mangahub-notify": (
         "notify_server",
         (
-            *("serve", "user add", "user list", "library add", "library remove", "library list"),
+            *(
+                "serve",
+                "user add",
+                "user list",
+                "library add",
+                "library remove",
+                "library list",
+                "library move",
+            ),
             *("channels", "channel add", "channel list", "channel test", "channel remove"),
             *("channel pause", "channel resume"),
             *("import", "export", "preferences", "progress", "suggest", "key"),

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, abort, make_response, redirect, render_te
 from flask.typing import ResponseReturnValue
 
 import sql
-from readers import library, preferences, progress
+from readers import library, moves, preferences, progress
 from readers.errors import NotFound
 from website.pages.gates import for_readers
 from website.pages.site import connected, reader
@@ -28,6 +28,7 @@ _WHAT = {
     "muted": "is muted: you are told nothing of it",
     "unmuted": "is not muted any more",
     "progress": "is noted",
+    "moved": "takes the place of the title that is gone, with what you have read",
 }
 
 
@@ -65,6 +66,19 @@ def mute() -> ResponseReturnValue:
     return _done("muted" if is_muted else "unmuted", title)
 
 
+@pages.post("/move")
+@for_readers
+def move() -> ResponseReturnValue:
+    """Let the title that is offered take the place of one that is gone."""
+    with connected() as connection:
+        old = _read_title(connection)
+        found = moves.find_successors(connection, reader()).get(old.id)
+        if found is None or str(found.new_id) != request.form.get("to"):
+            abort(409, "That title is not offered any more: look at the library again.")
+        moves.move(connection, reader(), old.id, found.new_id)
+    return _done("moved", library.TitleRow(found.new_id, found.title))
+
+
 @pages.post("/progress")
 @for_readers
 def note_progress() -> ResponseReturnValue:
@@ -99,6 +113,8 @@ def _done(what: str, title: library.TitleRow) -> Response:
 def _page(error: str | None = None, status: int = 200, text: str = "") -> Response:
     with connected() as connection:
         followed = store.list_followed(connection, reader().id)
+        is_any_gone = any(each.is_gone for each in followed)
+        successors = moves.find_successors(connection, reader()) if is_any_gone else {}
         popular = [] if followed else store.list_popular(connection, _POPULAR)
     after = request.values.get("after", "")
     start = next((n for n, each in enumerate(followed, 1) if str(each.id) == after), 0)
@@ -112,6 +128,7 @@ def _page(error: str | None = None, status: int = 200, text: str = "") -> Respon
         after=after if start else None,
         next_after=shown[-1].id if has_more else None,
         popular=popular,
+        successors=successors,
         error=error,
         text=text,
         changed=changed,

@@ -42,10 +42,12 @@ RIGHTS = {
     "mangahub_meta": "SELECT INSERT UPDATE DELETE",
     "title_popularity": "SELECT INSERT UPDATE",
     "import_entries": "SELECT INSERT UPDATE",
-    "user_library": "SELECT INSERT",
+    "user_library": "SELECT INSERT DELETE",
     "user_progress": "SELECT INSERT UPDATE",
-    "notifications": "SELECT INSERT",
+    "notifications": "SELECT INSERT UPDATE",
     "notification_receipts": "SELECT INSERT",
+    "manga_moves": "SELECT INSERT UPDATE DELETE",
+    "library_settings": "SELECT INSERT",
 }
 
 

@@ -309,3 +309,26 @@ def test_rows_and_events_of_a_page_are_one_commit(
     refresh()
     assert one(connection, "status", title) == ("hiatus",)
     assert len(payloads()) == 1
+
+
+def test_a_title_that_is_gone_moves_to_the_one_with_two_of_its_ids(
+    run_job: RunJob, sim: Simulator, connection: Connection, track: Track
+) -> None:
+    old, new = (track(1, links={"al": "7", "mal": "8"})[0] for _ in range(2))
+    user = connection.execute(
+        "INSERT INTO users (username, email, password_hash) VALUES ('jo', 'jo', '!') RETURNING id"
+    ).fetchone()
+    connection.execute(
+        "INSERT INTO user_library (user_id, manga_id)"
+        " SELECT %s, id FROM manga WHERE mangadex_id = %s",
+        [user and user[0], old],
+    )
+    sim.remove_title(old)
+    for _ in range(2):
+        connection.execute("UPDATE manga SET last_synced_at = now() - interval '2 days'")
+        summary = run_job("metadata_refresh")
+    assert summary.extra["moved"] == 1
+    held = connection.execute(
+        "SELECT mangadex_id::text FROM user_library JOIN manga ON manga.id = manga_id"
+    ).fetchall()
+    assert held == [(new,)]

@@ -258,3 +258,23 @@ def test_a_group_is_blocked_by_name_and_unblocked(
         assert [group.name for group in own] == blocked
     assert visitor.post(path, "/me/preferences", block="nobody").status_code == 400
     assert visitor.post(path, "/me/preferences").status_code == 400
+
+
+def test_the_successor_of_a_title_that_is_gone_is_offered_and_taken_once(
+    website: RunningSite, connection: sql.Connection, mika: User
+) -> None:
+    gone, new = add_title(connection, "Blue Lantern", mika), add_title(connection, "<b>Blue</b>")
+    connection.execute("UPDATE manga SET unavailable_at = now() WHERE id = %s", [gone])
+    for manga in (gone, new):
+        connection.execute("INSERT INTO manga_links VALUES (%s, 'al', '7')", [manga])
+    visitor = website.visitor(mika)
+    page = visitor.get("/me/library").text
+    assert "gone at MangaDex" in page and "(same id at al)" in page and "<b>Blue" not in page
+    refused = visitor.post("/me/library/move", "/me/library", manga=gone, to=gone)
+    assert refused.status_code == 409
+    answer = visitor.post("/me/library/move", "/me/library", manga=gone, to=new)
+    assert answer.status_code == 303
+    assert names(connection, mika) == ["<b>Blue</b>"]
+    assert "takes the place" in visitor.get(answer.headers["Location"]).text
+    again = visitor.post("/me/library/move", "/me/library", manga=gone, to=new)
+    assert again.status_code == 409
