@@ -49,8 +49,10 @@ def lock_reader(connection: sql.Connection, user: User) -> None:
     Raises:
         NotFound: the user is not there any more.
     """
-    query = "SELECT FROM users WHERE id = %s FOR NO KEY UPDATE"
-    if connection.execute(query, [user.id]).fetchone() is None:
+    # Locking the user's row would need the right to change it.
+    lock = "SELECT pg_advisory_xact_lock(hashtextextended('import of ' || %s, 0))"
+    connection.execute(lock, [str(user.id)])
+    if connection.execute("SELECT FROM users WHERE id = %s", [user.id]).fetchone() is None:
         raise NotFound(f"there is no user {user.username!r} any more")
 
 
