@@ -197,10 +197,11 @@ ORDER BY score DESC, manga.id LIMIT %(limit)s
 
 _POPULAR = f"""
 WITH held AS MATERIALIZED ({_HELD})
-SELECT manga.id, title, follows::float8, {_GENRES}
+SELECT manga.id, title, CASE WHEN follows > 0 THEN follows ELSE 1.0 / (1 + rank) END::float8,
+    {_GENRES}
 FROM title_popularity JOIN manga ON manga.id = manga_id
-WHERE follows > 0 AND {_ALLOWED}
-ORDER BY follows DESC, manga.id LIMIT %(limit)s
+WHERE (follows > 0 OR follows IS NULL AND rank IS NOT NULL) AND {_ALLOWED}
+ORDER BY follows DESC NULLS LAST, rank, manga.id LIMIT %(limit)s
 """
 
 _READ_HERE = f"""
@@ -233,7 +234,10 @@ def _find_candidates(connection: sql.Connection, query: str, user: User) -> list
 
 
 def _find_popular(connection: sql.Connection, user: User) -> list[Candidate]:
-    """Return what is followed most at the source; without its figures, what is read here."""
+    """Return what is followed most at the source, by its figures, else by the order of its list.
+
+    Where neither is known, return what is read here.
+    """
     popular = _find_candidates(connection, _POPULAR, user)
     return popular or _find_candidates(connection, _READ_HERE, user)
 

@@ -23,7 +23,7 @@ from batch.mangadex.paging import PAGE
 from batch.models import ImportedPage, ImportRequest, Manga, OutboxEvent, Page
 from batch.rules import coverage, events
 from batch.rules.coverage import Coverage
-from batch.store import import_pages, outbox, rejections, sync_state
+from batch.store import import_pages, outbox, popularity, rejections, sync_state
 from batch.store.import_pages import INITIAL_SYNC
 from batch.store.titles import StoredPage, read_first_sync, store_manga
 from batch.workers.worker import Worker, WorkerSettings, this_worker
@@ -31,6 +31,7 @@ from sql import Connection
 from sql.state.workflows import read_cursor
 
 MANY_TASKS = 64  # of an import of the whole catalogue: more than any number of workers
+_BY_FOLLOWS = ("followedCount", "desc")
 
 log = logging.getLogger(__name__)
 
@@ -232,6 +233,8 @@ def store_page(settings: WorkerSettings, request: ImportRequest, work: Import) -
     )
     with worker.transaction() as connection:
         report, _ = _store(connection, worker, work, page)
+        if request.order == _BY_FOLLOWS and request.since is None:
+            popularity.store_ranks(connection, list(map(UUID, report.page.ids)), request.offset)
         import_pages.complete(connection, work.scope, request, report.page)
         started_at = worker.api.source_time(work.started_at).isoformat()
         sync_state.note_once(connection, INITIAL_SYNC, "started_at", started_at)

@@ -28,6 +28,18 @@ def read_due(connection: Connection, before: datetime, listed: Sequence[UUID]) -
     return [row[0] for row in rows]
 
 
+def store_ranks(connection: Connection, listed: Sequence[UUID], first: int) -> None:
+    """Store which places titles have in a list by follows, from `first` on."""
+    connection.execute(
+        "INSERT INTO title_popularity (manga_id, rank)"
+        " SELECT manga.id, %s + place - 1"
+        " FROM unnest(%s::uuid[]) WITH ORDINALITY AS listed (mangadex_id, place)"
+        " JOIN manga USING (mangadex_id) ON CONFLICT (manga_id) DO UPDATE"
+        " SET rank = excluded.rank WHERE title_popularity.rank IS DISTINCT FROM excluded.rank",
+        [first, list(listed)],
+    )
+
+
 def store(
     connection: Connection, asked: Sequence[UUID], follows: Mapping[UUID, int], now: datetime
 ) -> None:

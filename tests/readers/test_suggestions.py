@@ -223,3 +223,15 @@ def test_what_is_followed_counts_beside_readers_alike(
 ) -> None:
     blended = {each.manga_id: each.score for each in blend(alike, popular)}
     assert blended == pytest.approx(expected)
+
+
+def test_before_any_figure_is_known_the_order_of_the_list_counts(
+    connection: sql.Connection, mika: User
+) -> None:
+    connection.execute(
+        "INSERT INTO title_popularity (manga_id, rank) VALUES (7, 1), (8, 0), (9, 2)"
+    )
+    assert ids(connection, mika) == [8, 7, 9]
+    connection.execute("UPDATE title_popularity SET follows = 5 WHERE manga_id = 9")
+    connection.execute("UPDATE title_popularity SET follows = 0 WHERE manga_id = 8")
+    assert ids(connection, mika, NOW + timedelta(days=2)) == [9, 7]

@@ -84,3 +84,26 @@ def test_a_title_without_a_figure_is_not_asked_for_again_at_once(
     run_job("metadata_refresh")
     assert figures(connection) == {title: None}
     assert run_job("metadata_refresh").requests == 0
+
+
+def test_the_first_import_tells_the_order_of_the_most_followed(
+    run_job: RunJob, sim: Simulator, connection: Connection
+) -> None:
+    for follows in (5, 50, 500):
+        sim.add_title(followedCount=follows)
+    run_job("initial_sync")
+    query = (
+        "SELECT mangadex_id::text FROM title_popularity JOIN manga ON manga.id = manga_id"
+        " WHERE follows IS NULL AND asked_at IS NULL ORDER BY rank"
+    )
+    found = [title for (title,) in connection.execute(query)]
+    assert found == sim.title_ids(0, 3)[::-1]
+
+
+def test_another_order_tells_nothing_of_it(
+    run_job: RunJob, sim: Simulator, connection: Connection
+) -> None:
+    sim.add_titles(3)
+    run_job("initial_sync", INITIAL_ORDER="createdAt")
+    run_job("initial_sync", full=True)
+    assert figures(connection) == {}
