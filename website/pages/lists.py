@@ -169,6 +169,7 @@ def _page(error: str = "", report: Report | None = None) -> str:
         searched=_number("entry"),
         found=found,
         formats=FORMATS,
+        most_bytes=MOST_BYTES,
         pages_of=pages_of,
         said=said,
     )

@@ -278,6 +278,12 @@ def test_a_browser_brings_a_list_and_decides(
                 tab.check()
     with open_tab(browser, website.url, cookies=cookies, script=script) as tab:
         tab.open("/me/import")
+        if script:
+            large: Any = {**file, "buffer": bytes(MOST_BYTES + 1)}
+            tab.page.set_input_files("#list", large)
+            message = tab.page.eval_on_selector("#list", "input => input.validationMessage")
+            assert message == "This file is larger than 16 MiB."
+            tab.page.set_input_files("#list", [])
         tab.page.click("text=This one >> nth=0")
         tab.page.wait_for_selector("text=is in your library")
     assert library(connection) == ["<b>Blue</b>", "Home"]
