@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 import sql
-from mangahub.sockets import shown
+from mangahub.sockets import listening, shown
 from readers.users import User
 from tests.support.browser import DESKTOP, open_tab
 from tests.support.website import COOKIE, SECRET, RunningSite, running_site
