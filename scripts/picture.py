@@ -31,7 +31,7 @@ def record() -> str:
         os.chmod(data, 0o755)
         ours, theirs = pty.openpty()
         tour = subprocess.Popen(
-            [sys.executable, "-m", "scripts.quickstart", "--offline"],
+            [sys.executable, "-m", "scripts.quickstart", "--offline", "--no-wait"],
             cwd=ROOT,
             env={**os.environ, "MANGAHUB_DATA": data, "COLUMNS": str(WIDTH), "TERM": "xterm"},
             stdout=theirs,

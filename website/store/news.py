@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -77,9 +77,8 @@ _IS_MINE = """EXISTS (SELECT FROM user_library l
     WHERE l.user_id = %(user)s AND l.manga_id = {c}.manga_id AND {c}.translated_language
         = ANY (coalesce(s.languages, p.languages, ARRAY[{c}.translated_language])))"""
 
-# The newest chapter of each title and day, and with each all that belong to its row.
-_ROWS = """
-WITH unread AS MATERIALIZED ({unread}),
+# The newest chapter of each title and day. Of all titles: walk back in time as far as needed.
+_HEADS_OF_ALL = """
 heads AS (
     SELECT c.id, c.manga_id, c.published_at, date_trunc('day', c.published_at) AS day
     FROM chapters c
@@ -89,7 +88,31 @@ heads AS (
         WHERE n.manga_id = c.manga_id AND (n.published_at, n.id) > (c.published_at, c.id)
           AND n.published_at < date_trunc('day', c.published_at) + interval '1 day'
           AND {wanted_n})
-    ORDER BY c.published_at DESC, c.id DESC LIMIT %(limit)s)
+    ORDER BY c.published_at DESC, c.id DESC LIMIT %(limit)s)"""
+
+# Of a few titles, which may have had nothing for long: look at all their chapters.
+_HEADS_OF_SOME = """
+heads AS (
+    SELECT * FROM (
+        SELECT DISTINCT ON (c.manga_id, date_trunc('day', c.published_at))
+            c.id, c.manga_id, c.published_at, date_trunc('day', c.published_at) AS day
+        FROM (SELECT DISTINCT {titles}) AS own JOIN chapters c USING (manga_id)
+        WHERE {wanted_c} AND (own.languages IS NULL OR c.translated_language = ANY (own.languages))
+        ORDER BY c.manga_id, date_trunc('day', c.published_at), c.published_at DESC, c.id DESC
+    ) AS newest
+    WHERE (published_at, id) < (%(before_at)s, %(before_id)s)
+    ORDER BY published_at DESC, id DESC LIMIT %(limit)s)"""
+
+_OWN_TITLES = """l.manga_id, coalesce(s.languages, p.languages) AS languages
+            FROM user_library l
+            LEFT JOIN library_settings s ON s.user_id = l.user_id AND s.manga_id = l.manga_id
+            LEFT JOIN reader_preferences p ON p.user_id = l.user_id
+            WHERE l.user_id = %(user)s"""
+_UNREAD_TITLES = "manga_id, NULL::text[] AS languages FROM unread"
+
+# With each head all chapters of its row.
+_ROWS = """
+WITH unread AS MATERIALIZED ({unread}),{heads}
 SELECT heads.id, heads.published_at, heads.day::date, m.id, left(m.title, {max_title}), m.slug,
     EXISTS (SELECT FROM user_library WHERE user_id = %(user)s AND manga_id = m.id),
     CASE WHEN m.numbering_restarts THEN part.volume END, part.number, part.translated_language,
@@ -123,7 +146,8 @@ def list_rows(
         "before_id": before.id if before else 0,
         "limit": limit,
     }
-    found = connection.execute(_query(wanted).encode(), values).fetchall()
+    # Not prepared: a plan for any reader is bad for those with few titles, or with many.
+    found = connection.execute(_query(wanted).encode(), values, prepare=False).fetchall()
     return [_row(list(lines)) for _, lines in itertools.groupby(found, key=lambda line: line[0])]
 
 
@@ -140,13 +164,23 @@ def list_languages(connection: sql.Connection, now: datetime) -> list[str]:
 def _query(wanted: Filter) -> str:
     return _ROWS.format(
         unread=_UNREAD,
-        wanted_c=_conditions(wanted, "c"),
+        heads=_heads(wanted),
         wanted_n=_conditions(wanted, "n"),
         number=_NUMBER.format(c="n"),
         is_unread=_IS_UNREAD.format(c="n"),
         max_title=_MAX_TITLE,
         max_chapters=_MAX_CHAPTERS,
     )
+
+
+def _heads(wanted: Filter) -> str:
+    conditions = {"wanted_c": _conditions(wanted, "c"), "wanted_n": _conditions(wanted, "n")}
+    if wanted.is_unread:
+        return _HEADS_OF_SOME.format(titles=_UNREAD_TITLES, **conditions)
+    if wanted.is_mine:
+        conditions["wanted_c"] = _conditions(replace(wanted, is_mine=False), "c")
+        return _HEADS_OF_SOME.format(titles=_OWN_TITLES, **conditions)
+    return _HEADS_OF_ALL.format(**conditions)
 
 
 def _conditions(wanted: Filter, alias: str) -> str:
