@@ -55,7 +55,7 @@ LAYERS = {
         pages streams
         covers health
         store
-        security
+        security feeds
         rules
         config errors
     """,

@@ -8,10 +8,12 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from website.pages import (
     about,
+    calendar,
     catalogue,
     covers,
     devices,
     errors,
+    feeds,
     health,
     inbox,
     library,
@@ -38,6 +40,8 @@ TOPICS = (
     new,
     catalogue,
     title,
+    calendar,
+    feeds,
     covers,
     health,
     sign_in,

@@ -9,6 +9,7 @@ from flask import Response, make_response, render_template, request
 from werkzeug.exceptions import HTTPException
 
 import sql
+from website.rules.paths import redacted
 
 log = logging.getLogger(__name__)
 
@@ -29,9 +30,9 @@ def answer_error(exc: Exception) -> Response:
     if isinstance(exc, HTTPException):
         return _answer_http(exc)
     if isinstance(exc, sql.SqlError | psycopg.OperationalError):
-        log.warning("Page not served path=%s reason=%s", request.path, exc)
+        log.warning("Page not served path=%s reason=%s", redacted(request.path), exc)
         return _page(503)
-    log.exception("Unexpected error path=%s", request.path)
+    log.exception("Unexpected error path=%s", redacted(request.path))
     return _page(500)
 
 

@@ -14,10 +14,12 @@ from website.pages.gates import for_readers
 from website.pages.site import connected, reader, visit
 from website.rules.changes import describe_field, describe_value
 from website.rules.cursors import Cursor
+from website.rules.expectations import describe_next
 from website.rules.links import link_places
 from website.rules.news import lines_of
 from website.rules.paths import own_path
 from website.rules.sites import group_url, title_place
+from website.store import releases
 from website.store import title as store
 from website.store.title import TitlePage
 
@@ -36,6 +38,7 @@ def show(key: str) -> ResponseReturnValue:
         days, older = store.list_days(connection, found.id, _read_cursor(), visit().now, _CHAPTERS)
         changes = store.list_changes(connection, found.id)
         following = store.read_following(connection, user.id, found.id) if user else None
+        expected = releases.expect_one(connection, found.id, user.id if user else None, visit().now)
     return render_template(
         "title.html",
         title=found,
@@ -46,6 +49,9 @@ def show(key: str) -> ResponseReturnValue:
         is_first="before" not in request.args,
         changes=changes,
         following=following,
+        expected=expected,
+        today=visit().now.date(),
+        describe_next=describe_next,
         lines_of=lines_of,
         group_url=group_url,
         describe_field=describe_field,

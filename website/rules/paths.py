@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 _LONGEST = 2_000
+_SECRETS = re.compile(r"(?<=^/feeds/)[^/]{16,}|(?<=^/sign-in/).+")
 
 
 def own_path(text: str | None) -> str | None:
@@ -13,3 +16,8 @@ def own_path(text: str | None) -> str | None:
     if not text or len(text) > _LONGEST or text[0] != "/" or text[1:2] in ("/", "\\"):
         return None
     return text if text.isascii() and text.isprintable() and "\\" not in text else None
+
+
+def redacted(path: str) -> str:
+    """Return a path as it may stand in a log: without the secret of a private address."""
+    return _SECRETS.sub("***", path)

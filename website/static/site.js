@@ -73,6 +73,8 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// Browsers have no clipboard for pages that come unencrypted over a network.
+for (const button of document.querySelectorAll("[data-copy]")) button.hidden = !navigator.clipboard;
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;

@@ -14,15 +14,18 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from uuid import UUID
 
 import sql
 from readers.datagram import encode
+from sql.connections import Database
 from website.config import Surroundings
 from website.health.watch import look
 from website.rules.health import find_problems, problems_json
 from website.security.tickets import Ticket, read_ticket
+from website.store import private_addresses
 from website.streams import frames, limits
 from website.streams.follower import Follower
 from website.streams.hub import HEARTBEAT_S
@@ -31,6 +34,7 @@ from website.streams.stream import Stream
 
 log = logging.getLogger(__name__)
 
+_LOOK_UPS = 2  # of private addresses at a time
 MOST_PENDING = 500  # connections that have not sent their request
 STOP_S = 3.0
 HEALTH_S = 15.0  # between two looks, while an operator is there
@@ -201,13 +205,14 @@ class StreamServer:
 def run(sock: socket.socket, given: Surroundings) -> None:
     """Serve until TERM; a second one ends the process at once."""
     _allow_files()
+    database = Database(given.database_url, _LOOK_UPS, application_name="mangahub-web")
     settings = StreamSettings(
         secret=given.secret,
         origin=given.addresses.pages_origin,
         proxies=given.config.proxies,
         database_url=given.database_url,
         look_at_health=lambda: _look_at_health(given),
-        find_reader=lambda secret: None,
+        find_reader=partial(_find_reader, database, given.secret),
     )
     asyncio.run(_serve(sock, settings))
 
@@ -216,6 +221,13 @@ def _look_at_health(given: Surroundings) -> bytes:
     with sql.connect(given.database_url, "mangahub-web health") as connection, sql.translated():
         problems = find_problems(look(connection, given, datetime.now(UTC)))
     return encode({"ok": not problems, "problems": problems_json(problems)})
+
+
+def _find_reader(database: Database, secret: str, text: str) -> UUID | None:
+    """Return whose private address of live events it is, None if it is nobody's."""
+    with database.connection() as connection:
+        found = private_addresses.find_reader(connection, secret, "events", text)
+    return found.id if found else None
 
 
 async def _serve(sock: socket.socket, settings: StreamSettings) -> None:

@@ -1,0 +1,1 @@
+"""News and calendar for other programs: Atom, JSON Feed and iCalendar. Pure."""

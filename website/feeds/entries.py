@@ -1,0 +1,65 @@
+"""What all kinds of feeds are made of. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID, uuid5
+
+_NAMESPACE = UUID("5b2e3b0c-7f0e-4c6c-9b8e-4a1b6f0d2a77")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MOST_ENTRIES = 100
+
+
+def urn(*parts: object) -> str:
+    """Return an id that is always the same for the same parts, and says nothing of them."""
+    return f"urn:uuid:{uuid5(_NAMESPACE, '|'.join(map(str, parts)))}"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One piece of news; its texts may hold anything.
+
+    Attributes:
+        id: never changes.
+        url: where it leads.
+        authors: whose work it is.
+    """
+
+    id: str
+    title: str
+    url: str
+    text: str
+    at: datetime
+    authors: tuple[str, ...] = ()
+    language: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A feed, newest entries first.
+
+    Attributes:
+        id: never changes.
+        page: the page that shows the same.
+        url: its own address.
+    """
+
+    id: str
+    title: str
+    page: str
+    url: str
+    entries: Sequence[Entry]
+
+    @property
+    def updated_at(self) -> datetime:
+        return max((entry.at for entry in self.entries), default=_EPOCH)
+
+    @property
+    def etag(self) -> str:
+        """A text that changes with the content, whatever form it is written in."""
+        facts = (self.title, self.page, self.url, *map(repr, self.entries))
+        return hashlib.sha256("\n".join(facts).encode(errors="replace")).hexdigest()[:32]
