@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
+from notify_server.channels.failures import Unsendable
 from notify_server.channels.texts import HTML, MARKDOWN, PLAIN, Markup, compose
 from readers.channels.messages import Delivery
 
@@ -38,11 +39,11 @@ def send(apprise: ModuleType, delivery: Delivery) -> bool:
     """Return whether the channel has accepted the message.
 
     Raises:
-        ValueError: the address is none of Apprise's.
+        Unsendable: the address is none of Apprise's.
     """
     service = apprise.Apprise.instantiate(_address(delivery), asset=_asset(apprise, delivery))
     if service is None:
-        raise ValueError("Apprise cannot read the address")
+        raise Unsendable("Apprise cannot read the address")
     markup = _MARKUP.get(delivery.kind, PLAIN)
     text = compose(delivery.message, markup)
     subject, body = text.subject, text.body

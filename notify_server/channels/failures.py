@@ -42,6 +42,10 @@ class Receipt:
     retry_after_s: float | None = None
 
 
+class Unsendable(Exception):
+    """The message cannot even be tried; the text says why, without credentials."""
+
+
 class NotAllowed(OSError):
     """The process may not do that."""
 

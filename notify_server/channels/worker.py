@@ -16,7 +16,7 @@ import requests
 
 from mangahub.processes import die_with_parent
 from notify_server.channels import by_apprise, limits, webhooks
-from notify_server.channels.failures import Receipt
+from notify_server.channels.failures import Receipt, Unsendable
 from notify_server.channels.limits import Limits
 from readers.channels.addresses import WEBHOOK, parse_address
 from readers.channels.messages import Delivery
@@ -47,12 +47,11 @@ def _deliver(delivery: Delivery, confined: Limits, apprise: ModuleType | None) -
         if _send(delivery, apprise):
             return Receipt()
         return confined.seen.receipt()
-    except (ValueError, InvalidPreference) as exc:
+    except (Unsendable, InvalidPreference) as exc:
         return Receipt(str(exc))
     except requests.RequestException:
         return confined.seen.receipt()
-    except Exception as exc:
-        # Its text may hold the address.
+    except Exception as exc:  # its text may hold the address
         return Receipt(f"unexpected error: {type(exc).__name__}")
 
 
@@ -61,7 +60,7 @@ def _send(delivery: Delivery, apprise: ModuleType | None) -> bool:
     if delivery.kind == WEBHOOK:
         return webhooks.send(delivery, datetime.now(UTC))
     if apprise is None:
-        raise ValueError(f"Apprise is not installed on the server: `{by_apprise.INSTALL}`")
+        raise Unsendable(f"Apprise is not installed on the server: `{by_apprise.INSTALL}`")
     return by_apprise.send(apprise, delivery)
 
 

@@ -92,7 +92,7 @@ def parse_address(text: str, policy: Policy) -> Address:
             f"an address has 1 to {MOST_CHARACTERS} printable characters without blanks"
         )
     kind = text.partition(":")[0].lower()
-    _require_kind(kind, policy)
+    _require_kind(kind, text, policy)
     if kind == WEBHOOK:
         return _webhook(text[len(WEBHOOK) + 1 :], policy)
     return _for_apprise(kind, text, policy)
@@ -106,13 +106,14 @@ def _is_plain(text: str) -> bool:
     )
 
 
-def _require_kind(kind: str, policy: Policy) -> None:
+def _require_kind(kind: str, text: str, policy: Policy) -> None:
     if policy.kinds is None or kind in policy.kinds:
         return
     if not policy.kinds:
         raise InvalidPreference("channels are switched off on this server (NOTIFY_CHANNELS=off)")
-    # What is no kind may be a secret: it is not repeated.
-    shown = f"{kind!r} is no kind of" if re.fullmatch("[a-z][a-z0-9]{1,15}", kind) else "this is no"
+    # What does not look like a kind may be a secret: it is not repeated.
+    is_named = "://" in text and re.fullmatch("[a-z][a-z0-9]{1,15}", kind)
+    shown = f"{kind!r} is no kind of" if is_named else "this is no"
     hint = "; of a webhook write webhook:https://…" if kind in ("http", "https") else ""
     raise InvalidPreference(
         f"{shown} address that this server allows: it must begin with"

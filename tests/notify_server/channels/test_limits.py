@@ -11,8 +11,9 @@ from time import monotonic
 from typing import Any
 
 import pytest
+import requests
 
-from notify_server.channels import processes, webhooks
+from notify_server.channels import failures, processes, webhooks
 from readers.channels.addresses import Policy
 from tests.notify_server.channels.conftest import ANYWHERE, Deliver
 from tests.support.channel_servers import Answer, ChannelServer
@@ -204,7 +205,7 @@ def test_a_library_can_do_nothing_but_send(
             deed()
         except OSError as exc:
             assert type(exc).__name__ == "NotAllowed"
-            raise ValueError(f"stopped: {exc}") from exc
+            raise failures.Unsendable(f"stopped: {exc}") from exc
         return True
 
     monkeypatch.setattr(webhooks, "send", send)
@@ -249,6 +250,23 @@ def test_why_it_cannot_be_reached_is_said_in_plain_words(
 def test_a_certificate_that_is_not_valid_is_named(deliver: Deliver, server: ChannelServer) -> None:
     error = deliver(f"webhook:https://{server.address}/x", secret=SECRET).error
     assert error and "no valid certificate" in error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [requests.exceptions.InvalidURL("s3cret"), ValueError("s3cret"), KeyError("s3cret"),
+     UnicodeError("s3cret"), requests.exceptions.ConnectionError("s3cret")],
+    ids=repr,
+)  # fmt: skip
+def test_what_a_library_says_is_not_repeated(
+    deliver: Deliver, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def send(*_: Any) -> bool:
+        raise error
+
+    monkeypatch.setattr(webhooks, "send", send)
+    receipt = deliver("webhook:https://host.example/s3cret", secret=SECRET)
+    assert receipt.error and "s3cret" not in receipt.error
 
 
 def test_what_settings_do_not_allow_any_more_is_not_sent(

@@ -55,6 +55,7 @@ def test_an_address_is_shown_without_what_is_secret(text: str, kind: str, shown:
         ("slack://a/b/c", "'slack' is no kind of address"),
         ("file:///etc/passwd", "'file' is no kind of address"),
         ("a-secret-token", "this is no address"),
+        ("asecrettoken", "this is no address"),
         ("https://hooks.example/x", "webhook:https://"),
         ("webhook:http://hooks.example/x", "must be like webhook:https://host"),
         ("webhook://hooks.example/x", "must be like webhook:https://host"),
