@@ -150,7 +150,7 @@ def _seconds(text: str, now: str | None) -> float | None:
         pass
     try:
         base = parsedate_to_datetime(now) if now else datetime.now(UTC)
-        return _positive((parsedate_to_datetime(text) - base).total_seconds())
+        return max(0.0, (parsedate_to_datetime(text) - base).total_seconds())
     except (TypeError, ValueError):
         return None
 

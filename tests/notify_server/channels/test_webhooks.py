@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
@@ -143,8 +143,13 @@ def test_how_long_to_wait_is_read_as_each_service_says_it(
     assert receipt.error and receipt.retry_after_s == wait_s
 
 
-def test_a_date_is_read_by_the_servers_own_clock(deliver: Deliver, server: ChannelServer) -> None:
-    later = format_datetime(datetime.now(UTC).replace(microsecond=0), usegmt=True)
-    server.answer(Answer(503, b"", {"Retry-After": later}))
+@pytest.mark.parametrize(("ahead_s", "wait_s"), [(90, 90), (0, 0), (-60, 0)])
+def test_a_date_is_read_by_the_servers_own_clock(
+    deliver: Deliver, server: ChannelServer, ahead_s: int, wait_s: int
+) -> None:
+    clock = datetime(2027, 5, 1, tzinfo=UTC)  # of a server that is far off
+    dates = (clock, clock + timedelta(seconds=ahead_s))
+    date, later = (format_datetime(each, usegmt=True) for each in dates)
+    server.answer(Answer(503, b"", {"Date": date, "Retry-After": later}))
     receipt = deliver(f"webhook:http://{server.address}/", secret=SECRET)
-    assert receipt.retry_after_s is not None and receipt.retry_after_s <= 1
+    assert receipt.retry_after_s == wait_s
