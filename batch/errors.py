@@ -71,10 +71,6 @@ class LoginRejected(ApiError):
     """The source does not take an account's login: its owner has to look."""
 
 
-class UnknownReader(BatchError):
-    """A user that does not exist, or a list that cannot be read for one."""
-
-
 class ExtractionError(BatchError):
     """An entity of the source cannot be used: reject it.
 

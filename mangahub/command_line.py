@@ -65,3 +65,15 @@ def write(*lines: str) -> str | None:
 def write_notice(program: str, reason: object) -> None:
     """Print `program: reason` to stderr, on one line."""
     print(printable(f"{program}: {reason}"), file=sys.stderr)
+
+
+def plain_text(text: str) -> str:
+    """Return an argument that a database can store.
+
+    Raises:
+        ArgumentTypeError: it is blank, or not UTF-8.
+    """
+    # Bytes that are not UTF-8 arrive as halves of surrogate pairs.
+    if not text.strip() or any("\ud800" <= c <= "\udfff" for c in text):
+        raise argparse.ArgumentTypeError("must be UTF-8 and not empty")
+    return text

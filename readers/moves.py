@@ -7,7 +7,7 @@ its successor. A reader decides; where two ids agree, no reader has to.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -53,7 +53,9 @@ WHERE manga_id = %s ORDER BY 1
 """
 
 _READ_OLD = """
-SELECT min(l.added_at), max(p.status), max(p.current_chapter) FROM user_library l
+SELECT min(l.added_at) FILTER (WHERE l.added_at BETWEEN '1970-01-01' AND now()),
+    max(p.status), max(p.current_chapter)
+FROM user_library l
 LEFT JOIN user_progress p ON p.user_id = l.user_id AND p.manga_id = l.manga_id
 WHERE l.user_id = %(user)s AND l.manga_id = %(old)s HAVING count(*) > 0
 """
@@ -129,8 +131,11 @@ def move(connection: sql.Connection, user: User, old_id: int, new_id: int) -> No
             connection.execute(statement.encode(), values)
 
 
-def move_sure(connection: sql.Connection) -> int:
+def move_sure(connection: sql.Connection, check: Callable[[], None] = lambda: None) -> int:
     """Move every title that is gone to a successor with which two ids agree, and tell its readers.
+
+    Args:
+        check: called before each move; what it raises ends them.
 
     Returns:
         how many rows of libraries were moved.
@@ -138,6 +143,7 @@ def move_sure(connection: sql.Connection) -> int:
     count = 0
     for successor in _sure(find_successors(connection).values()):
         for row in connection.execute(_HOLDERS, [successor.old_id]).fetchall():
+            check()
             with suppress(NotFound):  # the reader was quicker
                 _move_and_tell(connection, User(*row), successor)
                 count += 1

@@ -19,13 +19,13 @@ from types import FrameType
 import sql
 from batch.commands.context import Command, Context, Report, open_database
 from batch.config import Config
-from batch.errors import LoginRejected, RequestRefused, SourceDown, Stopped, UnknownReader
+from batch.errors import BatchError, LoginRejected, RequestRefused, SourceDown, Stopped
 from batch.limits import circuit
 from batch.mangadex.client import MangaDex
 from batch.models import JsonObject
 from batch.workers.local import new_gate
 from batch.workers.worker import open_api, open_permits
-from mangahub.command_line import printable
+from mangahub.command_line import plain_text, printable
 from mangahub.env import SettingError
 from readers.errors import ReadersError
 from readers.lists.formats import mdlist
@@ -54,7 +54,7 @@ def run(context: Context) -> Report:
     """Read the account's library in one request, and import it.
 
     Raises:
-        UnknownReader: there is no such user.
+        BatchError: there is no such user, or the library is no list.
         SettingError: a part of the login is missing, and there is no terminal to ask on.
         LoginRejected: MangaDex does not take the login, or ended it.
         SourceDown, Stopped, SqlError: nothing was imported.
@@ -67,7 +67,7 @@ def run(context: Context) -> Report:
             read = collect("mdlist", mdlist.read_document(statuses))
             report = import_list(connection, user, read)
         except ReadersError as exc:
-            raise UnknownReader(str(exc)) from exc
+            raise BatchError(str(exc)) from exc
     data = {"status": "completed", "user_id": str(user.id), **report.as_json()}
     lines = [printable(line, keep="\t") for line in report.as_lines()]
     if report.counts["wanted"]:
@@ -79,7 +79,7 @@ def _find_user(connection: sql.Connection, text: str) -> User:
     try:
         return find_user(connection, text)
     except ReadersError as exc:
-        raise UnknownReader(str(exc)) from exc
+        raise BatchError(str(exc)) from exc
 
 
 # --- what is asked of MangaDex -------------------------------------------------------------------
@@ -185,7 +185,7 @@ def _interruptible() -> Iterator[None]:
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("user", metavar="USER", help="username or id")
+    parser.add_argument("user", type=plain_text, metavar="USER", help="username or id")
 
 
 COMMAND = Command(

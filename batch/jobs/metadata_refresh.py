@@ -85,7 +85,7 @@ def run(context: JobContext) -> None:
     if due:
         _refresh(context, due)
     popularity.ask_figures(context)
-    if moved := moves.move_sure(context.connection):
+    if moved := moves.move_sure(context.connection, context.stop.check):
         context.summary.extra["moved"] = moved
         log.info("Titles that are gone were moved to their successors rows=%d", moved)
 

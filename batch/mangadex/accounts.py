@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from uuid import UUID
 
@@ -12,8 +12,8 @@ from batch.models import JsonObject
 _MOST_FOLLOWS = 2**31 - 1  # what the column holds
 
 
-def ids_by_number(body: JsonObject | None) -> dict[int, UUID]:
-    """Return the ids of titles by their old numbers; what is no such pair is left out.
+def ids_by_number(body: JsonObject | None, asked: Sequence[int]) -> dict[int, UUID]:
+    """Return the ids of titles by those old numbers that were asked for.
 
     Raises:
         TransientError: the answer is no list.
@@ -21,7 +21,8 @@ def ids_by_number(body: JsonObject | None) -> dict[int, UUID]:
     data = (body or {}).get("data", [])
     if not isinstance(data, list):
         raise TransientError("the answer to old numbers is not a list")
-    return dict(_pairs(data))
+    known = set(asked)
+    return {number: id for number, id in _pairs(data) if number in known}
 
 
 def _pairs(data: list[object]) -> Iterator[tuple[int, UUID]]:

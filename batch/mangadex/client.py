@@ -189,7 +189,7 @@ class MangaDex:
         body = {"type": "manga", "ids": list(numbers)}
         return self._ask(
             lambda: self._session.post("/legacy/mapping", document=body),
-            lambda answer: ids_by_number(body_of(answer)),
+            lambda answer: ids_by_number(body_of(answer), numbers),
         )
 
     def list_follows(self, ids: Sequence[UUID]) -> dict[UUID, int]:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import sql
+from mangahub.command_line import plain_text as plain_text  # the commands take it from here
 from mangahub.command_line import write
 from mangahub.env import Env
 from notify_server.config import Config
@@ -82,15 +83,3 @@ def add_json(parser: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,
         help="make the last line of stdout one JSON object",
     )
-
-
-def plain_text(text: str) -> str:
-    """Return an argument that a database can store.
-
-    Raises:
-        ArgumentTypeError: it is blank, or not UTF-8.
-    """
-    # Bytes that are not UTF-8 arrive as halves of surrogate pairs.
-    if not text.strip() or any("\ud800" <= c <= "\udfff" for c in text):
-        raise argparse.ArgumentTypeError("must be UTF-8 and not empty")
-    return text

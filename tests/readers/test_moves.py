@@ -215,3 +215,12 @@ def test_each_reader_of_a_title_is_told_once(connection: sql.Connection, mika: U
     assert moves.move_sure(connection) == 2
     said = "Takes the place of Title 1, which is gone at MangaDex (same id at al, mal)"
     assert messages(connection) == [("MANGA_UPDATE", NEW, said)] * 2
+
+
+@pytest.mark.parametrize("moment", ["infinity", "-infinity", "0044-03-15 BC", "99999-01-01"])
+def test_a_date_that_nobody_can_read_keeps_no_title_back(
+    connection: sql.Connection, mika: User, moment: str
+) -> None:
+    connection.execute("UPDATE user_library SET added_at = %s", [moment])
+    moves.move(connection, mika, OLD, NEW)
+    assert held(connection, mika) == [NEW]

@@ -141,6 +141,15 @@ def test_a_user_that_does_not_exist_is_named_before_anything_is_asked(
     assert sim.stats()["total"] == 0
 
 
+@pytest.mark.parametrize("user", ["", " ", "\udcff"])
+def test_a_name_that_can_be_no_users_is_bad_usage(
+    capsys: pytest.CaptureFixture[str], user: str
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["import-account", user])
+    assert "USER: must be UTF-8 and not empty" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["USERNAME", "PASSWORD", "CLIENT_ID", "CLIENT_SECRET"])
 def test_without_a_terminal_what_is_missing_is_named(run: Run, mika: User, name: str) -> None:
     code, data, _ = run("mika", **{f"MANGADEX_{name}": ""})
