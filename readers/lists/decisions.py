@@ -13,14 +13,11 @@ WHERE user_id = %s AND id = %s AND state = ANY(%s)
 """
 
 
-def decide(connection: sql.Connection, user: User, entry_id: int, manga_id: int | None) -> str:
+def decide(connection: sql.Connection, user: User, entry_id: int, manga_id: int | None) -> None:
     """Settle an entry for good; its title comes into the library with the list's standing.
 
     Args:
         manga_id: None if the entry is none of the titles here, and is not to be asked for again.
-
-    Returns:
-        the title's name, or the entry's where it is none.
 
     Raises:
         NoSuchEntry: the reader has no such open entry, or there is no such title.
@@ -30,16 +27,13 @@ def decide(connection: sql.Connection, user: User, entry_id: int, manga_id: int 
         entry = kept.read_entry(connection, user, entry_id)
         if entry is None:
             raise NoSuchEntry("this entry is settled already")
-        name = entry.entry.shown
         if manga_id is not None:
-            name = _name_of(connection, manga_id)
+            _require_title(connection, manga_id)
             store.add_titles(connection, user, {manga_id: entry.entry})
         connection.execute(_DECIDE, [manga_id, user.id, entry_id, list(kept.OPEN)])
-    return name
 
 
-def _name_of(connection: sql.Connection, manga_id: int) -> str:
-    row = connection.execute("SELECT title FROM manga WHERE id = %s", [manga_id]).fetchone()
-    if row is None:
+def _require_title(connection: sql.Connection, manga_id: int) -> None:
+    query = "SELECT FROM manga WHERE id = %s"
+    if connection.execute(query, [manga_id]).fetchone() is None:
         raise NoSuchEntry(f"there is no title with the id {manga_id}")
-    return str(row[0])

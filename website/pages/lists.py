@@ -96,13 +96,11 @@ def settle() -> ResponseReturnValue:
     chosen = None if manga_id == "none" else int(manga_id)
     try:
         with connected() as connection:
-            name = decide(connection, reader(), int(entry_id), chosen)
+            decide(connection, reader(), int(entry_id), chosen)
     except (NoSuchEntry, NotFound) as exc:
         return make_response(_page(error=str(exc)), 409)
-    name = name[:_MAX_QUERY]
-    left, took = (name, None) if chosen is None else (None, name)
     show, after = request.form.get("show"), request.form.get("after")
-    place = url_for("lists.show", show=show, after=after, left=left, took=took, _anchor="open")
+    place = url_for("lists.show", show=show, after=after, settled=entry_id, _anchor="open")
     return redirect(place, 303)
 
 
@@ -151,6 +149,7 @@ def _page(error: str = "", report: Report | None = None) -> str:
         chosen = _chosen(counts)
         after = _number("after")
         entries = lists.read_open(connection, reader(), chosen, after, _ON_PAGE + 1)
+        settled = lists.read_settled(connection, reader(), _number("settled"))
         query = request.args.get("q", "")[:_MAX_QUERY].replace("\0", "")
         found = lists.search(connection, query)
     return render_template(
@@ -158,8 +157,7 @@ def _page(error: str = "", report: Report | None = None) -> str:
         error=error,
         report=report,
         done=_done(),
-        took=request.args.get("took"),
-        left=request.args.get("left"),
+        settled=settled,
         counts=counts,
         chosen=chosen,
         entries=entries[:_ON_PAGE],

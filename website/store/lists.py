@@ -73,6 +73,17 @@ def read_open(
     return [OpenEntry(*(*row[:8], [known[id] for id in row[8] if id in known])) for row in rows]
 
 
+def read_settled(connection: sql.Connection, user: User, entry_id: int) -> tuple[str, bool] | None:
+    """Return what an entry that a reader has settled is called, and whether it is a title here."""
+    row = connection.execute(
+        f"SELECT left(coalesce(manga.title, nullif(e.title, ''), entry_key), {_MAX_TITLE}),"
+        "  manga_id IS NOT NULL FROM import_entries e LEFT JOIN manga ON manga.id = manga_id"
+        " WHERE user_id = %s AND e.id = %s AND state = 'decided'".encode(),
+        [user.id, entry_id],
+    ).fetchone()
+    return (row[0], row[1]) if row else None
+
+
 def _read_titles(connection: sql.Connection, ids: set[int]) -> dict[int, FoundTitle]:
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM manga WHERE id = ANY(%s::bigint[])".encode(), [list(ids)]

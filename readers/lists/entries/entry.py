@@ -67,11 +67,6 @@ class Entry:
                 return f"{site}:{self.ids[site]}"
         return f"title:{name}" if (name := normalise(self.title)) else ""
 
-    @property
-    def shown(self) -> str:
-        """What a reader knows the entry by."""
-        return self.title or self.key
-
 
 @dataclass(frozen=True, slots=True)
 class Ignored:

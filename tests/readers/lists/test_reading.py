@@ -131,6 +131,6 @@ def read_or_refuse(content: bytes, format: str) -> None:
         assert str(exc)
         return
     for entry in found.entries:
-        assert entry.key and entry.shown.isprintable()
+        assert entry.key and entry.title.isprintable()
         assert entry.progress is None or 0 <= entry.progress <= 99_999_999
         assert len(entry.key.encode()) < 2_700  # the most that an index takes
