@@ -52,20 +52,31 @@ CREATE FUNCTION mangahub_index_names(ids bigint[]) RETURNS void LANGUAGE sql AS 
     ON CONFLICT DO NOTHING
 $$;
 
-CREATE FUNCTION mangahub_names_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Whoever writes titles need have no rights here, nor this search_path.
+DO $outer$
 BEGIN
-    IF TG_TABLE_NAME = 'manga_titles' THEN
-        PERFORM mangahub_index_names(array_agg(DISTINCT manga_id)) FROM changed;
-    ELSIF TG_OP = 'INSERT' THEN
-        PERFORM mangahub_index_names(array_agg(id)) FROM changed;
-    ELSE
-        PERFORM mangahub_index_names(array_agg(changed.id)) FROM changed
-            JOIN before ON before.id = changed.id AND before.title IS DISTINCT FROM changed.title
-            HAVING count(*) > 0;
-    END IF;
-    RETURN NULL;
+    EXECUTE format($text$
+        CREATE FUNCTION mangahub_names_changed() RETURNS trigger
+        LANGUAGE plpgsql SECURITY DEFINER SET search_path = %I, pg_temp AS $body$
+        BEGIN
+            IF TG_TABLE_NAME = 'manga_titles' THEN
+                PERFORM mangahub_index_names(array_agg(DISTINCT manga_id)) FROM changed;
+            ELSIF TG_OP = 'INSERT' THEN
+                PERFORM mangahub_index_names(array_agg(id)) FROM changed;
+            ELSE
+                PERFORM mangahub_index_names(array_agg(changed.id)) FROM changed
+                    JOIN before ON before.id = changed.id
+                        AND before.title IS DISTINCT FROM changed.title
+                    HAVING count(*) > 0;
+            END IF;
+            RETURN NULL;
+        END
+        $body$
+    $text$, current_schema());
 END
-$$;
+$outer$;
+-- Nobody else may attach it to a table of theirs; the triggers that are there need no right.
+REVOKE ALL ON FUNCTION mangahub_names_changed() FROM PUBLIC;
 
 CREATE TRIGGER mangahub_title_added AFTER INSERT ON manga
     REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION mangahub_names_changed();
