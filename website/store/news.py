@@ -93,16 +93,16 @@ heads AS (
 # Of a few titles, which may have had nothing for long: look at all their chapters.
 _HEADS_OF_SOME = """
 heads AS (
-    SELECT * FROM (
-        SELECT DISTINCT ON (c.manga_id, date_trunc('day', c.published_at))
-            c.id, c.manga_id, c.published_at, date_trunc('day', c.published_at) AS day
-        FROM (SELECT DISTINCT {titles}) AS own JOIN chapters c USING (manga_id)
-        WHERE {wanted_c} AND (own.languages IS NULL OR c.translated_language = ANY (own.languages))
-        ORDER BY c.manga_id, date_trunc('day', c.published_at), c.published_at DESC, c.id DESC
-    ) AS newest
+    SELECT newest.* FROM (SELECT DISTINCT {titles}) AS own
+    CROSS JOIN LATERAL (
+        SELECT DISTINCT ON (day) c.id, c.manga_id, c.published_at,
+            date_trunc('day', c.published_at) AS day
+        FROM chapters c
+        WHERE c.manga_id = own.manga_id AND {wanted_c}
+          AND (own.languages IS NULL OR c.translated_language = ANY (own.languages))
+        ORDER BY day, c.published_at DESC, c.id DESC) AS newest
     WHERE (published_at, id) < (%(before_at)s, %(before_id)s)
     ORDER BY published_at DESC, id DESC LIMIT %(limit)s)"""
-
 _OWN_TITLES = """l.manga_id, coalesce(s.languages, p.languages) AS languages
             FROM user_library l
             LEFT JOIN library_settings s ON s.user_id = l.user_id AND s.manga_id = l.manga_id
