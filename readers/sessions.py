@@ -6,8 +6,11 @@ devices, and when its user's key is rotated.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+
+import psycopg
 
 import sql
 from readers.tokens import new_token, token_hash
@@ -73,9 +76,11 @@ def find_session(connection: sql.Connection, token: str) -> Session | None:
         return None
     session_id, user_id, username, is_operator, is_stale = row
     if is_stale:
-        connection.execute(
-            "UPDATE web_sessions SET last_seen_at = now() WHERE id = %s", (session_id,)
-        )
+        # A database that only reads, as a standby does, goes on showing pages.
+        with suppress(psycopg.errors.ReadOnlySqlTransaction):
+            connection.execute(
+                "UPDATE web_sessions SET last_seen_at = now() WHERE id = %s", (session_id,)
+            )
     return Session(session_id, User(user_id, username), is_operator)
 
 

@@ -83,6 +83,15 @@ def test_a_visit_prolongs_a_session_and_writes_once_an_hour(
     assert age.fetchone() == (True,)
 
 
+def test_a_session_is_found_where_nothing_may_be_written(
+    connection: sql.Connection, mika: users.User
+) -> None:
+    token = sessions.open_session(connection, mika, "")
+    connection.execute("UPDATE web_sessions SET last_seen_at = now() - interval '61 minutes'")
+    connection.execute("SET default_transaction_read_only = on")
+    assert [bool(sessions.find_session(connection, token)) for _ in range(2)] == [True, True]
+
+
 def test_only_the_user_of_a_session_ends_it(connection: sql.Connection, mika: users.User) -> None:
     other = users.add_user(connection, "noor", None, None)
     token = sessions.open_session(connection, mika, "")
