@@ -66,7 +66,11 @@ class Counts:
 
 # --- adding and finding --------------------------------------------------------------------------
 
-LAST_ID = "coalesce(pg_sequence_last_value(pg_get_serial_sequence('notifications', 'id')), 0)"
+# Of a sequence that others use too, or that an adopted table lacks, the rows tell as well.
+LAST_ID = (
+    "greatest(pg_sequence_last_value(pg_get_serial_sequence('notifications', 'id')),"
+    " (SELECT max(id) FROM notifications), 0)"
+)
 _ADD = f"""
 WITH added AS (
     INSERT INTO reader_channels (user_id, kind, address, server, secret, only_types, digest_at,

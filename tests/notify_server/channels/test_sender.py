@@ -19,7 +19,7 @@ import sql
 from notify_server.channels import sender as sender_module
 from notify_server.store import receipts
 from readers.channels import store
-from readers.channels.addresses import parse_address
+from readers.channels.addresses import TRUSTED, parse_address
 from readers.channels.options import Digest, Options, next_digest
 from readers.keys import CHANNEL
 from readers.users import User, find_user
@@ -42,11 +42,11 @@ class Scene:
         self._start = start
         self.env = env | {"NOTIFY_CHANNELS_PRIVATE": "on"}
 
-    def add(self, text: str, options: Options | None = None) -> int:
+    def add(self, text: str, options: Options | None = None, is_trusted: bool = False) -> int:
         """Add a channel and return its id."""
-        address = parse_address(text, ANYWHERE)
-        channel, _ = store.add_channel(self.connection, self.user, address, options or Options())
-        return channel.id
+        address = parse_address(text, TRUSTED if is_trusted else ANYWHERE)
+        options = options or Options()
+        return store.add_channel(self.connection, self.user, address, options, is_trusted)[0].id
 
     def hook(self, server: ChannelServer, path: str = "x", options: Options | None = None) -> int:
         return self.add(f"webhook:http://{server.address}/{path}", options)
@@ -173,6 +173,21 @@ def test_who_stores_late_is_sent_too(
             scene.news(2)
             scene.news(3, kind="NEW_MANGA")
         assert numbers(server.take(3)) == [1, 2, 3]
+
+
+def test_what_is_trusted_is_sent_whatever_readers_may_add(
+    scene: Scene, server: ChannelServer
+) -> None:
+    scene.env |= {"NOTIFY_CHANNELS": "off", "NOTIFY_CHANNELS_PRIVATE": "off"}
+    scene.add(f"json://{server.address}/x", is_trusted=True)
+    other = scene.hook(server)
+    with scene.running():
+        scene.news(1)
+        (request,) = server.take(1)
+        assert request.json["title"] == "T: chapter 1"
+        wait_until(lambda: scene.channel(other).last_error)
+    assert "switched off" in str(scene.channel(other).last_error)
+    assert server.requests == []
 
 
 def test_a_test_is_sent_on_demand_and_says_how_it_went(scene: Scene, server: ChannelServer) -> None:
