@@ -101,3 +101,6 @@ class Metrics(Collector):
         for state in ("working", "failing", "paused"):
             family.add_metric((state,), getattr(counts, state))
         yield family
+        text = "Channels for which something has waited for ten minutes although they work."
+        name = "mangahub_notify_channels_unsent"
+        yield GaugeMetricFamily(name, text, value=float(counts.unsent))

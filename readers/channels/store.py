@@ -57,11 +57,17 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What an operator sees of all channels."""
+    """What an operator sees of all channels.
 
-    working: int
-    failing: int
-    paused: int
+    Attributes:
+        unsent: of those that work, for how many something has waited for ten minutes; no sender
+            runs then.
+    """
+
+    working: int = 0
+    failing: int = 0
+    paused: int = 0
+    unsent: int = 0
 
 
 # --- adding and finding --------------------------------------------------------------------------
@@ -162,15 +168,22 @@ def _channel(row: tuple[Any, ...]) -> Channel:
     return Channel(id, user_id, kind, address, options, is_trusted, *rest)
 
 
+_COUNT = """
+SELECT count(*) FILTER (WHERE paused_at IS NULL AND failing_since IS NULL),
+       count(*) FILTER (WHERE paused_at IS NULL AND failing_since IS NOT NULL),
+       count(*) FILTER (WHERE paused_at IS NOT NULL),
+       count(*) FILTER (WHERE waiting.since < now() - interval '10 minutes')
+FROM reader_channels c JOIN channel_deliveries d ON d.channel_id = c.id
+LEFT JOIN LATERAL (
+    SELECT n.created_at AS since FROM notifications n
+    WHERE n.user_id = c.user_id AND n.id > d.last_id
+      AND (c.only_types IS NULL OR n.type = ANY(c.only_types)) ORDER BY n.id LIMIT 1) AS waiting
+ON c.paused_at IS NULL AND d.failing_since IS NULL AND c.digest_at IS NULL"""
+
+
 def count_channels(connection: sql.Connection) -> Counts:
     """Count the channels of all readers."""
-    row = connection.execute(
-        "SELECT count(*) FILTER (WHERE paused_at IS NULL AND failing_since IS NULL),"
-        " count(*) FILTER (WHERE paused_at IS NULL AND failing_since IS NOT NULL),"
-        " count(*) FILTER (WHERE paused_at IS NOT NULL)"
-        " FROM reader_channels JOIN channel_deliveries ON channel_id = id"
-    ).fetchall()[0]
-    return Counts(*row)
+    return Counts(*connection.execute(_COUNT.encode()).fetchall()[0])
 
 
 # --- changing ------------------------------------------------------------------------------------

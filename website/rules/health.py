@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from readers.channels.store import Counts
 from sql.state.backlog import Backlog, RejectedEvent
 from sql.state.source import Health as SourceHealth
 from sql.state.workflows import SyncState, command_name, find_delay
@@ -94,6 +95,7 @@ class Facts:
     free_bytes: int | None
     titles: int
     readers: int
+    channels: Counts = field(default_factory=Counts)
 
 
 def find_problems(facts: Facts) -> list[Problem]:
@@ -103,6 +105,7 @@ def find_problems(facts: Facts) -> list[Problem]:
         *(problem for workflow in facts.workflows for problem in _of_workflow(workflow, facts)),
         *_of_events(facts),
         *_of_processes(facts),
+        *_of_channels(facts),
         *_of_disk(facts),
     ]
 
@@ -170,6 +173,13 @@ def _of_processes(facts: Facts) -> Iterator[Problem]:
     if facts.others.streams is None:
         what = "the stream process does not answer"
         yield Problem(what, None, "it is started again by itself; look at the website's log")
+
+
+def _of_channels(facts: Facts) -> Iterator[Problem]:
+    if count := facts.channels.unsent:
+        to = "one channel" if count == 1 else f"{count:,} channels"
+        what = f"what is new has waited for more than 10 minutes to be sent to {to}"
+        yield Problem(what, None, "start the sender: systemctl start mangahub-channels")
 
 
 def _of_disk(facts: Facts) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 import sql
+from readers.channels.store import count_channels
 from sql.state.backlog import read_backlog, read_rejected
 from sql.state.source import read_source
 from sql.state.wishes import read_wishes
@@ -32,6 +33,7 @@ def read_facts(connection: sql.Connection, data_dir: Path, others: Others, now: 
         free_bytes=_free_bytes(data_dir),
         titles=_count(connection, "manga"),
         readers=_count(connection, "users"),
+        channels=count_channels(connection),
     )
 
 

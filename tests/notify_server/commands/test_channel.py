@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from readers.channels.store import Counts, count_channels
+
 SECRET = "s3cret"
 HOOK = f"webhook:https://hooks.example/{SECRET}"
 
@@ -137,3 +139,20 @@ def test_a_new_channel_begins_with_what_is_stored_from_now_on(
     (row,) = connection.execute("SELECT last_id, (SELECT max(id) FROM notifications) FROM "
                                 "channel_deliveries").fetchall()  # fmt: skip
     assert row[0] == row[1]
+
+
+def test_an_operator_sees_how_many_work_fail_are_paused_and_wait(
+    run: Any, ine: str, connection: Any
+) -> None:
+    ids = [run("channel", "add", ine, f"ntfy://t{n}", "--json").json["id"] for n in range(4)]
+    run("channel", "add", ine, "ntfy://digest", "--digest", "daily@07:00")
+    run("channel", "pause", ine, str(ids[0]))
+    connection.execute(
+        "UPDATE channel_deliveries SET failing_since = now() WHERE channel_id = %s", [ids[1]]
+    )
+    assert count_channels(connection) == Counts(working=3, failing=1, paused=1, unsent=0)
+    connection.execute(
+        "INSERT INTO notifications (user_id, message, created_at)"
+        " SELECT id, 'x', now() - interval '11 min' FROM users"
+    )
+    assert count_channels(connection) == Counts(working=3, failing=1, paused=1, unsent=2)

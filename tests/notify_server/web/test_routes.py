@@ -383,8 +383,10 @@ def test_health_readiness_and_metrics(
         "clients_dropped_total",
         "queue_depth",
         "replayed_total",
+        "channels_unsent",
     ):
         assert server.metric(name) == 0
+    assert 'mangahub_notify_channels{state="working"} 0.0' in server.get("/metrics").text
 
 
 def test_too_much_that_waits_to_be_sent_is_429(

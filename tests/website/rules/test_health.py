@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from readers.channels.store import Counts
 from sql.state.backlog import Backlog
 from sql.state.source import Health as SourceHealth
 from sql.state.workflows import SyncState
@@ -46,6 +47,11 @@ WELL = Facts(
         (
             {"workflows": [workflow(status="error", error_message="503\n from it")]},
             "chapter-feed failed: 503 from it",
+        ),
+        ({"channels": Counts(5, 1, 2, 0)}, None),
+        (
+            {"channels": Counts(5, 1, 2, 3)},
+            "what is new has waited for more than 10 minutes to be sent to 3 channels",
         ),
         ({"workflows": [workflow(status="killed")]}, "chapter-feed was killed while it ran"),
         (
