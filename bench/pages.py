@@ -118,7 +118,12 @@ def main() -> None:
             readers = fill(connection, given.titles)
             tokens = {name: open_session(connection, user, "") for name, user in readers.items()}
         environ = {**os.environ, "DATABASE_URL": url, "MANGAHUB_DATA": data}
-        environ |= {"WEB_PORT": "0", "WEB_STREAM_PORT": "0", "LOG_LEVEL": "WARNING"}
+        environ |= {
+            "WEB_PORT": "0",
+            "WEB_STREAM_PORT": "0",
+            "LOG_LEVEL": "WARNING",
+            "WEB_COVERS_MB": "0",
+        }
         command = [sys.executable, "-m", "website", "serve", "--json"]
         with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as site:
             assert site.stdout

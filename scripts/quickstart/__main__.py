@@ -117,8 +117,9 @@ def _start_stand_in(programs: Programs) -> SimControl:
     screen.step("Starting the stand-in for the MangaDex API; its titles are made up")
     _, line = programs.serve("python", "-m", "mangadex_sim", "--port", "0", *STAND_IN)
     url = line.split()[-1]
-    programs.environment["MANGADEX_API_URL"] = url
-    screen.command(f"export MANGADEX_API_URL={url}")
+    for name in ("MANGADEX_API_URL", "MANGADEX_COVERS_URL", "MANGADEX_AUTH_URL"):
+        programs.environment[name] = url
+        screen.command(f"export {name}={url}")
     return SimControl(url)
 
 
@@ -234,6 +235,7 @@ def _propose(data: Path, is_offline: bool) -> None:
         steps += [
             (f"python -m mangadex_sim --port 8099 {' '.join(STAND_IN[:4])} &", "the stand-in"),
             ("export MANGADEX_API_URL=http://127.0.0.1:8099", "use it instead of the real one"),
+            ("export MANGADEX_COVERS_URL=$MANGADEX_API_URL", "for its covers too"),
         ]
     steps += [
         ("mangahub-batch status", "what ran when (starts the database)"),

@@ -43,6 +43,9 @@ class Finished:
         return json.loads(self.stdout.splitlines()[-1])
 
 
+NOWHERE = "http://127.0.0.1:9"  # where no test sends anything
+
+
 class Programs:
     """Programs of one test, with text pipes and in process groups of their own.
 
@@ -51,6 +54,7 @@ class Programs:
 
     def __init__(self, home: Path) -> None:
         own = {"HOME": str(home), "MANGAHUB_DATA": str(home), "PYTHONUNBUFFERED": "1"}
+        own |= dict.fromkeys(("MANGADEX_COVERS_URL", "MANGADEX_AUTH_URL"), NOWHERE)
         self.environment = {n: os.environ[n] for n in _KEPT if n in os.environ} | own
         self._started: list[subprocess.Popen[str]] = []
 
