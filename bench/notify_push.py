@@ -324,7 +324,9 @@ def replaying(bench: Bench) -> Iterator[Row]:
     keys = bench.keys()
     spans, is_ordered = [], True
     for _ in range(RUNS):
-        bench.connection.execute("TRUNCATE notifications, notification_receipts")
+        bench.connection.execute(
+            "TRUNCATE notifications, notification_receipts, notification_portions"
+        )
         poster = Poster(bench)
         for _ in range(500):
             poster.post()
@@ -356,7 +358,9 @@ def silent_client(bench: Bench) -> Iterator[Row]:
         last = max(r.arrivals[-1] for r in crowd.readers[1:])
         name = "60 events, 101 clients" + ("" if acknowledging else ", one of them never ACKs")
         yield name, _ms(last - times[0]), "last datagram of the others"
-        bench.connection.execute("TRUNCATE notifications, notification_receipts")
+        bench.connection.execute(
+            "TRUNCATE notifications, notification_receipts, notification_portions"
+        )
     crowd.close()
 
 

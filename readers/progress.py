@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import sql
-from readers import library
+from readers import library, unread
 from readers.users import User
 
 
@@ -35,12 +35,13 @@ def mark_read(
     connection: sql.Connection, user: User, manga_ids: list[int], numbers: list[Decimal]
 ) -> int:
     """Mark the notifications of chapters up to each title's number as read; return how many."""
-    return connection.execute(
+    query = (
         "UPDATE notifications n SET read = true"
         " FROM unnest(%(manga)s::bigint[], %(numbers)s::numeric[]) AS given (manga_id, number)"
-        " WHERE n.user_id = %(user)s AND n.manga_id = given.manga_id"
-        " AND type = 'NEW_CHAPTER' AND read IS NOT TRUE"
+        f" WHERE n.user_id = %(user)s AND n.id > {unread.read_up_to('%(user)s')}"
+        " AND n.manga_id = given.manga_id AND type = 'NEW_CHAPTER' AND read IS NOT TRUE"
         " AND CASE WHEN jsonb_typeof(data -> 'data' -> 'chapter') = 'number'"
-        "  THEN (data -> 'data' ->> 'chapter')::numeric <= given.number ELSE false END",
-        {"user": user.id, "manga": manga_ids, "numbers": numbers},
-    ).rowcount
+        "  THEN (data -> 'data' ->> 'chapter')::numeric <= given.number ELSE false END"
+    )
+    values = {"user": user.id, "manga": manga_ids, "numbers": numbers}
+    return connection.execute(query.encode(), values).rowcount

@@ -5,11 +5,11 @@ from __future__ import annotations
 from psycopg.types.json import Jsonb
 
 import sql
-from readers.keys import CHANNEL
+from readers.portions import PORTION, TELL
 from readers.users import User
 
 # The notification server pushes what has a receipt; the same event id is told once.
-_TELL = """
+_TELL = f"""
 WITH receipt AS (
     INSERT INTO notification_receipts (event_id, type, manga_id)
     VALUES (%(event_id)s, replace(lower(%(type)s::text), '_', '-'), %(manga_id)s)
@@ -19,9 +19,10 @@ WITH receipt AS (
                                created_at)
     SELECT %(user)s, %(type)s::text, %(manga_id)s, %(title)s, %(message)s, %(data)s, event_id,
            false, now() FROM receipt
+    RETURNING id, event_id
+), portions AS ({PORTION}
 )
-SELECT pg_notify(%(channel)s, json_build_object(
-    'event_id', event_id, 'xid', pg_current_xact_id()::text)::text) FROM receipt
+SELECT {TELL} FROM (SELECT event_id, id AS portion FROM portions) AS told
 """
 
 
@@ -48,6 +49,5 @@ def tell(
         "title": title,
         "message": message,
         "data": Jsonb({"data": {}, "changes": []}),
-        "channel": CHANNEL,
     }
     connection.execute(_TELL, values)

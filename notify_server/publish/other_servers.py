@@ -24,8 +24,11 @@ from notify_server.publish.claims import Claims
 from notify_server.publish.history import History
 from notify_server.store import receipts
 from notify_server.store.notifications import StoredEvent
+from notify_server.store.read_marks import ReadMarks
+from notify_server.store.receipts import Portion
 from readers.keys import CHANNEL
 from sql.connections import Database, open_connection
+from sql.snapshot import Snapshot
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +68,7 @@ class OtherServers:
         self._channels = channels
         self._on_failure = on_failure
         self._history = history
+        self._read_marks = ReadMarks()
         self._log_again_at = 0.0
         self._stop = threading.Event()
         self._wake = os.eventfd(0, os.EFD_CLOEXEC)
@@ -136,8 +140,8 @@ class OtherServers:
             self._wait(connection)
             for notify in connection.notifies(timeout=0):
                 self._on_payload(notify.payload)
-            for event_id in self._claims.take_unsettled():
-                self._push(event_id)
+            for event_id, seen in self._claims.take_unsettled().items():
+                self._find_and_push(event_id, None, seen)
             if monotonic() >= look_at:
                 look_at = monotonic() + _LOOK_INTERVAL_S
                 self._look()
@@ -156,8 +160,9 @@ class OtherServers:
         """
         with self._database.connection() as connection:
             look = receipts.look(connection, self._history.last)
-        for event_id in look.unseen:
-            self._push(event_id)
+            self._read_marks.advance(connection)
+        for portion in look.unseen:
+            self._push(portion)
         self._revoke(look.generations)
         self._claims.forget(look.snapshot)
         self._history.last = look
@@ -171,37 +176,47 @@ class OtherServers:
                 user_id, generation = UUID(str(message["rotated"])), int(str(message["generation"]))
                 self._revoke({user_id.bytes: generation})
             else:
-                self._on_event(str(message["event_id"]), int(str(message["xid"])))
+                id = message.get("portion")
+                portion_id = None if id is None else int(str(id))
+                self._on_event(str(message["event_id"]), int(str(message["xid"])), portion_id)
         except (ValueError, TypeError, KeyError, RecursionError):
             log.warning("Malformed message on the channel payload=%.80r", payload)
 
-    def _on_event(self, event_id: str, xid: int) -> None:
+    def _on_event(self, event_id: str, xid: int, portion_id: int | None) -> None:
         """Push the event, unless the last look saw it: then it was pushed, and is forgotten."""
-        last = self._history.last
-        if last is None or not last.snapshot.sees(xid):
-            self._push(event_id)
+        seen = self._history.last.snapshot if self._history.last else None
+        is_seen = seen is not None and seen.sees(xid)
+        if not is_seen and self._claims.acquire(event_id, xid):
+            self._find_and_push(event_id, portion_id, seen)
 
-    def _push(self, event_id: str) -> None:
-        if not self._claims.acquire(event_id):
+    def _find_and_push(self, event_id: str, portion_id: int | None, seen: Snapshot | None) -> None:
+        """Push this portion of the event, or all that the snapshot has not seen."""
+        with self._database.connection() as connection:
+            portions = receipts.find_portions(connection, event_id, portion_id)
+        for portion in portions:
+            if seen is None or not seen.sees(portion.xid):
+                self._push(portion)
+
+    def _push(self, portion: Portion) -> None:
+        event_id, xid = portion.event_id, portion.xid
+        if not self._claims.acquire(event_id, xid):
             return
-        parts = self._load(event_id)
-        if not parts:
-            return
-        self._claims.remember(event_id, parts[0].xid)
+        parts = self._load(portion)
+        self._claims.remember(event_id, xid)
         for part in parts:
             for channel in self._channels:
                 channel.push(part)
         log.info("Pushed another server's event event_id=%s", event_id)
 
-    def _load(self, event_id: str) -> list[StoredEvent]:
-        """Return the event's parts; none if there is nothing to push, or it cannot be read."""
+    def _load(self, portion: Portion) -> list[StoredEvent]:
+        """Return the portion's parts; none if there is nothing to push, or it cannot be read."""
         try:
             with self._database.connection() as connection:
-                return receipts.load_event(connection, event_id)
+                return receipts.load_portion(connection, portion)
         except (sql.SqlError, psycopg.OperationalError):
             raise
         except Exception:
-            log.exception("Unexpected error, an event cannot be read event_id=%s", event_id)
+            log.exception("Unexpected error, an event cannot be read event_id=%s", portion.event_id)
             return []
 
     def _revoke(self, generations: dict[bytes, int]) -> None:

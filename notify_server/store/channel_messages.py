@@ -18,7 +18,7 @@ from readers.channels.addresses import TRUSTED, Policy
 from readers.channels.messages import Delivery, Due, Message, News, message_id
 from readers.channels.options import Digest, next_digest
 from readers.foreign_rows import CONTENT, read_content
-from readers.keys import CHANNEL
+from readers.portions import PORTION, TELL
 
 PAUSED = "CHANNEL_PAUSED"  # the type of the notification that a reader gets
 
@@ -219,9 +219,10 @@ WITH paused AS (
     INSERT INTO notifications (user_id, type, title, message, data, event_id, read, created_at)
     SELECT user_id, '{PAUSED}', 'MangaHub', %(message)s, '{{"data": {{}}, "changes": []}}',
            event_id, false, now() FROM paused, receipt
+    RETURNING id, event_id
+), portions AS ({PORTION}
 )
-SELECT pg_notify('{CHANNEL}', json_build_object(
-    'event_id', event_id, 'xid', pg_current_xact_id()::text)::text)::text FROM receipt"""
+SELECT {TELL} FROM (SELECT event_id, id AS portion FROM portions) AS told"""
 
 
 def _pause(connection: sql.Connection, delivery: Delivery, error: str) -> None:

@@ -14,9 +14,10 @@ from psycopg.types.json import Jsonb
 import sql
 from notify_server.events.kinds import Event
 from notify_server.store.recipients import FINDERS
+from readers import unread
 from readers.datagram import Content, Json
 from readers.foreign_rows import DATA, read_data
-from readers.keys import CHANNEL
+from readers.portions import PORTION, TELL
 from readers.recipients import BEHIND, PACKED, Recipients, Share
 
 # One statement, and so one transaction and one round trip. The message to other servers is part of
@@ -36,8 +37,8 @@ WITH receipt AS (
                 ELSE jsonb_set(%(data)s::jsonb, '{{data,behind}}', to_jsonb(behind)) END,
            %(event_id)s, false, now()
     FROM receipt, (SELECT {recipients}) AS recipient
-    ON CONFLICT (event_id, user_id) DO NOTHING
-    RETURNING id, user_id, {behind} AS behind
+    RETURNING id, user_id, event_id, {behind} AS behind
+), portions AS ({portion}
 ), shares AS (
     SELECT array_agg(behind) AS behind, array_agg(packed) AS packed
     FROM (SELECT behind::integer, {packed} AS packed FROM stored GROUP BY behind) AS share
@@ -49,13 +50,13 @@ SELECT EXISTS (SELECT FROM receipt),
        pg_current_xact_id()::text::bigint,
        shares.behind,
        shares.packed,
-       (SELECT pg_notify('{channel}', json_build_object(
-            'event_id', event_id, 'xid', pg_current_xact_id()::text)::text)::text FROM receipt)
+       (SELECT {tell}
+        FROM (SELECT event_id, (SELECT id FROM portions) AS portion FROM receipt) AS told)
 FROM shares
 """
 _STORE_FOR = {
     audience: _STORE.format(
-        recipients=finder, packed=PACKED, behind=BEHIND, channel=CHANNEL
+        recipients=finder, packed=PACKED, behind=BEHIND, portion=PORTION, tell=TELL
     ).encode()
     for audience, finder in FINDERS.items()
 }
@@ -72,6 +73,8 @@ _RIGHTS = {
     "notify_keys": "SELECT",
     "notifications": "SELECT INSERT UPDATE",
     "notification_receipts": "SELECT INSERT",
+    "notification_portions": "SELECT INSERT",
+    "reader_marks": "SELECT INSERT UPDATE",
 }
 _TRY = (
     "INSERT INTO notifications (message, read)"
@@ -174,7 +177,8 @@ _LIST = (
     "created_at, delivered_at "
     "FROM notifications WHERE user_id = %(user)s "
     "AND (%(before)s::bigint IS NULL OR id < %(before)s) "
-    "AND (NOT %(unread)s OR read IS NOT TRUE) ORDER BY id DESC LIMIT %(limit)s"
+    f"AND (NOT %(unread)s OR read IS NOT TRUE AND id > {unread.read_up_to('%(user)s')}) "
+    "ORDER BY id DESC LIMIT %(limit)s"
 ).encode()
 
 

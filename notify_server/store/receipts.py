@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sql
 from notify_server.store.notifications import StoredEvent
@@ -14,7 +15,7 @@ from sql.snapshot import Snapshot, full_xid, parse_snapshot
 # No statement that stores an event takes longer (see the statement timeout), and fewer numbers are
 # taken in that time. So everything older than both was committed, and seen by the look before.
 _LONGEST_TRANSACTION = timedelta(minutes=2)
-_MOST_RECEIPTS = 20_000
+_MOST_PORTIONS = 20_000
 _SEQUENCE = "pg_get_serial_sequence('notifications', 'id')::regclass"
 _LAST_ID = f"coalesce(pg_sequence_last_value({_SEQUENCE}), 0)"
 # More than can be lost: ids of notifications are given as long as the old primary works.
@@ -22,14 +23,28 @@ _GAP = 1_000_000
 _GAP_LOCK = 7_241_905_318_842_012  # any constant does, as long as all servers agree on it
 
 
+class Portion(NamedTuple):
+    """Rows of one event that one transaction has stored.
+
+    Attributes:
+        xid: that transaction.
+        first_id, last_id: their ids are between these, with those of other events.
+    """
+
+    event_id: str
+    xid: int
+    first_id: int
+    last_id: int
+
+
 class Look(NamedTuple):
     """What one look at the database has seen.
 
     Attributes:
-        seq: the number of the newest receipt.
-        newest: the event id of that receipt, None if there is none.
+        seq: the number of the newest portion.
+        newest: the event id of the newest receipt, None if there is none.
         last_id: the highest id that a notification was given.
-        unseen: ids of events that the look before did not see.
+        unseen: what the look before did not see.
         generations: of keys that were rotated since the look before, by user.
     """
 
@@ -38,33 +53,38 @@ class Look(NamedTuple):
     seq: int
     newest: str | None
     last_id: int
-    unseen: list[str]
+    unseen: list[Portion]
     generations: dict[bytes, int]
+
+
+_PORTION = "event_id, xmin::text::bigint AS xid, first_id, last_id"
 
 
 def look(connection: sql.Connection, before: Look | None) -> Look:
     """Look at the database; in the first look, nothing counts as unseen."""
     rows = connection.execute(
-        "SELECT now(), pg_current_snapshot()::text, coalesce(newest.seq, 0), newest.event_id, "
-        f"  {_LAST_ID}, r.event_id, xid "
-        "FROM (SELECT) AS always LEFT JOIN (SELECT event_id, seq FROM notification_receipts "
-        "  ORDER BY seq DESC LIMIT 1) AS newest ON true "
-        "LEFT JOIN (SELECT event_id, xmin::text::bigint AS xid, seq "
-        "  FROM notification_receipts WHERE seq > %s AND received_at >= %s) r ON true "
-        "ORDER BY r.seq",
-        (before.seq - _MOST_RECEIPTS, _since(before)) if before else (0, None),
+        "SELECT now(), pg_current_snapshot()::text, "
+        "  coalesce((SELECT max(id) FROM notification_portions), 0), "
+        "  (SELECT event_id FROM notification_receipts ORDER BY seq DESC LIMIT 1), "
+        f"  {_LAST_ID}, r.event_id, xid, first_id, last_id "
+        f"FROM (SELECT) AS always LEFT JOIN (SELECT id, {_PORTION} "
+        "  FROM notification_portions WHERE id > %s AND stored_at >= %s) r ON true "
+        "ORDER BY r.id",
+        (before.seq - _MOST_PORTIONS, _since(before)) if before else (0, None),
     ).fetchall()
     now, snapshot_text, seq, newest, last_id, *_ = rows[0]
     snapshot = parse_snapshot(snapshot_text)
     if before is None:
         return Look(now, snapshot, seq, newest, last_id, [], {})
-    unseen = [
-        event_id
-        for *_, event_id, xid in rows
-        if event_id is not None and not before.snapshot.sees(full_xid(xid, snapshot))
-    ]
+    found = [_portion(row[5:], snapshot) for row in rows if row[5] is not None]
+    unseen = [portion for portion in found if not before.snapshot.sees(portion.xid)]
     rotated = _rotated(connection, _since(before))
     return Look(now, snapshot, seq, newest, last_id, unseen, rotated)
+
+
+def _portion(row: Sequence[Any], snapshot: Snapshot) -> Portion:
+    event_id, xid, first_id, last_id = row
+    return Portion(event_id, full_xid(xid, snapshot), first_id, last_id)
 
 
 def count_lost(connection: sql.Connection, before: Look | None, events: list[str]) -> int:
@@ -105,21 +125,28 @@ def _rotated(connection: sql.Connection, since: datetime) -> dict[bytes, int]:
     return {user_id.bytes: generation for user_id, generation in rows}
 
 
-def load_event(connection: sql.Connection, event_id: str) -> list[StoredEvent]:
-    """Return a stored event, in a part for each share of its recipients; [] without any."""
-    receipt = connection.execute(
-        "SELECT xmin::text::bigint, pg_current_snapshot()::text FROM notification_receipts "
-        "WHERE event_id = %s",
-        (event_id,),
-    ).fetchone()
+def find_portions(
+    connection: sql.Connection, event_id: str, portion_id: int | None
+) -> list[Portion]:
+    """Return this portion of an event, or all that are stored."""
+    rows = connection.execute(
+        f"SELECT pg_current_snapshot()::text, {_PORTION} FROM notification_portions "
+        "WHERE CASE WHEN %(id)s::bigint IS NULL THEN event_id = %(event)s ELSE id = %(id)s END "
+        "ORDER BY id",
+        {"id": portion_id, "event": event_id},
+    ).fetchall()
+    return [_portion(row, parse_snapshot(text)) for text, *row in rows]
+
+
+def load_portion(connection: sql.Connection, portion: Portion) -> list[StoredEvent]:
+    """Return what is stored of an event, in a part for each share of its recipients."""
+    event_id, xid, first_id, last_id = portion
     query = (
-        f"SELECT min(id), {PACKED} FROM notifications"
-        f" WHERE event_id = %s AND user_id IS NOT NULL GROUP BY {BEHIND}"
+        f"SELECT min(id), {PACKED} FROM notifications WHERE id BETWEEN %s AND %s"
+        f" AND event_id = %s AND user_id IS NOT NULL GROUP BY {BEHIND}"
     )
-    shares = connection.execute(query.encode(), (event_id,), binary=True).fetchall()
-    if receipt is None:
-        return []
-    xid = full_xid(receipt[0], parse_snapshot(receipt[1]))
+    values = (first_id, last_id, event_id)
+    shares = connection.execute(query.encode(), values, binary=True).fetchall()
     query = f"SELECT id, {CONTENT} FROM notifications WHERE id = ANY(%s::bigint[])"
     rows = connection.execute(query.encode(), ([id for id, _ in shares],)).fetchall()
     contents = {id: read_content(content) for id, *content in rows}

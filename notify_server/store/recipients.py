@@ -18,7 +18,7 @@ FINDERS: dict[Audience, str] = {
         ORDER BY users.id""",
     # The groups of each of an event's uploads: who blocks all groups of one is no recipient of it.
     "readers": """
-        library.user_id AS id, CASE WHEN progress.chapter IS NOT NULL
+        DISTINCT ON (library.user_id) library.user_id AS id, CASE WHEN progress.chapter IS NOT NULL
             THEN greatest(0, %(chapter)s::integer - progress.chapter) END AS behind
         FROM user_library AS library
         LEFT JOIN reader_preferences AS own USING (user_id)

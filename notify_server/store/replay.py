@@ -10,6 +10,7 @@ from uuid import UUID
 import psycopg
 
 import sql
+from readers import unread
 from readers.datagram import DatagramTemplate, make_template
 from readers.foreign_rows import CONTENT, read_content
 from readers.recipients import BEHIND
@@ -42,7 +43,8 @@ def unread_ids(
     """Return the newest 1,000 unread ids of each user, oldest first, and what the query saw."""
     rows = connection.execute(
         "SELECT wanted.id, ARRAY(SELECT n.id FROM notifications n "
-        "  WHERE n.user_id = wanted.id AND n.read IS NOT TRUE AND n.id > adoption.last_id "
+        "  WHERE n.user_id = wanted.id AND n.read IS NOT TRUE "
+        f"  AND n.id > greatest(adoption.last_id, {unread.read_up_to('wanted.id')}) "
         "  ORDER BY n.id DESC LIMIT %s), pg_current_snapshot()::text "
         "FROM unnest(%s::uuid[]) AS wanted (id), (SELECT coalesce(max("
         "  (value ->> 'last_notification_id')::bigint), 0) AS last_id "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sql
+from readers import unread
 from readers.users import User
 
 MOST_COUNTED = 100
@@ -18,9 +19,9 @@ def has_titles(connection: sql.Connection, user: User) -> bool:
 
 def count_unread(connection: sql.Connection, user: User) -> int:
     """Return how many notifications are unread; MOST_COUNTED for as many or more."""
-    row = connection.execute(
-        "SELECT count(*) FROM (SELECT FROM notifications WHERE user_id = %s AND read IS NOT TRUE"
-        " LIMIT %s) AS unread",
-        (user.id, MOST_COUNTED),
-    ).fetchone()
+    query = (
+        "SELECT count(*) FROM (SELECT FROM notifications WHERE user_id = %(user)s"
+        f" AND id > {unread.read_up_to('%(user)s')} AND read IS NOT TRUE LIMIT %(most)s) AS unread"
+    )
+    row = connection.execute(query.encode(), {"user": user.id, "most": MOST_COUNTED}).fetchone()
     return int(row[0]) if row else 0

@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import sql
+from readers import unread
 from website.rules.cursors import Cursor
 from website.rules.news import Chapter, reading_order
 
@@ -57,13 +58,14 @@ class Row:
 
 
 # What the user was told of and has not read, one line a chapter; NULL is one without a number.
-_UNREAD = """
+_UNREAD = f"""
     SELECT n.manga_id, n.data -> 'data' ->> 'language' AS language, told.number
     FROM notifications n CROSS JOIN LATERAL jsonb_array_elements_text(
         CASE jsonb_typeof(n.data -> 'data' -> 'chapters')
         WHEN 'array' THEN n.data -> 'data' -> 'chapters'
         ELSE jsonb_build_array(n.data -> 'data' -> 'chapter') END) AS told (number)
-    WHERE n.user_id = %(user)s AND n.read IS NOT TRUE AND n.type = 'NEW_CHAPTER'"""
+    WHERE n.user_id = %(user)s AND n.id > {unread.read_up_to("%(user)s")}
+      AND n.read IS NOT TRUE AND n.type = 'NEW_CHAPTER'"""
 
 _NUMBER = "CASE WHEN {c}.number_scope NOT LIKE 'chapter:%%' THEN trim_scale({c}.chapter_number) END"
 

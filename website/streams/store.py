@@ -12,6 +12,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 import sql
+from readers import unread
 from readers.datagram import DatagramTemplate, make_template
 from readers.foreign_rows import CONTENT, SHOWN, read_content
 from readers.keys import CHANNEL
@@ -147,8 +148,10 @@ _LOAD = (
     " FROM notification_receipts WHERE event_id = ANY(%s) AND message IS NOT NULL"
 ).encode()
 _SHARES = (
-    f"SELECT event_id, min(id), {PACKED} FROM notifications"
-    f" WHERE event_id = ANY(%s) AND user_id = ANY(%s::uuid[]) GROUP BY event_id, {BEHIND}"
+    f"SELECT event_id, min(n.id), {PACKED.replace('(id', '(n.id')} FROM notifications n"
+    " JOIN notification_portions p USING (event_id)"
+    " WHERE event_id = ANY(%s) AND n.user_id = ANY(%s::uuid[])"
+    f" AND n.id BETWEEN p.first_id AND p.last_id GROUP BY event_id, {BEHIND}"
 ).encode()
 _CONTENTS = f"SELECT id, {CONTENT} FROM notifications WHERE id = ANY(%s::bigint[])".encode()
 
@@ -230,11 +233,12 @@ async def _with_counts(
     connection: sql.AsyncConnection, rows: Sequence[tuple[UUID, int, bool]]
 ) -> dict[UUID, Marks]:
     readers = list({row[0] for row in rows})
-    cursor = await connection.execute(
-        "SELECT wanted.id, (SELECT count(*) FROM notifications WHERE user_id = wanted.id"
-        "  AND read IS NOT TRUE) FROM unnest(%s::uuid[]) AS wanted (id)",
-        [readers],
+    query = (
+        "SELECT wanted.id, (SELECT count(*) FROM notifications n WHERE n.user_id = wanted.id"
+        f"  AND n.id > {unread.read_up_to('wanted.id')} AND n.read IS NOT TRUE)"
+        " FROM unnest(%s::uuid[]) AS wanted (id)"
     )
+    cursor = await connection.execute(query.encode(), [readers])
     counts: dict[UUID, int] = dict(await cursor.fetchall())
     return {
         reader: Marks(

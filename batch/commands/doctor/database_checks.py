@@ -46,6 +46,8 @@ RIGHTS = {
     "user_progress": "SELECT INSERT UPDATE",
     "notifications": "SELECT INSERT UPDATE",
     "notification_receipts": "SELECT INSERT",
+    "notification_portions": "SELECT INSERT",
+    "reader_marks": "SELECT",
     "manga_moves": "SELECT INSERT UPDATE DELETE",
     "library_settings": "SELECT INSERT",
 }

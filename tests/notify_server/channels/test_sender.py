@@ -275,7 +275,8 @@ def test_a_channel_that_fails_for_long_is_paused_and_its_reader_told(
     ((event_id, message, read),) = rows
     assert f"webhook:http://{server.address}/… has failed for 3 days and is paused" in message
     assert "does not know this address (HTTP 404)" in message and "s3cret" not in message
-    (event,) = receipts.load_event(scene.connection, event_id)
+    (portion,) = receipts.find_portions(scene.connection, event_id, None)
+    (event,) = receipts.load_portion(scene.connection, portion)
     assert read is False and len(event.recipients) == 1
 
 

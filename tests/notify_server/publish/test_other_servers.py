@@ -91,8 +91,8 @@ def test_an_interruption_of_the_catching_up_loses_nothing(
     failures = [sql.DatabaseDown("it went away again")] * 3
     load = mocker.patch.object(
         receipts,
-        "load_event",
-        wraps=receipts.load_event,
+        "load_portion",
+        wraps=receipts.load_portion,
         side_effect=chain(failures, repeat(mocker.DEFAULT)),
     )
     connection.execute(

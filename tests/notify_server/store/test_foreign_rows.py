@@ -148,7 +148,7 @@ def test_another_servers_event_that_cannot_be_read_does_not_end_the_listener(
     make_manga: Any,
     mocker: MockerFixture,
 ) -> None:
-    load = fail_once(mocker, receipts, "load_event")
+    load = fail_once(mocker, receipts, "load_portion")
     here, there = start_server(), start_server()
     client = make_client(here, make_user())
     client.subscribe()
