@@ -23,10 +23,11 @@ FEWEST_TITLES = 2  # of the reader; one says less than the source's figures
 FEWEST_HOLDERS = 3  # other readers with the title, or it would tell what a single one reads
 KEPT_FOR = timedelta(days=1)
 _NEIGHBOURS = 50
-_COMPARED_READERS = 500  # those with most titles in common; the nearest 50 are among them
+_COMPARED_READERS = 300  # those with most titles in common; the nearest 50 are among them
 _COMPARED_TITLES = 200  # the newest of the reader's
 _FOLLOWS_WEIGH = 0.1  # of the most followed title: a tenth of a reader with the same library
 _GENRES_WEIGH = 0.4
+_LOOKED_AT = 4 * MAX_SUGGESTIONS  # of what readers alike have: some is gone, or known to too few
 _MOST_REASONS = 3
 
 
@@ -185,13 +186,14 @@ WITH held AS MATERIALIZED ({_HELD}), chosen AS MATERIALIZED ({_CHOSEN}), in_comm
         SELECT count(*) FROM user_library l WHERE l.user_id = in_common.user_id) AS nearness
     FROM in_common ORDER BY nearness DESC, user_id LIMIT %(neighbours)s
 ), found AS (
-    SELECT l.manga_id, sum(nearness) AS score
+    SELECT l.manga_id, sum(nearness) AS score, count(DISTINCT l.user_id) AS holders
     FROM alike JOIN user_library l USING (user_id)
     LEFT JOIN user_progress p ON p.user_id = l.user_id AND p.manga_id = l.manga_id
-    WHERE p.status IS DISTINCT FROM 'dropped' GROUP BY l.manga_id
+    WHERE p.status IS DISTINCT FROM 'dropped' AND l.manga_id NOT IN (TABLE held)
+    GROUP BY l.manga_id ORDER BY score DESC, l.manga_id LIMIT %(looked_at)s
 )
 SELECT manga.id, title, score, {_GENRES} FROM found JOIN manga ON manga.id = found.manga_id
-WHERE {_ALLOWED} AND {_KNOWN_TO_OTHERS}
+WHERE {_ALLOWED} AND (holders >= %(holders)s OR {_KNOWN_TO_OTHERS})
 ORDER BY score DESC, manga.id LIMIT %(limit)s
 """
 
@@ -226,6 +228,7 @@ def _find_candidates(connection: sql.Connection, query: str, user: User) -> list
         "titles": _COMPARED_TITLES,
         "readers": _COMPARED_READERS,
         "neighbours": _NEIGHBOURS,
+        "looked_at": _LOOKED_AT,
         "holders": FEWEST_HOLDERS,
         "limit": MAX_SUGGESTIONS,
     }
