@@ -17,7 +17,7 @@ from readers.lists.kept import KeptEntry
 from readers.lists.matching import Match
 from readers.users import User
 
-_AT_ONCE = 100
+_AT_ONCE = 1_000  # entries of one transaction, and of one notification
 _NAMED = 3  # titles in one message
 
 

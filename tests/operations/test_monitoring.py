@@ -159,7 +159,8 @@ def test_a_workflow_is_late_by_what_its_timer_makes_of_it(workflow: str) -> None
     timer = (FOLDER.parent / f"systemd/mangahub-{workflow}.timer").read_text()
     is_daily = re.search(r"^OnCalendar=\*-\*-\* \d\d:\d\d:\d\d UTC$", timer, re.M) is not None
     assert (CADENCE.get(workflow.replace("-", "_")) == timedelta(days=1)) == is_daily
-    rule = "MangaHubNoUpkeep" if is_daily else "MangaHubNoNews"
+    frequent = {"chapter-feed": "MangaHubNoNews", "fetch-wanted": "MangaHubNoWantedTitles"}
+    rule = "MangaHubNoUpkeep" if is_daily else frequent[workflow]
     late = [r for r in rules() if r["expr"].startswith("time() - mangahub_batch_last_success")]
     assert [r["alert"] for r in late if workflow in r["expr"]] == [rule]
 

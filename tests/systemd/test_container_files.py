@@ -103,7 +103,7 @@ def test_the_compose_example_sets_variables_that_exist() -> None:
 def test_the_compose_example_runs_commands_that_exist() -> None:
     text = "\n".join(str(part.get("command", "")) for part in OURS.values())
     commands = re.findall(r"mangahub-batch ((?:[a-z-]+)(?: --all)?)", text)
-    assert len(commands) == 8
+    assert len(commands) == 9
     for command in commands:
         cli._parser().parse_args(command.split())
 
