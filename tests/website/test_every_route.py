@@ -89,7 +89,7 @@ def ask(website: RunningSite, method: str, path: str, **how: Any) -> requests.Re
 def test_a_route_lets_in_whom_it_is_for_with_all_headers(
     website: RunningSite, cookies: dict[str, dict[str, str]], who: str
 ) -> None:
-    faults = []
+    faults: list[tuple[str, object]] = []
     for path in GETS:
         answer = ask(website, "GET", path, cookies=cookies[who])
         if answer.status_code not in expected(path, who):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from datetime import date
 from decimal import Decimal
 
 from flask import Blueprint, Response, abort, make_response, redirect, render_template, request
@@ -12,9 +14,14 @@ import sql
 from readers import library, moves, preferences, progress
 from readers.errors import NotFound
 from website.pages.gates import for_readers
-from website.pages.site import connected, reader
+from website.pages.site import connected, reader, visit
+from website.rules.expectations import describe_next
+from website.rules.prediction import Prediction
 from website.rules.titles import name_of_title
+from website.rules.upcoming import order_of
 from website.store import library as store
+from website.store import releases
+from website.store.library import Followed
 
 pages = Blueprint("library", __name__, url_prefix="/me/library")
 
@@ -112,7 +119,9 @@ def _done(what: str, title: library.TitleRow) -> Response:
 
 def _page(error: str | None = None, status: int = 200, text: str = "") -> Response:
     with connected() as connection:
-        followed = store.list_followed(connection, reader().id)
+        expected = releases.expect_library(connection, reader().id, visit().now)
+        nexts = {each.manga_id: each.next for each in expected}
+        followed = _in_order(store.list_followed(connection, reader().id), nexts)
         is_any_gone = any(each.is_gone for each in followed)
         successors = moves.find_successors(connection, reader()) if is_any_gone else {}
         popular = [] if followed else store.list_popular(connection, _POPULAR)
@@ -124,6 +133,9 @@ def _page(error: str | None = None, status: int = 200, text: str = "") -> Respon
     page = render_template(
         "library.html",
         followed=shown,
+        nexts=nexts,
+        describe_next=describe_next,
+        today=visit().now.date(),
         count=len(followed),
         after=after if start else None,
         next_after=shown[-1].id if has_more else None,
@@ -136,3 +148,10 @@ def _page(error: str | None = None, status: int = 200, text: str = "") -> Respon
         is_first=len(followed) == 1 and request.args.get("done") == "added",
     )
     return make_response(page, status)
+
+
+def _in_order(followed: list[Followed], nexts: Mapping[int, Prediction]) -> list[Followed]:
+    """Return titles by when they are expected; others as they are, the latest chapter first."""
+    return sorted(
+        followed, key=lambda each: order_of(nexts[each.id]) if each.id in nexts else date.max
+    )

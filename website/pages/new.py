@@ -11,9 +11,11 @@ from flask.typing import ResponseReturnValue
 
 from website.pages.site import connected, visit
 from website.rules.cursors import Cursor
+from website.rules.expectations import describe_next
 from website.rules.news import lines_of
 from website.rules.sites import group_url
-from website.store import checks, news
+from website.rules.upcoming import choose_next
+from website.store import checks, news, releases
 from website.store.followed import has_titles
 
 pages = Blueprint("new", __name__)
@@ -31,6 +33,13 @@ def show() -> ResponseReturnValue:
         rows = news.list_rows(connection, wanted, _read_cursor(), found.now, _ROWS + 1)
         languages = news.list_languages(connection, found.now)
         check = checks.last_check(connection)
+        # What is expected stands beside one's own newest rows only.
+        is_first_of_mine = wanted.is_mine and wanted.user_id and "before" not in request.args
+        expected = (
+            releases.expect_library(connection, wanted.user_id, found.now)
+            if is_first_of_mine and wanted.user_id
+            else []
+        )
         newest = None if rows else news.list_rows(connection, news.Filter(), None, found.now, 1)
     shown = rows[:_ROWS]
     return render_template(
@@ -43,6 +52,9 @@ def show() -> ResponseReturnValue:
         languages=languages,
         check=check,
         newest=newest[0] if newest else None,
+        upcoming=choose_next(expected, found.now.date()),
+        describe_next=describe_next,
+        today=found.now.date(),
         lines_of=lines_of,
         group_url=group_url,
         address=_address,
