@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import IO
 
-from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Response,
+    abort,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 
 import sql
@@ -30,6 +41,8 @@ PATH = "/me/import"
 MOST_BYTES = 16 * 2**20
 _MULTIPART = 2**16  # what a form adds to its file
 UPLOADS = {PATH: MOST_BYTES + 2 * _MULTIPART}  # that a little more is answered with a page
+_TURNS = threading.BoundedSemaphore(2)
+_WAIT_S = 5.0
 _ON_PAGE = 25
 _MAX_QUERY = 200
 _COUNTS = ("added", "already_there", "wanted", "doubtful", "unmatched", "ignored")
@@ -59,16 +72,28 @@ def bring() -> ResponseReturnValue:
     is_dry_run = "look" in request.form
     format = request.form.get("format", AUTO)
     try:
-        read = read_list(_given(), format if format in READERS else AUTO)
-        # Of its own: an import may take longer than connections are lent.
-        with sql.connect(site().given.database_url, "mangahub-web") as connection:
-            report = import_list(connection, reader(), read, is_dry_run=is_dry_run)
+        with _turn():
+            read = read_list(_given(), format if format in READERS else AUTO)
+            # Of its own: an import may take longer than connections are lent.
+            with sql.connect(site().given.database_url, "mangahub-web") as connection:
+                report = import_list(connection, reader(), read, is_dry_run=is_dry_run)
     except (UnreadableList, NotFound) as exc:
         return make_response(_page(error=str(exc)), 400)
     if is_dry_run:
         return _page(report=report)
     counts = ".".join(str(report.counts[name]) for name in _COUNTS)
     return redirect(url_for("lists.show", done=counts), 303)
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """Let a few lists be read at once: the other threads answer what takes no seconds."""
+    if not _TURNS.acquire(timeout=_WAIT_S):
+        abort(503, "Other lists are being read just now. Nothing is lost: send yours again.")
+    try:
+        yield
+    finally:
+        _TURNS.release()
 
 
 def _given() -> IO[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,7 @@ from readers.users import User, add_user
 from tests.support import lists
 from tests.support.browser import DESKTOP, PHONE, open_tab
 from tests.support.website import COOKIE, RunningSite, Visitor, form_token
+from website.pages import lists as pages
 from website.pages.lists import MOST_BYTES
 
 
@@ -196,6 +198,19 @@ def test_too_large_a_file_is_refused(website: RunningSite, mika: User) -> None:
     many = send(visitor, b"A\n" * (MOST_BYTES // 4))
     assert many.status_code == 400 and "more than 100,000 entries" in many.text
     assert send(visitor, bytes(MOST_BYTES + 70_000)).status_code == 413
+
+
+def test_a_list_too_many_at_once_is_to_be_sent_again(
+    website: RunningSite, mika: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor = website.visitor(mika)
+    turns = threading.BoundedSemaphore(1)
+    monkeypatch.setattr(pages, "_TURNS", turns)
+    monkeypatch.setattr(pages, "_WAIT_S", 0.01)
+    with turns:
+        answer = send(visitor, b"A\n")
+    assert answer.status_code == 503 and "send yours again" in answer.text
+    assert send(visitor, b"A\n").status_code == 303
 
 
 @pytest.mark.parametrize("format", ["csv", "json", "mal", "mihon"])
