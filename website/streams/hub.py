@@ -132,7 +132,8 @@ class Hub:
         self.moment = moment
 
     def _tell(self, event: Event, position: Snapshot | None) -> None:
-        if visitors := self._live.get(None):
+        visitors = self._live.get(None)
+        if visitors and event.template is not None:
             _send(visitors, frames.event("news", event.template.fill(event.seq, _END), position))
         for template, recipients in event.shares:
             for id, reader in recipients:
@@ -159,8 +160,9 @@ class Hub:
     def _replay(self, stream: Stream, replay: Replay, moment: Moment) -> None:
         assert stream.seen is not None
         parts = [
-            frames.event("news", _text(event), position)
+            frames.event("news", text, position)
             for event, position in _with_positions(replay.events, stream.seen, moment.snapshot)
+            if (text := _text(event))
         ]
         if replay.up_to is not None:
             stream.seen = stream.seen.advanced(moment.snapshot, replay.up_to)
@@ -216,12 +218,12 @@ def _send(streams: Iterable[Stream], frame: bytes) -> None:
         stream.send(frame)
 
 
-def _text(event: Event) -> bytes:
+def _text(event: Event) -> bytes | None:
     """Return the event for the one who asked: a reader, else a visitor."""
     for template, recipients in event.shares:
         for id, _ in recipients:
             return template.fill(id, _END)
-    return event.template.fill(event.seq, _END)
+    return event.template.fill(event.seq, _END) if event.template else None
 
 
 def _marks(marks: Marks) -> list[bytes]:

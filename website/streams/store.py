@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import sql
@@ -65,13 +65,13 @@ class Event(NamedTuple):
 
     Attributes:
         seq: its number, the id of what visitors get.
-        template: what visitors get.
+        template: what visitors get; None if it is no public news, but for its recipient alone.
         shares: those of its recipients who were asked for.
     """
 
     xid: int
     seq: int
-    template: DatagramTemplate
+    template: DatagramTemplate | None
     shares: list[Share]
 
 
@@ -145,7 +145,7 @@ async def missed_by(
 _LOAD = (
     "SELECT event_id, seq, upper(translate(type, '-', '_')), manga_id,"
     f" left(title, {SHOWN}), left(message, {SHOWN}), received_at, data::text"
-    " FROM notification_receipts WHERE event_id = ANY(%s) AND message IS NOT NULL"
+    " FROM notification_receipts WHERE event_id = ANY(%s)"
 ).encode()
 _SHARES = (
     f"SELECT event_id, min(n.id), {PACKED.replace('(id', '(n.id')} FROM notifications n"
@@ -159,10 +159,7 @@ _CONTENTS = f"SELECT id, {CONTENT} FROM notifications WHERE id = ANY(%s::bigint[
 async def load(
     connection: sql.AsyncConnection, missed: Sequence[Missed], readers: Sequence[UUID]
 ) -> list[Event]:
-    """Return the events in their order, with those readers that are recipients.
-
-    Events that an older notification server has stored lack their content, and are left out.
-    """
+    """Return the events in their order, with those readers that are recipients."""
     if not missed:
         return []
     ids = [each.event_id for each in missed]
@@ -173,12 +170,18 @@ async def load(
         Event(
             each.xid,
             rows[each.event_id][0],
-            make_template(read_content(rows[each.event_id][1:])),
+            _public(rows[each.event_id][1:]),
             shares.get(each.event_id, []),
         )
         for each in missed
         if each.event_id in rows
     ]
+
+
+def _public(content: Sequence[Any]) -> DatagramTemplate | None:
+    """Return what visitors get; what is for one reader has no message in its receipt."""
+    *_, message, _, _ = content
+    return make_template(read_content(content)) if message is not None else None
 
 
 async def _load_shares(

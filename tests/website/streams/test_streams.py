@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 import sql
+from readers.telling import tell
+from readers.users import find_user
 from tests.support.waiting import wait_until
 from tests.website.streams.client import Event
 from tests.website.streams.conftest import ORIGIN, Scene, publish
@@ -102,14 +104,23 @@ def test_events_of_one_transaction_come_all(scene: Scene) -> None:
         assert sorted(chapters(late.events(70))) == [*range(1, 71)]
 
 
-def test_events_of_an_older_server_are_passed_over(scene: Scene) -> None:
-    with scene.open().ready() as client:
-        last = client.last_id
-    for number in range(1, 71):
-        scene.publish(number)
-    scene.connection.execute("UPDATE notification_receipts SET message = NULL WHERE seq <= 60")
-    with scene.open(last=last) as client:
-        assert chapters(client.events(10)) == [*range(61, 71)]
+def test_what_is_told_to_one_reader_alone_reaches_nobody_else(scene: Scene) -> None:
+    anna, bert = scene.add_reader("anna"), scene.add_reader("bert")
+    user = find_user(scene.connection, "anna")
+    with scene.open(anna).ready() as hers, scene.open(bert).ready() as his, scene.open() as public:
+        public.ready()
+        since = public.last_id
+        tell(scene.connection, user, "NEW_MANGA", "own", scene.manga_id, "Her title", "It came")
+        scene.publish(1)
+        assert [event.data["message"] for event in hers.events(2)] == [
+            "It came",
+            "New chapter 1 available",
+        ]
+        assert chapters(his.events(1)) == chapters(public.events(1)) == [1]
+    for reader, count in ((anna, 2), (bert, 1), (None, 1)):
+        with scene.open(reader, since) as again:
+            scene.publish(1)
+            assert chapters(again.events(count + 1)[-1:]) == [1]
 
 
 def test_events_that_commit_out_of_order_are_neither_lost_nor_repeated(scene: Scene) -> None:
