@@ -27,7 +27,7 @@ from batch.store.titles import StoredPage, store_manga
 from readers.lists import retrying
 
 FETCH_WANTED = "fetch_wanted"
-MOST_NUMBERS = 1_000  # of a request: the API takes 10 KB, and old numbers have five digits
+MOST_BYTES = 9_500  # of a body: the API takes 10 KB
 MOST_MISSING = 100  # titles of a run that are asked for singly
 
 log = logging.getLogger(__name__)
@@ -69,11 +69,25 @@ def _parts(items: Sequence[UUID], size: int) -> Iterator[Sequence[UUID]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
+def bodies(numbers: Sequence[int]) -> Iterator[list[int]]:
+    """Yield as many numbers at a time as a body holds."""
+    part: list[int] = []
+    size = 0
+    for number in numbers:
+        length = len(f"{number}, ")
+        if size + length > MOST_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(number)
+        size += length
+    if part:
+        yield part
+
+
 def _map_numbers(context: JobContext) -> None:
     numbers = wanted.read_numbers(context.connection, context.started_at)
-    for start in range(0, len(numbers), MOST_NUMBERS):
+    for asked in bodies(numbers):
         context.stop.check()
-        asked = numbers[start : start + MOST_NUMBERS]
         try:
             found = context.api.map_legacy(asked)
         except RequestRefused as exc:  # the others can be asked for all the same

@@ -252,3 +252,15 @@ def test_chapters_from_before_are_no_news_and_later_ones_are(
     sim.publish(title, number="8", language="en")
     run_job("chapter_feed")
     assert [payload["chapter"] for _, payload in payloads()] == [8]
+
+
+def test_old_numbers_of_any_length_fit_into_the_bodies_that_the_source_takes(
+    run_job: RunJob, sim: Simulator, connection: Connection, mika: User
+) -> None:
+    sim.add_titles(1)
+    numbers = [1, *range(2_147_480_000, 2_147_482_000)]
+    bring(connection, mika, [make_entry(legacy_id=n) for n in numbers])
+    summary = run_job("fetch_wanted")
+    assert (summary.failed, summary.extra["matched"], summary.extra["missing"]) == (0, 1, 2_000)
+    assert sim.stats()["by_path"]["/legacy/mapping"] == 3
+    assert list(fetch_wanted.bodies([])) == []
