@@ -94,15 +94,16 @@ def test_a_second_signal_ends_it_at_once(programs: Programs, database_url: str) 
     for pid in site.children():
         os.kill(pid, signal.SIGSTOP)  # they will not hear that they should end
     site.process.send_signal(signal.SIGTERM)
-    wait_until(lambda: all(map(_waits_for_a_signal, site.children())))
-    code, _ = site.end()
-    assert code == 128 + signal.SIGTERM
+    wait_until(lambda: all(map(_is_asked_to_end, site.children())))
+    code, err = site.end()
+    assert code == 128 + signal.SIGTERM, err
 
 
-def _waits_for_a_signal(pid: int) -> bool:
-    """Return whether a stopped process was sent a signal that it cannot handle yet."""
+def _is_asked_to_end(pid: int) -> bool:
+    """Return whether a stopped process was sent a TERM that it cannot handle yet."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return any(int(line.split()[1], 16) for line in lines if line.startswith("ShdPnd"))
+    bit = 1 << (signal.SIGTERM - 1)
+    return any(int(line.split()[1], 16) & bit for line in lines if line.startswith("ShdPnd"))
 
 
 def test_without_the_database_every_page_says_so_and_comes_back(
@@ -166,7 +167,7 @@ def test_a_port_that_is_taken_is_named_with_its_setting(
 
 def test_figures_are_for_programs_of_this_host(programs: Programs, database_url: str) -> None:
     site = Site(programs, database_url, WEB_PROXIES="1")
-    site.get("/titles/made-up-by-a-stranger")
+    site.get("/made-up-by-a-stranger")
     text = site.get("/metrics").text
     assert 'mangahub_web_request_seconds_count{route="none",status="404"} 1.0' in text
     forwarded = {"X-Forwarded-For": "192.0.2.1"}

@@ -59,6 +59,7 @@ def zipped() -> bytes:
         (b"A\0B\nC\n", "no list that is known"),
         (b"Berserk\n\xe9lan\n", "not in UTF-8"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "file",  # gzip's holds the time
 )
 def test_what_is_no_list_is_refused_in_one_line(content: bytes, words: str) -> None:
     with pytest.raises(UnreadableList, match=words) as refused:
