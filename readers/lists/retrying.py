@@ -85,6 +85,6 @@ def _tell(
         "NEW_MANGA",
         event_id,
         manga_id if len(titles) == 1 else None,
-        title,
+        title if len(titles) == 1 else "Your list",
         f"New from your list: {', '.join(names)}{more}",
     )
