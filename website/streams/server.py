@@ -35,7 +35,8 @@ from website.streams.stream import Stream
 log = logging.getLogger(__name__)
 
 _LOOK_UPS = 2  # of private addresses at a time
-MOST_PENDING = 500  # connections that have not sent their request
+# Connections that have not sent their request: after a restart all streams come at once.
+MOST_PENDING = limits.MOST_IN_ALL
 STOP_S = 3.0
 HEALTH_S = 15.0  # between two looks, while an operator is there
 _SEND_BUFFER_BYTES = 64 * 1024  # of the system, for each stream
