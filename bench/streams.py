@@ -151,6 +151,7 @@ def measure(database_url: str, folder: str, count: int, events: int, of_readers:
         with website(database_url, folder) as (pid, addresses):
             before_mb = pss_mb(pid)
             crowd = Crowd(addresses["streams"], readers or [None] * count)
+            time.sleep(2.0)
             held_kb = (pss_mb(pid) - before_mb) * 1024 / count
             took_ms = []
             for number in range(1, events + 1):

@@ -33,7 +33,7 @@ _A_PART = 50  # events of a replay that are sent at once
 _AT_ONCE = 50  # streams that are served in a turn
 _NAME = "mangahub-web streams"
 
-_Key = tuple[UUID | None, Snapshot, Snapshot | None]
+_Key = tuple[bytes | None, Snapshot, Snapshot | None]
 
 
 class Follower:
@@ -175,8 +175,9 @@ def _is_another(before: Moment | None, moment: Moment) -> bool:
 
 
 async def _read_missed(
-    asker: sql.AsyncConnection, reader: UUID | None, seen: Snapshot, since: Snapshot | None
+    asker: sql.AsyncConnection, owner: bytes | None, seen: Snapshot, since: Snapshot | None
 ) -> Replay:
+    reader = UUID(bytes=owner) if owner else None
     missed: list[Missed] = await store.missed_by(asker, reader, seen)
     gap = max(len(missed) - store.MAX_REPLAY, 0)
     end = gap + _A_PART

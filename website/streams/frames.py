@@ -11,6 +11,7 @@ from http import HTTPStatus
 from sql.snapshot import Snapshot, parse_snapshot
 
 RETRY_MS = 3_000
+END = b"\n\n"
 COMMENT = b":\n\n"
 LAST_COMMENT = b": the server is stopping\n\n"
 TOO_OLD = b": this stream ends, open another one\n\n"
@@ -25,8 +26,13 @@ _SAFE = (
 
 def event(kind: str, data: bytes, position: Snapshot | None = None) -> bytes:
     """Return one event; the position is where its reader continues after it."""
+    return begin(kind, position) + data + END
+
+
+def begin(kind: str, position: Snapshot | None) -> bytes:
+    """Return what stands before an event's data: the same for all who get it."""
     id = f"id: {position}\n" if position else ""
-    return b"%bevent: %b\ndata: %b\n\n" % (id.encode(), kind.encode(), data)
+    return f"{id}event: {kind}\ndata: ".encode()
 
 
 def mark(position: Snapshot) -> bytes:

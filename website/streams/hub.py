@@ -55,7 +55,7 @@ class Hub:
     def __init__(self, wake: Callable[[], None]) -> None:
         """Take what wakes the follower up."""
         self._wake = wake
-        self._live: dict[UUID | None, set[Stream]] = {}
+        self._live: dict[bytes | None, set[Stream]] = {}  # by the reader's 16 bytes
         self._fresh: list[Stream] = []  # have no past, and wait for the end of a turn
         self._behind: deque[Stream] = deque()  # wait for what they missed
         self._slots: list[set[Stream]] = [set() for _ in range(HEARTBEAT_S)]
@@ -117,7 +117,7 @@ class Hub:
     @property
     def readers(self) -> list[UUID]:
         """Those who have a live stream."""
-        return [reader for reader in self._live if reader is not None]
+        return [UUID(bytes=reader) for reader in self._live if reader is not None]
 
     def everybody(self) -> list[Stream]:
         return [stream for slot in self._slots for stream in slot]
@@ -132,18 +132,19 @@ class Hub:
         self.moment = moment
 
     def _tell(self, event: Event, position: Snapshot | None) -> None:
+        begin = frames.begin("news", position)
         visitors = self._live.get(None)
         if visitors and event.template is not None:
-            _send(visitors, frames.event("news", event.template.fill(event.seq, _END), position))
+            _send(visitors, begin + event.template.fill(event.seq, _END) + frames.END)
         for template, recipients in event.shares:
             for id, reader in recipients:
-                if streams := self._live.get(UUID(bytes=reader)):
-                    _send(streams, frames.event("news", template.fill(id, _END), position))
+                if streams := self._live.get(reader):
+                    _send(streams, begin + template.fill(id, _END) + frames.END)
 
     def tell_marks(self, marks: dict[UUID, Marks]) -> None:
         for reader, marked in marks.items():
             for frame in _marks(marked):
-                _send(self._live.get(reader, ()), frame)
+                _send(self._live.get(reader.bytes, ()), frame)
 
     def reset(self, moment: Moment) -> None:
         """Tell everybody to read anew: too much is missing, or the database is another one."""

@@ -9,13 +9,15 @@ import re
 import resource
 import signal
 import socket
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
+from itertools import takewhile
 from uuid import UUID
 
 import sql
@@ -37,8 +39,10 @@ log = logging.getLogger(__name__)
 _LOOK_UPS = 2  # of private addresses at a time
 # Connections that have not sent their request: after a restart all streams come at once.
 MOST_PENDING = limits.MOST_IN_ALL
+HEAD_S = 10.0  # for a request
 STOP_S = 3.0
 HEALTH_S = 15.0  # between two looks, while an operator is there
+_UNACKNOWLEDGED_MS = 45_000  # then the other end is gone
 _SEND_BUFFER_BYTES = 64 * 1024  # of the system, for each stream
 _FILES = limits.MOST_IN_ALL + MOST_PENDING + 200
 _SECRET = re.compile(r"/feeds/([A-Za-z0-9]{16,128})/events")
@@ -79,7 +83,9 @@ class StreamServer:
     async def run(self, sock: socket.socket, stop: asyncio.Event) -> None:
         """Serve until the stop; then end every stream with a last comment."""
         loop = asyncio.get_running_loop()
+        # Connections inherit both.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED_MS)
         server = await loop.create_server(lambda: Stream(self), sock=sock, backlog=1024)
         works = (self._follower.run(), self._beat(), self._watch_health())
         tasks = [asyncio.create_task(work) for work in works]
@@ -108,6 +114,14 @@ class StreamServer:
             await asyncio.sleep(1.0)
             slot = (slot + 1) % HEARTBEAT_S
             self.beat(slot)
+            self._refuse_late()
+
+    def _refuse_late(self) -> None:
+        """Refuse connections that have not sent their request in time."""
+        overdue_s = asyncio.get_running_loop().time() - HEAD_S
+        for stream in list(takewhile(lambda each: each.born_s < overdue_s, self._pending)):
+            self._pending.pop(stream)
+            stream.refuse(HTTPStatus.REQUEST_TIMEOUT)
 
     async def _watch_health(self) -> None:
         """Tell operators how all is when they come, and whenever that has changed."""
@@ -187,13 +201,14 @@ class StreamServer:
         if not stream.is_open:
             return
         forwarded = request.headers.get("x-forwarded-for", "")
-        client = limits.client_of(stream.peer, forwarded, self._settings.proxies)
-        holders = [(client, limits.MOST_OF_AN_ADDRESS)]
-        holders += [(ticket.reader.hex, limits.MOST_OF_A_READER)] if ticket.reader else []
+        client = sys.intern(limits.client_of(stream.peer, forwarded, self._settings.proxies))
+        holders: list[tuple[Hashable, int]] = [(client, limits.MOST_OF_AN_ADDRESS)]
+        holders += [(ticket.reader.bytes, limits.MOST_OF_A_READER)] if ticket.reader else []
         if not self._counts.take(*holders):
             raise Refused(HTTPStatus.TOO_MANY_REQUESTS)
         stream.holders = tuple(who for who, _ in holders)
-        stream.reader, stream.is_operator = ticket.reader, ticket.is_operator
+        stream.reader = ticket.reader.bytes if ticket.reader else None
+        stream.is_operator = ticket.is_operator
         position = request.headers.get("last-event-id") or request.query.get("last_event_id")
         stream.seen = stream.since = frames.read_position(position) if position else None
         is_ours = request.headers.get("origin") == origin

@@ -6,20 +6,16 @@ A protocol of asyncio and not a task a connection: a task with its reader and wr
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Protocol
-from uuid import UUID
 
 from sql.snapshot import Snapshot
 from website.streams import frames
 from website.streams.requests import END, MAX_HEAD_BYTES, Refused, Request, parse_head
 
-HEAD_S = 10.0
 FLUSH_S = 2.0  # for the last bytes of a connection that ends
 MAX_BEHIND_BYTES = 64 * 1024  # a reader that is further behind is dropped
-_UNACKNOWLEDGED_MS = 45_000  # then the other end is gone
 
 
 class Owner(Protocol):
@@ -40,7 +36,7 @@ class Stream(asyncio.Protocol):
 
     Attributes:
         peer: its other end's address.
-        reader: None for a visitor.
+        reader: the 16 bytes of the reader's id; None for a visitor.
         seen: what it has been sent; None for one that has no past.
         since: what it had been sent when it came.
         must_reset: whether some of what it missed is left out.
@@ -53,7 +49,6 @@ class Stream(asyncio.Protocol):
 
     __slots__ = (
         "_buffer",
-        "_deadline",
         "_owner",
         "_transport",
         "born_s",
@@ -73,10 +68,9 @@ class Stream(asyncio.Protocol):
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
         self._buffer: bytes | None = b""
-        self._deadline: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport
         self.holders: tuple[object, ...] = ()
-        self.reader: UUID | None = None
+        self.reader: bytes | None = None
         self.is_operator = False
         self.seen: Snapshot | None = None
         self.since: Snapshot | None = None
@@ -91,12 +85,8 @@ class Stream(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self.peer = str((transport.get_extra_info("peername") or ("",))[0])
-        sock = transport.get_extra_info("socket")
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED_MS)
         transport.set_write_buffer_limits(high=0)  # to be told when everything has left
-        loop = asyncio.get_running_loop()
-        self.born_s = loop.time()
-        self._deadline = loop.call_later(HEAD_S, self._is_late)
+        self.born_s = asyncio.get_running_loop().time()
         self._owner.begin(self)
 
     def data_received(self, data: bytes) -> None:
@@ -108,7 +98,6 @@ class Stream(asyncio.Protocol):
         if end < 0 and len(self._buffer) <= MAX_HEAD_BYTES:
             return
         head, self._buffer = self._buffer, None
-        self._stop_waiting()
         try:
             if not 0 <= end <= MAX_HEAD_BYTES:
                 raise Refused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
@@ -119,7 +108,6 @@ class Stream(asyncio.Protocol):
             self.refuse(exc.status)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_waiting()
         self._owner.forget(self)
 
     def pause_writing(self) -> None:
@@ -136,12 +124,11 @@ class Stream(asyncio.Protocol):
     def finish(self, last: bytes) -> None:
         """Send the last bytes and close; abort where they do not leave in time."""
         self._buffer = None
-        self._stop_waiting()
         if self._transport.is_closing():
             return
         self._transport.write(last)
         self._transport.close()
-        self._deadline = asyncio.get_running_loop().call_later(FLUSH_S, self._transport.abort)
+        asyncio.get_running_loop().call_later(FLUSH_S, self._transport.abort)
 
     def send(self, data: bytes) -> None:
         """Send live; drop the connection if its other end is too far behind."""
@@ -156,11 +143,3 @@ class Stream(asyncio.Protocol):
 
     def drop(self) -> None:
         self._transport.abort()
-
-    def _is_late(self) -> None:
-        self.refuse(HTTPStatus.REQUEST_TIMEOUT)
-
-    def _stop_waiting(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None

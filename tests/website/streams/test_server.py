@@ -12,7 +12,7 @@ import pytest
 from tests.support.waiting import wait_until
 from tests.website.streams.conftest import SECRET, Scene
 from website.security.tickets import Ticket, make_ticket
-from website.streams import limits, server, stream
+from website.streams import limits, server
 from website.streams.requests import MAX_HEAD_BYTES
 
 
@@ -133,7 +133,7 @@ def test_streams_are_limited_in_all(scene: Scene, monkeypatch: pytest.MonkeyPatc
 def test_who_sends_no_request_is_asked_to_leave(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "HEAD_S", 0.2)
+    monkeypatch.setattr(server, "HEAD_S", 0.2)
     answer = ask(scene, b"GET /events HTTP/1.1\r\nHost: x\r\n")
     assert answer.startswith(b"HTTP/1.1 408 ")
 
