@@ -43,6 +43,8 @@ HEAD_S = 10.0  # for a request
 STOP_S = 3.0
 HEALTH_S = 15.0  # between two looks, while an operator is there
 _UNACKNOWLEDGED_MS = 45_000  # then the other end is gone
+# How many connections may wait; asyncio would accept as many at once, and need memory for each.
+_BACKLOG, _ACCEPTED_AT_ONCE = 1024, 64
 _SEND_BUFFER_BYTES = 64 * 1024  # of the system, for each stream
 _FILES = limits.MOST_IN_ALL + MOST_PENDING + 200
 _SECRET = re.compile(r"/feeds/([A-Za-z0-9]{16,128})/events")
@@ -86,7 +88,10 @@ class StreamServer:
         # Connections inherit both.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED_MS)
-        server = await loop.create_server(lambda: Stream(self), sock=sock, backlog=1024)
+        server = await loop.create_server(
+            lambda: Stream(self), sock=sock, backlog=_ACCEPTED_AT_ONCE
+        )
+        sock.listen(_BACKLOG)
         works = (self._follower.run(), self._beat(), self._watch_health())
         tasks = [asyncio.create_task(work) for work in works]
         try:
