@@ -23,6 +23,8 @@ from readers.lists.importing import import_list
 from readers.lists.reading import collect
 from readers.users import User, add_user
 from tests.support.kills import killed_at
+from tests.support.programs import Programs
+from tests.support.waiting import wait_until
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 RunJob = Callable[..., Summary]
@@ -264,3 +266,29 @@ def test_old_numbers_of_any_length_fit_into_the_bodies_that_the_source_takes(
     assert (summary.failed, summary.extra["matched"], summary.extra["missing"]) == (0, 1, 2_000)
     assert sim.stats()["by_path"]["/legacy/mapping"] == 3
     assert list(fetch_wanted.bodies([])) == []
+
+
+def test_a_program_that_is_killed_is_completed_by_the_next(
+    simulator: Callable[..., Simulator],
+    programs: Programs,
+    connection: Connection,
+    database_url: str,
+    mika: User,
+) -> None:
+    slow = simulator(titles=350, rate=0, latency_s=0.2)
+    ids = slow.title_ids(0, 350)
+    bring(connection, mika, by_id(*ids))
+    env = {"DATABASE_URL": database_url, "MANGADEX_API_URL": slow.url}
+    process = programs.start("batch", "fetch-wanted", env=env)
+
+    def is_under_way() -> bool:
+        row = connection.execute("SELECT count(*) FROM manga").fetchone()
+        return row is not None and row[0] > 0
+
+    wait_until(is_under_way)
+    process.kill()
+    process.wait(10)
+    assert len(library(connection, mika)) < 350
+    assert programs.run("batch", "fetch-wanted", env=env).code == 0
+    assert library(connection, mika) == set(ids)
+    assert len(told(connection)) == 1
