@@ -49,6 +49,20 @@ def test_a_form_from_elsewhere_is_rejected(
     assert answer.status_code == 403
 
 
+@pytest.mark.parametrize("name", ["site.css", "site.js", "icon.svg"])
+def test_files_are_compressed_for_who_understands_it(website: RunningSite, name: str) -> None:
+    visitor, path = website.visitor(), f"/static/{name}"
+    packed, plain = (
+        visitor.get(path, headers={"Accept-Encoding": kind}) for kind in ("gzip", "identity")
+    )
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert "Content-Encoding" not in plain.headers
+    assert packed.text == plain.text
+    assert packed.headers["Vary"] == plain.headers["Vary"] == "Accept-Encoding"
+    assert "max-age=31536000" in plain.headers["Cache-Control"]
+    assert "Content-Encoding" not in visitor.get("/about").headers
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])

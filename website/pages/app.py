@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+
 from flask import Flask, Response, request
 from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -74,6 +76,7 @@ def create_app(site: Site) -> Flask:
     app.after_request(gates.send_form_cookie)
     app.after_request(Headers(site.given.addresses).apply)
     app.after_request(_say_how_to_keep)
+    app.after_request(_compress)
     for topic in TOPICS:
         app.register_blueprint(topic.pages)
     app.register_error_handler(Exception, errors.answer_error)
@@ -90,4 +93,21 @@ def _say_how_to_keep(response: Response) -> Response:
             response.add_etag()
             response.make_conditional(request)
         response.headers.setdefault("Vary", "Cookie")
+    return response
+
+
+def _compress(response: Response) -> Response:
+    """Compress files.
+
+    Pages are not: they hold form tokens, which compression beside a text that a stranger chooses
+    would give away (BREACH).
+    """
+    is_text = response.mimetype in ("text/css", "text/javascript", "image/svg+xml")
+    if request.endpoint != "static" or response.status_code != 200 or not is_text:
+        return response
+    response.headers["Vary"] = "Accept-Encoding"
+    if request.accept_encodings["gzip"]:
+        response.direct_passthrough = False
+        response.set_data(gzip.compress(response.get_data(), mtime=0))
+        response.headers["Content-Encoding"] = "gzip"
     return response

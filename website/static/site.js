@@ -89,3 +89,7 @@ document.addEventListener("click", async (event) => {
 for (const field of document.querySelectorAll("[data-time-zone]")) {
   if (field.value === "UTC") field.value = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 }
+
+// What comes while the page is open can wait until the page is there.
+const live = document.documentElement.dataset.live;
+if (live) window.addEventListener("load", () => import(live));

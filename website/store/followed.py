@@ -17,6 +17,15 @@ def has_titles(connection: sql.Connection, user: User) -> bool:
     return row is not None and bool(row[0])
 
 
+def count_titles(connection: sql.Connection, user: User, most: int) -> int:
+    """Return how many titles the reader follows; `most` for as many or more."""
+    row = connection.execute(
+        "SELECT count(*) FROM (SELECT FROM user_library WHERE user_id = %s LIMIT %s) AS followed",
+        (user.id, most),
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
 def count_unread(connection: sql.Connection, user: User) -> int:
     """Return how many notifications are unread; MOST_COUNTED for as many or more."""
     query = (
