@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from multiprocessing.connection import wait
@@ -55,9 +56,10 @@ def deliver() -> Iterator[Deliver]:
     ) -> Receipt:
         address = parse_address(text, ANYWHERE)
         message = message or message_of(chapter())
-        processes.start(
-            Delivery(7, address.kind, address.server, address.text, secret, policy, message)
-        )
+        delivery = Delivery(7, address.kind, address.server, address.text, secret, policy, message)
+        with warnings.catch_warnings():  # this process has threads; the sender has none
+            warnings.filterwarnings("ignore", ".*multi-threaded, use of fork", DeprecationWarning)
+            processes.start(delivery)
         while not (ended := processes.collect()):
             wait(processes.connections, 0.5)
         return ended[0][1]
