@@ -18,7 +18,14 @@ from readers.lists import store
 from readers.lists.entries.entry import make_entry
 from readers.users import User
 
-SITES = ("al", "mal", "mu", "kt", "ap")  # one id, one work; the others name shops or pages
+# One id, one work: other sites are shops and pages.
+SITES = {
+    "al": "AniList",
+    "mal": "MyAnimeList",
+    "mu": "MangaUpdates",
+    "kt": "Kitsu",
+    "ap": "Anime-Planet",
+}
 _SURE_IDS = 2
 
 # A title that several live ones may succeed has no successor.
@@ -96,7 +103,8 @@ class Successor:
 
     @property
     def why(self) -> str:
-        return f"same id at {', '.join(self.sites)}" if self.sites else "same name and author"
+        names = ", ".join(SITES[site] for site in self.sites)
+        return f"same id at {names}" if names else "same name and author"
 
 
 def find_successors(connection: sql.Connection, user: User | None = None) -> dict[int, Successor]:

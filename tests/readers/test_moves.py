@@ -58,9 +58,14 @@ def messages(connection: sql.Connection) -> list[tuple[str, int, str]]:
     ("live", "other", "why", "moves_itself"),
     [
         ({}, {}, None, False),
-        ({"al": "7"}, {}, "same id at al", False),
-        ({"al": "7", "mal": "8"}, {}, "same id at al, mal", True),
-        ({"al": "7", "mal": "8", "mu": "9", "kt": "6"}, {}, "same id at al, kt, mal", True),
+        ({"al": "7"}, {}, "same id at AniList", False),
+        ({"al": "7", "mal": "8"}, {}, "same id at AniList, MyAnimeList", True),
+        (
+            {"al": "7", "mal": "8", "mu": "9", "kt": "6"},
+            {},
+            "same id at AniList, Kitsu, MyAnimeList",
+            True,
+        ),
         ({"al": "7"}, {"al": "7"}, None, False),
         ({"al": "7", "mal": "8"}, {"mal": "8"}, None, False),
         ({"amz": "1", "raw": "2"}, {}, None, False),
@@ -213,7 +218,7 @@ def test_each_reader_of_a_title_is_told_once(connection: sql.Connection, mika: U
     link(connection, OLD, TWO)
     link(connection, NEW, TWO)
     assert moves.move_sure(connection) == 2
-    said = "Takes the place of Title 1, which is gone at MangaDex (same id at al, mal)"
+    said = "Takes the place of Title 1, which is gone at MangaDex (same id at AniList, MyAnimeList)"
     assert messages(connection) == [("MANGA_UPDATE", NEW, said)] * 2
 
 

@@ -46,7 +46,7 @@ def test_its_successor_is_offered_and_moved_to(
     run: Any, ine: str, gone: int, successor: int
 ) -> None:
     line = run("library", "list", ine).stdout
-    assert f"may be id:{successor} Tin Lantern (new) now (same id at al)" in line
+    assert f"may be id:{successor} Tin Lantern (new) now (same id at AniList)" in line
     (row,) = run("library", "list", ine, "--json").json["manga"]
     assert row["successor"]["id"] == successor
     assert run("library", "move", ine, f"id:{gone}").code == 0

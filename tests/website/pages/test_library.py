@@ -269,7 +269,7 @@ def test_the_successor_of_a_title_that_is_gone_is_offered_and_taken_once(
         connection.execute("INSERT INTO manga_links VALUES (%s, 'al', '7')", [manga])
     visitor = website.visitor(mika)
     page = visitor.get("/me/library").text
-    assert "gone at MangaDex" in page and "(same id at al)" in page and "<b>Blue" not in page
+    assert "gone at MangaDex" in page and "(same id at AniList)" in page and "<b>Blue" not in page
     refused = visitor.post("/me/library/move", "/me/library", manga=gone, to=gone)
     assert refused.status_code == 409
     answer = visitor.post("/me/library/move", "/me/library", manga=gone, to=new)
