@@ -11,6 +11,7 @@ from typing import Any
 from notify_server.channels.failures import Unsendable
 from notify_server.channels.texts import HTML, MARKDOWN, PLAIN, Markup, compose
 from readers.channels.messages import Delivery
+from readers.datagram import cut
 
 INSTALL = "pip install '.[channels]'"  # in the checkout: no index has it
 # Of the others Apprise is told that the text is plain.
@@ -20,6 +21,7 @@ _MARKUP: dict[str, Markup] = {
     "mailto": HTML,
     "mailtos": HTML,
 }
+_MOST_EMBED_TITLE = 120  # Discord's limit is 256, and escapes may double it
 _MAIL = ("mailto", "mailtos")
 
 
@@ -45,15 +47,23 @@ def send(apprise: ModuleType, delivery: Delivery) -> bool:
     if service is None:
         raise Unsendable("Apprise cannot read the address")
     markup = _MARKUP.get(delivery.kind, PLAIN)
-    text = compose(delivery.message, markup)
-    subject, body = text.subject, text.body
-    if markup is not PLAIN and delivery.kind not in _MAIL:
-        subject, body = "", f"{text.heading}{markup.newline}{text.body}"
-    if delivery.kind in _MAIL and (cover := delivery.message.cover):
-        body = f'<img src="{html.escape(cover)}" width="128" alt=""/>{markup.newline}{body}'
+    subject, body = _parts(delivery, markup)
     # Undeclared, Markdown is sent as it is: Discord's differs from what is converted to it.
     formats = {PLAIN: apprise.NotifyFormat.TEXT, HTML: apprise.NotifyFormat.HTML}
     return bool(service.notify(body=body, title=subject, body_format=formats.get(markup)))
+
+
+def _parts(delivery: Delivery, markup: Markup) -> tuple[str, str]:
+    """Return subject and body; the subject is empty where a channel would show it as markup."""
+    text, cover = compose(delivery.message, markup), delivery.message.cover
+    if markup is PLAIN:
+        return text.subject, text.body
+    if markup is MARKDOWN and cover:
+        return markup.escape(cut(text.subject, _MOST_EMBED_TITLE)), text.body
+    if delivery.kind in _MAIL:
+        picture = f'<img src="{html.escape(cover)}" width="128" alt=""/><br/>' if cover else ""
+        return text.subject, picture + text.body
+    return "", f"{text.heading}{markup.newline}{text.body}"
 
 
 def _address(delivery: Delivery) -> str:

@@ -85,7 +85,8 @@ def test_discord_shows_the_cover_where_the_website_can_be_reached(
     (request,) = services.take(1)
     (embed,) = request.json["embeds"]
     assert embed["thumbnail"]["url"] == "https://hub.example/covers/1/256.webp"
-    assert embed["description"].startswith("**\\*\\*b")
+    assert embed["title"].startswith("\\*\\*b") and len(embed["title"]) <= 256
+    assert embed["description"].startswith("New chapter 181")
     assert "@everyone" not in request.body.decode() and not request.json.get("content")
     assert "thread_id=5" in request.path
 
@@ -142,7 +143,8 @@ def test_a_bundle_is_cut_to_what_a_channel_shows(deliver: Deliver, services: Cha
         sent = services.take(1)[0].json
         shown = sent["embeds"][0]["description"] if "embeds" in sent else sent["text"]
         assert len(shown) <= most
-        assert "200 notifications: Title 0, Title 1, Title 2 and 197 more" in shown
+        heading = "200 notifications: Title 0, Title 1, Title 2 and 197 more"
+        assert heading in (sent["embeds"][0]["title"] if "embeds" in sent else shown)
         assert "hub.example/me/inbox" in shown.split("\n")[-1]
         assert re.search(r"… and 1\d\d more", shown)
 
