@@ -17,10 +17,11 @@ FILE = "website.json"
 
 
 def _origin(text: str) -> str:
-    url = http_url(text)
+    """Return an address as browsers write an origin: lower case, without its usual port."""
+    url = http_url(text).lower()
     if urlsplit(url).path:
         raise NotAllowed("an http:// or https:// address of a host, without a path")
-    return url.lower()
+    return url.removesuffix(":443" if url.startswith("https:") else ":80")
 
 
 WEB_BIND = Setting("WEB_BIND", "127.0.0.1", host_address)

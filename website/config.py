@@ -77,12 +77,20 @@ class Addresses:
     @property
     def pages_origin(self) -> str:
         """What a browser sends as the origin of a page."""
-        parts = urlsplit(self.pages)
-        return f"{parts.scheme}://{parts.netloc}"
+        return _origin_of(self.pages)
+
+    @property
+    def streams_origin(self) -> str:
+        return _origin_of(self.streams)
 
     @property
     def is_https(self) -> bool:
         return self.pages.startswith("https://")
+
+
+def _origin_of(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def find_addresses(config: Config, pages: str, streams: str) -> Addresses:

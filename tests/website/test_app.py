@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import requests
 from playwright.sync_api import Browser
 
 from readers.users import User
 from tests.support.browser import DESKTOP, PHONE, open_tab
-from tests.support.website import COOKIE, RunningSite
+from tests.support.website import COOKIE, RunningSite, form_token, running_site
 
 PATHS = ["/", "/about", "/healthz", "/readyz", "/robots.txt", "/static/site.css", "/nowhere"]
 
@@ -22,6 +24,33 @@ def test_every_answer_has_the_headers_that_keep_readers_safe(
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "no-referrer"
     assert "Strict-Transport-Security" not in headers
+
+
+@pytest.mark.parametrize(
+    ("settings", "streams", "https"),
+    [
+        ({}, "http://127.0.0.1:", False),
+        ({"WEB_URL": "https://Hub.example:443"}, "https://hub.example:", True),
+        ({"WEB_STREAM_URL": "https://s.example/a/b"}, "https://s.example;", False),
+        ({"WEB_URL": "http://[::1]:80"}, "http://[::1]:", False),
+    ],
+)
+def test_pages_may_open_streams_where_they_are_and_nothing_else(
+    database_url: str, settings: dict[str, Any], streams: str, https: bool
+) -> None:
+    with running_site(database_url, **settings) as site:
+        headers = site.visitor().get("/about").headers
+    assert f"connect-src 'self' {streams}" in headers["Content-Security-Policy"]
+    assert ("Strict-Transport-Security" in headers) == https
+
+
+def test_a_form_comes_from_here_also_where_the_usual_port_is_written(database_url: str) -> None:
+    with running_site(database_url, WEB_URL="http://hub.lan:80") as site:
+        visitor = site.visitor()
+        token = form_token(visitor.get("/about").text)
+        fields, headers = {"form_token": token}, {"Origin": "http://hub.lan"}
+        look = visitor.http.post(f"{site.url}/look", data=fields, headers=headers, timeout=20)
+    assert look.status_code == 200
 
 
 def test_a_page_that_has_not_changed_is_not_sent_again(website: RunningSite) -> None:

@@ -16,7 +16,7 @@ class Headers:
             "script-src": "'self'",
             "style-src": "'self'",
             "img-src": "'self'",
-            "connect-src": f"'self' {addresses.streams}",
+            "connect-src": f"'self' {addresses.streams_origin}",
             "manifest-src": "'self'",
             "form-action": "'self'",
             "base-uri": "'none'",
