@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import html
 import json
 import re
 import socket
@@ -149,6 +150,21 @@ def test_a_bundle_is_cut_to_what_a_channel_shows(deliver: Deliver, services: Cha
         assert re.search(r"… and 1\d\d more", shown)
 
 
+@pytest.mark.parametrize("title", ["*" * 400, "青" * 400, "&" * 400, "x" * 400])
+@pytest.mark.parametrize("site", [None, "https://hub.example"])
+def test_no_title_makes_a_message_too_long(
+    deliver: Deliver, services: ChannelServer, title: str, site: str | None
+) -> None:
+    content = chapter(title=title, chapter_title=title, groups=[title] * 9)
+    for message in (message_of(content, site=site), message_of(*[content] * 50, site=site)):
+        for text in (DISCORD, TELEGRAM, f"ntfy://{services.address}/t"):
+            assert deliver(text, message).error is None
+        discord, telegram, ntfy = (request.json for request in services.take(3))
+        assert len(discord.get("content") or discord["embeds"][0]["description"]) <= 2_000
+        assert len(html.unescape(telegram["text"])) <= 4_096
+        assert len(ntfy["message"].encode()) <= 4_096 and len(ntfy["title"]) <= 250
+
+
 # --- mail ----------------------------------------------------------------------------------------
 
 
@@ -191,9 +207,9 @@ def test_mail_has_a_subject_and_a_readable_body(deliver: Deliver, mail: Any) -> 
     (message,) = mailbox.messages
     assert message["Subject"] == "Blue Lantern: chapter 181"
     assert message["To"] == "ine@mail.example"
-    html = message.get_body(("html",)).get_content()
-    assert "New chapter 181 available (was chapter 180)" in html
-    assert 'href="https://mangadex.org/chapter/0d1e2f30"' in html
+    body = message.get_body(("html",)).get_content()
+    assert "New chapter 181 available (was chapter 180)" in body
+    assert 'href="https://mangadex.org/chapter/0d1e2f30"' in body
 
 
 def test_mail_shows_the_cover_where_the_website_can_be_reached(deliver: Deliver, mail: Any) -> None:
@@ -201,9 +217,9 @@ def test_mail_shows_the_cover_where_the_website_can_be_reached(deliver: Deliver,
     text = f"mailto://{address}?from=hub@hub.example&to=ine@mail.example"
     assert deliver(text, message_of(chapter(), site="https://hub.example")).error is None
     (message,) = mailbox.messages
-    html = message.get_body(("html",)).get_content()
-    assert 'src="https://hub.example/covers/1/256.webp"' in html
-    assert 'href="https://hub.example/me/inbox"' in html
+    body = message.get_body(("html",)).get_content()
+    assert 'src="https://hub.example/covers/1/256.webp"' in body
+    assert 'href="https://hub.example/me/inbox"' in body
 
 
 def test_a_title_adds_no_header_and_no_markup_to_mail(deliver: Deliver, mail: Any) -> None:
