@@ -117,33 +117,32 @@ def running_site(
     now: Callable[[], datetime] = utc_now,
     with_covers: bool = False,
     streams_at: str = "",
-    streams: str = "127.0.0.1:9",
     **settings: str,
 ) -> Iterator[RunningSite]:
-    """Serve the pages over a database.
+    """Serve the pages over a database, and streams on which nothing comes.
 
     Args:
         with_covers: whether covers are fetched from MANGADEX_COVERS_URL.
         streams_at: `host:port` of the stream process, for its figures.
-        streams: `host:port` where browsers find streams.
         settings: variables of the environment.
     """
     sock = listening(socket.SOCK_STREAM, "127.0.0.1", 0)
     read = config.load(Env({"MANGAHUB_DATA": "/nonexistent", **settings}))
-    addresses = find_addresses(read, shown(sock), streams)
     database = Database(database_url, 9, application_name="mangahub-web")
-    given = Surroundings(read, addresses, database_url, SECRET, streams_at)
     covers = open_covers(read, database_url) if with_covers else None
-    app = create_app(Site(given, database, now, covers))
-    web = WebServer(app, sock, lambda *_: True, (), UPLOADS)
-    web.start()
-    site = RunningSite(f"http://{shown(sock)}", database_url)
-    try:
-        yield site
-    finally:
-        site.close()
-        web.stop(5)
-        if covers is not None:
-            covers.fetcher.stop(15)
-        database.close()
-        sock.close()
+    with silent_streams() as streams:
+        addresses = find_addresses(read, shown(sock), streams)
+        given = Surroundings(read, addresses, database_url, SECRET, streams_at)
+        app = create_app(Site(given, database, now, covers))
+        web = WebServer(app, sock, lambda *_: True, (), UPLOADS)
+        web.start()
+        site = RunningSite(f"http://{shown(sock)}", database_url)
+        try:
+            yield site
+        finally:
+            site.close()
+            web.stop(5)
+            if covers is not None:
+                covers.fetcher.stop(15)
+            database.close()
+            sock.close()

@@ -10,13 +10,13 @@ from playwright.sync_api import Browser
 import sql
 from readers.users import User, add_user
 from tests.support.browser import running_browser
-from tests.support.website import RunningSite, running_site, silent_streams
+from tests.support.website import RunningSite, running_site
 
 
 @pytest.fixture
 def website(database_url: str) -> Iterator[RunningSite]:
     """The pages over a fresh database."""
-    with silent_streams() as streams, running_site(database_url, streams=streams) as site:
+    with running_site(database_url) as site:
         yield site
 
 
