@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 from typing import Any
 
+import psycopg
 from flask import Blueprint, abort, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
@@ -25,6 +27,8 @@ from website.rules.health import (
 )
 
 pages = Blueprint("health", __name__)
+
+log = logging.getLogger(__name__)
 
 MOST_ITEMS = 50  # rejected items of a workflow that are shown
 
@@ -139,5 +143,6 @@ def trouble() -> list[Problem]:
 
     try:
         return site().health.problems(look_now)
-    except sql.SqlError:
+    except (sql.SqlError, psycopg.Error) as exc:  # the page itself can be shown all the same
+        log.warning("Health cannot be looked at reason=%s", sql.one_line(exc))
         return []

@@ -20,6 +20,8 @@ from http import HTTPStatus
 from itertools import takewhile
 from uuid import UUID
 
+import psycopg
+
 import sql
 from readers.datagram import encode
 from sql.connections import Database
@@ -141,8 +143,8 @@ class StreamServer:
                 continue
             try:
                 health = await asyncio.to_thread(self._settings.look_at_health)
-            except sql.SqlError as exc:
-                log.debug("Health cannot be looked at reason=%s", exc)
+            except Exception as exc:  # whatever it is, the next look may succeed
+                log.warning("Health cannot be looked at reason=%s", sql.one_line(exc))
                 continue
             if is_due or health != told:
                 self._hub.tell_operators("health", health)
@@ -194,8 +196,8 @@ class StreamServer:
             self._open(stream, request, Ticket(reader) if reader else None, None)
         except Refused as exc:
             stream.refuse(exc.status)
-        except sql.SqlError as exc:
-            log.warning("The database is unavailable reason=%s", exc)
+        except (sql.SqlError, psycopg.Error) as exc:
+            log.warning("The database is unavailable reason=%s", sql.one_line(exc))
             stream.refuse(HTTPStatus.SERVICE_UNAVAILABLE)
 
     def _open(

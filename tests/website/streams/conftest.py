@@ -44,7 +44,7 @@ class Running:
             origin=origin,
             proxies=proxies,
             database_url=database_url,
-            look_at_health=lambda: self.health,
+            look_at_health=self._look_at_health,
             find_reader=lambda secret: self.private.get(secret),
         )
         self.health = b'{"ok":true,"problems":[]}'
@@ -56,6 +56,11 @@ class Running:
         self._stop = asyncio.Event()
         self._thread = threading.Thread(target=self._run, args=(sock,), name="streams")
         self._thread.start()
+
+    def _look_at_health(self) -> bytes:
+        if not self.health:
+            raise ValueError("it cannot be looked at")
+        return self.health
 
     def _run(self, sock: socket.socket) -> None:
         asyncio.set_event_loop(self.loop)

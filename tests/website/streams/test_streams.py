@@ -258,3 +258,14 @@ def test_operators_alone_hear_how_all_is(scene: Scene, monkeypatch: pytest.Monke
         assert event.data == {"ok": False, "problems": [{"what": "all"}]}
         scene.publish(1)
         assert chapters(his.events(1)) == [1]
+
+
+def test_a_look_that_fails_ends_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.servers[-1].stop()
+    monkeypatch.setattr(server, "HEALTH_S", 0.05)
+    running = scene.serve()
+    running.health = b""
+    with scene.open(scene.add_reader("anna"), is_operator=True) as client:
+        client.ready()
+        running.health = b'{"ok":true,"problems":[]}'
+        assert client.events(1)[0].data["ok"]
