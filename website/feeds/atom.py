@@ -6,7 +6,7 @@ from typing import Any
 
 import feedgenerator
 
-from website.feeds.entries import Feed
+from website.feeds.entries import Feed, names
 from website.rules.texts import plain
 
 MIME_TYPE = "application/atom+xml"
@@ -32,7 +32,7 @@ def write_atom(feed: Feed) -> bytes:
             unique_id=entry.id,
             pubdate=entry.at,
             updateddate=entry.at,
-            author_name=", ".join(map(plain, entry.authors)) or None,
+            author_name=", ".join(names(entry)) or None,
             categories=[plain(tag) for tag in entry.tags],
         )
     return bytes(made.writeString("utf-8").encode())

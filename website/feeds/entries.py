@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID, uuid5
 
+from website.rules.texts import plain
+
 _NAMESPACE = UUID("5b2e3b0c-7f0e-4c6c-9b8e-4a1b6f0d2a77")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOST_ENTRIES = 100
@@ -36,6 +38,11 @@ class Entry:
     authors: tuple[str, ...] = ()
     language: str | None = None
     tags: tuple[str, ...] = ()
+
+
+def names(entry: Entry) -> list[str]:
+    """Return the authors' names as they can be shown; formats allow no empty one."""
+    return [name for name in map(plain, entry.authors) if name]
 
 
 @dataclass(frozen=True, slots=True)

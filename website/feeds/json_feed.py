@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from website.feeds.entries import Entry, Feed
+from website.feeds.entries import Entry, Feed, names
 from website.rules.texts import plain
 
 MIME_TYPE = "application/feed+json"
@@ -32,8 +32,8 @@ def _item(entry: Entry) -> dict[str, object]:
         "date_published": at,
         "date_modified": at,
     }
-    if entry.authors:
-        item["authors"] = [{"name": plain(name)} for name in entry.authors]
+    if authors := names(entry):
+        item["authors"] = [{"name": name} for name in authors]
     if entry.language:
         item["language"] = entry.language
     if entry.tags:

@@ -13,7 +13,7 @@ from website.feeds.entries import Feed, urn
 from website.feeds.ics import Occasion
 from website.pages.gates import for_readers, open_to_all
 from website.pages.site import connected, reader, site, visit
-from website.rules.expectations import as_json, describe_next
+from website.rules.expectations import as_json, describe_range
 from website.security.private import KINDS, Kind
 from website.store import entries, private_addresses, releases
 from website.store import title as title_store
@@ -97,7 +97,7 @@ def calendar(secret: str) -> ResponseReturnValue:
     with connected() as connection:
         key = site().given.secret
         user = private_addresses.find_reader(connection, key, "calendar", secret) or abort(404)
-        expected = releases.expect_library(connection, user.id, visit().now)
+        expected = releases.expect_unmuted(connection, user.id, visit().now)
     occasions = _occasions(expected, visit().now)
     body = ics.write_calendar(f"MangaHub: {user.username}", occasions)
     answer = Response(body, mimetype=ics.MIME_TYPE)
@@ -118,7 +118,7 @@ def _occasions(titles: list[Expected], now: datetime) -> Iterator[Occasion]:
         found = each.next
         if found.expected and found.state in _IN_CALENDAR:
             last = each.days[-1]
-            text = f"Expected {describe_next(found, last)}: {found.state}, {found.why}."
+            text = f"Expected {describe_range(found)}: {found.state}, {found.why}."
             title = each.title + ("" if found.state == "likely" else " (maybe)")
             yield Occasion(
                 urn("next", each.manga_id, last), found.expected, title, text, page, last

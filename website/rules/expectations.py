@@ -24,6 +24,14 @@ def describe_next(found: Prediction, today: date) -> str:
     return f"{short_day(found.start, today)}–{short_day(found.end, today)}"
 
 
+def describe_range(found: Prediction) -> str:
+    """Return such as `3 December`, or `3 December to 9 December`: true whenever it is read."""
+    if found.start is None or found.end is None:
+        return "on no day that can be said"
+    days = dict.fromkeys((found.start, found.end))
+    return " to ".join(f"{day.day} {day:%B}" for day in days)
+
+
 def short_day(day: date, today: date) -> str:
     """Return `today`, `Thu` within a week, else `3 Dec`, with the year where it is another one."""
     ahead = (day - today).days

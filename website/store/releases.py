@@ -43,7 +43,8 @@ LEFT JOIN LATERAL (
         SELECT r.translated_language, (array_agg(r.released_on ORDER BY r.released_on DESC))[:13]
             AS days
         FROM release_days r
-        WHERE r.manga_id = m.id AND r.released_on <= %(today)s AND {is_read}
+        WHERE r.manga_id = m.id AND {is_read}
+            AND r.released_on BETWEEN '1970-01-01' AND %(today)s
         GROUP BY r.translated_language) AS by_language
     ORDER BY cardinality(days) DESC, days[1] DESC, translated_language LIMIT 1) AS best ON TRUE
 WHERE m.unavailable_at IS NULL"""
@@ -54,6 +55,8 @@ _IS_READ = """(%(user)s::uuid IS NULL OR r.translated_language = ANY (coalesce(
     ARRAY[r.translated_language])))"""
 
 _OF_READER = "SELECT manga_id FROM user_library WHERE user_id = %(user)s"
+_UNMUTED = f"""{_OF_READER} EXCEPT
+    SELECT manga_id FROM library_settings WHERE user_id = %(user)s AND muted"""
 _ONE = "SELECT %(manga_id)s::bigint"
 # The most followed ones of those that had a release lately.
 _OF_ALL = f"""
@@ -66,6 +69,11 @@ _OF_ALL = f"""
 def expect_library(connection: sql.Connection, user_id: UUID, now: datetime) -> list[Expected]:
     """Return what is expected of a reader's titles."""
     return _expect(connection, _OF_READER, now, user=user_id)
+
+
+def expect_unmuted(connection: sql.Connection, user_id: UUID, now: datetime) -> list[Expected]:
+    """Return what is expected of the titles of which a reader is told."""
+    return _expect(connection, _UNMUTED, now, user=user_id)
 
 
 def expect_all(connection: sql.Connection, now: datetime) -> list[Expected]:

@@ -22,7 +22,10 @@ from tests.support.catalogue import add_chapter, add_title
 from tests.support.website import COOKIE, SECRET, RunningSite, running_site
 from website.store.private_addresses import list_addresses
 
-HOSTILE = "\u202e<script>&amp;]]>\x07\x1b[31m \"q\" 'a' ;,\\n \N{GRINNING FACE} " + "wide " * 50
+HOSTILE = (
+    "\u202e<script>&amp;]]>\x07\x1b\uffff\ufffe[31m \"q\" 'a' ;,\\n \N{GRINNING FACE} "
+    + "wide " * 50
+)
 TODAY = datetime.now(UTC).date()
 
 
@@ -101,6 +104,15 @@ def test_an_id_stays_and_a_corrected_chapter_moves_no_entry(
     before = ids()
     connection.execute("UPDATE chapters SET chapter_number = 182 WHERE id = %s", [chapter])
     assert ids() == before
+
+
+def test_names_of_nothing_that_can_be_shown_are_left_out(
+    website: RunningSite, connection: sql.Connection, title: int
+) -> None:
+    add_chapter(connection, title, "1", datetime.now(UTC), ["\x07", "\uffff"])
+    checked(website.visitor().get("/feeds/all.atom").content)
+    (item,) = website.visitor().get("/feeds/all.json").json()["items"]
+    assert "authors" not in item
 
 
 def test_the_same_as_json_feed(
@@ -241,6 +253,32 @@ def test_a_calendar_says_what_came_and_what_may_come(
     seconds = vobject.readOne(answer.content.decode()).contents["vevent"]
     assert len(seconds) == len(events)
     assert website.visitor().get(f"/feeds/{own}/calendar.ics").content == answer.content
+
+
+def test_a_calendar_names_days_that_stay_true_and_leaves_out_what_is_muted(
+    website: RunningSite, connection: sql.Connection, mika: User, title: int
+) -> None:
+    release(connection, title, 0, 1, 2, 3)
+    path = f"/feeds/{addresses(connection, mika)['calendar']}/calendar.ics"
+    tomorrow = TODAY + timedelta(days=1)
+    events = events_of(website.visitor().get(path).content)
+    said = f"Expected {tomorrow.day} {tomorrow:%B}: likely, daily, 3 of 3."
+    assert events[("Blue Lantern", tomorrow)] == said
+    connection.execute(
+        "INSERT INTO library_settings (user_id, manga_id, muted) VALUES (%s, %s, true)",
+        [mika.id, title],
+    )
+    assert not events_of(website.visitor().get(path).content)
+
+
+@pytest.mark.parametrize("odd", ["-infinity", "infinity", "0044-03-15 BC", "9999-12-31"])
+def test_a_day_that_cannot_be_costs_no_other_anything(
+    website: RunningSite, connection: sql.Connection, mika: User, title: int, odd: str
+) -> None:
+    release(connection, title, 1, 8, 15, 22)
+    connection.execute("INSERT INTO release_days VALUES (%s, 'en', %s)", [title, odd])
+    assert website.visitor().get(f"/titles/{title}.json").json()["next"]["state"] == "likely"
+    assert website.visitor(mika).get("/calendar").status_code == 200
 
 
 def events_of(document: bytes) -> dict[tuple[str, date], str]:

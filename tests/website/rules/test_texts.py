@@ -14,6 +14,7 @@ from website.rules.texts import plain
         ("a\x00b\x1b[31m\nc", "ab[31m c"),
         ("gnp.\u202ejpg", "gnp.jpg"),
         ("half \ud800 character", "half character"),
+        ("no \uffff\ufffe\ufdd0\U0001ffff character", "no character"),
         ("نص عربي", "نص عربي"),
         ("👩‍👧 family", "👩‍👧 family"),
     ],
