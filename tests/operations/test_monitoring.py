@@ -78,11 +78,16 @@ def series_of(text: str) -> set[Series]:
 def batch_series(
     simulator: Simulator, run_batch: Run, database_url: str, connection: sql.Connection, home: Path
 ) -> set[Series]:
-    """What real runs leave, with one event owed and one entity refused."""
+    """What real runs leave, with one event owed, one entity refused and one title wanted."""
     folder = home / "metrics"
     folder.mkdir()
     connection.execute(
         "INSERT INTO notification_events (dedup_key, type, payload) VALUES ('a', 'new-manga', '{}')"
+    )
+    connection.execute(
+        "WITH reader AS (INSERT INTO users (username) VALUES ('mika') RETURNING id)"
+        " INSERT INTO import_entries (user_id, entry_key, mangadex_id, state)"
+        " SELECT id, 'md:1', gen_random_uuid(), 'wanted' FROM reader"
     )
     env = {
         "DATABASE_URL": database_url,
