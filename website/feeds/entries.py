@@ -28,6 +28,7 @@ class Entry:
         id: never changes.
         url: where it leads.
         authors: whose work it is.
+        stored_at: when this site learned of it, where that may be later than `at`.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Entry:
     authors: tuple[str, ...] = ()
     language: str | None = None
     tags: tuple[str, ...] = ()
+    stored_at: datetime | None = None
 
 
 def names(entry: Entry) -> list[str]:
@@ -63,7 +65,8 @@ class Feed:
 
     @property
     def updated_at(self) -> datetime:
-        return max((entry.at for entry in self.entries), default=_EPOCH)
+        """When its newest entry came in: late ones may be older than what was there already."""
+        return max((max(e.at, e.stored_at or e.at) for e in self.entries), default=_EPOCH)
 
     @property
     def etag(self) -> str:

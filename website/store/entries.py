@@ -22,7 +22,8 @@ SELECT c.id, c.mangadex_chapter_id, m.id, left(m.title, {_MAX_TITLE}),
     CASE WHEN c.number_scope NOT LIKE 'chapter:%%' THEN trim_scale(c.chapter_number) END,
     c.translated_language, left(c.title, {_MAX_TITLE}), c.external_url, c.published_at,
     ARRAY(SELECT left(g.name, 100) FROM chapter_groups cg JOIN scanlation_groups g
-          ON g.id = cg.group_id WHERE cg.chapter_id = c.id ORDER BY g.name, g.id)
+          ON g.id = cg.group_id WHERE cg.chapter_id = c.id ORDER BY g.name, g.id),
+    CASE WHEN c.created_at BETWEEN '1970-01-01' AND %(now)s THEN c.created_at END
 FROM chapters c JOIN manga m ON m.id = c.manga_id
 WHERE c.unavailable_at IS NULL AND c.chapter_number < 'NaN'
     AND c.published_at BETWEEN '1970-01-01' AND %(now)s {{condition}}
@@ -44,7 +45,7 @@ def list_chapters(
 
 
 def _chapter(row: tuple[Any, ...], site_url: str) -> Entry:
-    row_id, upload, manga_id, title, volume, number, language, name, url, at, groups = row
+    row_id, upload, manga_id, title, volume, number, language, name, url, at, groups, stored = row
     place = chapter_place(url, upload)
     shown = _numbered(volume, number)
     by = f" by {', '.join(groups)}" if groups else ""
@@ -56,6 +57,7 @@ def _chapter(row: tuple[Any, ...], site_url: str) -> Entry:
         at=at,
         authors=tuple(groups),
         language=language,
+        stored_at=stored,
     )
 
 

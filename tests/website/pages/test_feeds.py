@@ -145,6 +145,20 @@ def test_who_has_it_already_is_sent_nothing(
     assert news.status_code == 200
 
 
+def test_a_chapter_that_was_found_late_is_sent_to_who_asks_by_date(
+    website: RunningSite, connection: sql.Connection, title: int
+) -> None:
+    now = datetime.now(UTC)
+    add_chapter(connection, title, "8", now - timedelta(hours=2))
+    connection.execute("UPDATE chapters SET created_at = now() - interval '1 hour'")
+    path, visitor = f"/titles/{title}.atom", website.visitor()
+    since = {"If-Modified-Since": visitor.get(path).headers["Last-Modified"]}
+    assert visitor.get(path, headers=since).status_code == 304
+    add_chapter(connection, title, "7", now - timedelta(days=3))
+    answer = visitor.get(path, headers=since)
+    assert answer.status_code == 200 and b"ch. 7" in answer.content
+
+
 def test_private_news_are_the_readers_notifications(
     website: RunningSite, connection: sql.Connection, mika: User, title: int
 ) -> None:
