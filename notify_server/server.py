@@ -14,6 +14,7 @@ from mangahub.sockets import bind, shown
 from notify_server.config import Config
 from notify_server.publish.channels import Channel
 from notify_server.publish.claims import Claims
+from notify_server.publish.finisher import Finisher
 from notify_server.publish.history import History
 from notify_server.publish.other_servers import OtherServers
 from notify_server.publish.publisher import Publisher
@@ -81,7 +82,7 @@ class NotifyServer:
         self._mailbox, claims, is_following = Mailbox(), Claims(), threading.Event()
         channels: list[Channel] = []
         history = History(claims, channels)
-        size = waitress_server.THREADS + 2
+        size = waitress_server.THREADS + 3
         self._database = database = Database(locate(), size, history.examine)
         check = SubscriptionCheck(database, self._secret, is_following)
         self._database_thread = DatabaseThread(database, check, self._mailbox)
@@ -90,7 +91,8 @@ class NotifyServer:
         self._other_servers = OtherServers(
             locate, database, history, claims, channels, is_following, self._fail
         )
-        publisher = Publisher(database, claims, channels)
+        self._finisher = Finisher()
+        self._publisher = publisher = Publisher(database, claims, channels, self._finisher.add)
         drops = partial(sockets.count_drops, self._udp_socket)
         metrics = Metrics(self._udp.figures, drops, partial(_count_channels, database))
         services = Services(database, publisher, metrics, self._config.api_key, self._is_udp_usable)
@@ -127,6 +129,7 @@ class NotifyServer:
         self._udp.start()
         self._other_servers.start()
         self._other_servers.has_tried.wait(_FIRST_ATTEMPT_S)
+        self._finisher.start(self._publisher)
         self._web.start()
 
     def request_stop(self) -> None:
@@ -151,6 +154,7 @@ class NotifyServer:
         """
         if self._is_composed:
             self._web.stop(_HTTP_STOP_S)
+            self._finisher.stop(_JOIN_S)
             self._udp.stop(drain_s)
             self._database_thread.stop(_JOIN_S)
             self._other_servers.stop(_JOIN_S)

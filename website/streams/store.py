@@ -66,8 +66,9 @@ class Event(NamedTuple):
 
     Attributes:
         seq: its number, the id of what visitors get.
-        template: what visitors get; None if it is no public news, but for its recipient alone.
-        shares: those of its recipients who were asked for.
+        template: what visitors get; None if it is no public news, but for its recipient alone, and
+            in a later transaction, which only has more of the recipients.
+        shares: those of its recipients who were asked for, and got their row in `xid`.
     """
 
     xid: int
@@ -109,8 +110,15 @@ async def look(
         " FROM (SELECT) AS always LEFT JOIN (SELECT seq FROM notification_receipts"
         "  ORDER BY seq DESC LIMIT 1) AS newest ON true"
         " LEFT JOIN (SELECT event_id, xmin::text::bigint AS xid"
-        "  FROM notification_receipts WHERE seq > %s AND received_at >= %s) r ON true",
-        (before.seq - _MOST_RECEIPTS, before.now - _LONGEST_TRANSACTION) if before else (0, None),
+        "  FROM notification_receipts WHERE seq > %(seq)s AND received_at >= %(since)s"
+        "  UNION SELECT event_id, xmin::text::bigint FROM notification_portions"
+        "  WHERE id > (SELECT max(id) FROM notification_portions) - %(most)s"
+        "  AND stored_at >= %(since)s) r ON true",
+        {
+            "seq": before.seq - _MOST_RECEIPTS if before else 0,
+            "since": before.now - _LONGEST_TRANSACTION if before else None,
+            "most": _MOST_RECEIPTS,
+        },
     )
     rows = await cursor.fetchall()
     now, text, seq, *_ = rows[0]
@@ -121,6 +129,20 @@ async def look(
     return moment, sorted(each for each in found if not before.snapshot.sees(each.xid))
 
 
+_MISSED_BY_VISITORS = (
+    f"SELECT ({_XID})::text::bigint, event_id FROM notification_receipts WHERE event_id IN"
+    " (SELECT event_id FROM notification_receipts ORDER BY seq DESC LIMIT %(most)s)"
+    f" AND {_UNSEEN}"
+)
+_MISSED_BY_READER = (
+    f"SELECT ({_XID.replace('xmin', 'p.xmin')})::text::bigint, p.event_id FROM"
+    " (SELECT id, event_id FROM notifications WHERE user_id = %(reader)s AND event_id IS NOT NULL"
+    "  ORDER BY id DESC LIMIT %(most)s) AS n JOIN notification_portions AS p"
+    " ON p.event_id = n.event_id AND n.id BETWEEN p.first_id AND p.last_id"
+    f" WHERE {_UNSEEN.replace('xmin', 'p.xmin')}"
+)
+
+
 async def missed_by(
     connection: sql.AsyncConnection, reader: UUID | None, seen: Snapshot
 ) -> list[Missed]:
@@ -128,32 +150,26 @@ async def missed_by(
 
     Of more than MAX_REPLAY some may be missing.
     """
-    newest = (
-        "SELECT event_id FROM notifications WHERE user_id = %(reader)s AND event_id IS NOT NULL"
-        " ORDER BY id DESC LIMIT %(most)s"
-        if reader
-        else "SELECT event_id FROM notification_receipts ORDER BY seq DESC LIMIT %(most)s"
-    )
-    query = (
-        f"SELECT ({_XID})::text::bigint, event_id FROM notification_receipts"
-        f" WHERE event_id IN ({newest}) AND {_UNSEEN}"
-    )
+    query = _MISSED_BY_READER if reader else _MISSED_BY_VISITORS
     values = {"reader": reader, "most": MAX_REPLAY + _SLACK, "seen": str(seen)}
     cursor = await connection.execute(query.encode(), values)
     return sorted(Missed(*row) for row in await cursor.fetchall())
 
 
 _LOAD = (
-    "SELECT event_id, seq, upper(translate(type, '-', '_')), manga_id,"
+    f"SELECT event_id, ({_XID})::text::bigint, seq, upper(translate(type, '-', '_')), manga_id,"
     f" left(title, {SHOWN}), left(message, {SHOWN}), received_at, data::text"
     " FROM notification_receipts WHERE event_id = ANY(%s)"
 ).encode()
+_PORTION_XID = _XID.replace("xmin", "p.xmin")
 _SHARES = (
-    f"SELECT event_id, min(n.id), {PACKED.replace('(id', '(n.id')} FROM notifications n"
+    f"SELECT ({_PORTION_XID})::text::bigint AS xid, event_id, min(n.id),"
+    f" {PACKED.replace('(id', '(n.id')} FROM notifications n"
     " JOIN notification_portions p USING (event_id)"
-    " WHERE event_id = ANY(%(events)s) AND n.user_id IS NOT NULL"
+    f" WHERE event_id = ANY(%(events)s) AND ({_PORTION_XID})::text::bigint = ANY(%(xids)s)"
+    " AND n.user_id IS NOT NULL"
     " AND (%(readers)s::uuid[] IS NULL OR n.user_id = ANY(%(readers)s))"
-    f" AND n.id BETWEEN p.first_id AND p.last_id GROUP BY event_id, {BEHIND}"
+    f" AND n.id BETWEEN p.first_id AND p.last_id GROUP BY xid, event_id, {BEHIND}"
 ).encode()
 _CONTENTS = f"SELECT id, {CONTENT} FROM notifications WHERE id = ANY(%s::bigint[])".encode()
 
@@ -167,13 +183,13 @@ async def load(
     ids = [each.event_id for each in missed]
     cursor = await connection.execute(_LOAD, [ids])
     rows = {row[0]: row[1:] for row in await cursor.fetchall()}
-    shares = await _load_shares(connection, ids, readers) if readers else {}
+    shares = await _load_shares(connection, missed, readers) if readers else {}
     return [
         Event(
             each.xid,
-            rows[each.event_id][0],
-            _public(rows[each.event_id][1:]),
-            shares.get(each.event_id, []),
+            rows[each.event_id][1],
+            _public(rows[each.event_id][2:]) if each.xid == rows[each.event_id][0] else None,
+            shares.get(each, []),
         )
         for each in missed
         if each.event_id in rows
@@ -187,19 +203,21 @@ def _public(content: Sequence[Any]) -> DatagramTemplate | None:
 
 
 async def _load_shares(
-    connection: sql.AsyncConnection, event_ids: Sequence[str], readers: Sequence[UUID]
-) -> dict[str, list[Share]]:
+    connection: sql.AsyncConnection, missed: Sequence[Missed], readers: Sequence[UUID]
+) -> dict[Missed, list[Share]]:
     named = list(readers) if len(readers) <= _MOST_NAMED else None
-    values = {"events": event_ids, "readers": named}
+    xids, event_ids = zip(*missed, strict=True)
+    values = {"events": list(event_ids), "xids": list(xids), "readers": named}
     cursor = await connection.execute(_SHARES, values, binary=True)
     found = await cursor.fetchall()
-    cursor = await connection.execute(_CONTENTS, [[id for _, id, _ in found]])
+    cursor = await connection.execute(_CONTENTS, [[id for _, _, id, _ in found]])
     templates = {
         id: make_template(read_content(content)) for id, *content in await cursor.fetchall()
     }
-    shares: dict[str, list[Share]] = {}
-    for event_id, id, packed in found:
-        shares.setdefault(event_id, []).append(Share(templates[id], Recipients(packed)))
+    shares: dict[Missed, list[Share]] = {}
+    for xid, event_id, id, packed in found:
+        share = Share(templates[id], Recipients(packed))
+        shares.setdefault(Missed(xid, event_id), []).append(share)
     return shares
 
 
@@ -227,8 +245,9 @@ async def marked_since(
         f" LATERAL (SELECT id, read IS TRUE AS read, event_id, {_XID} AS xid FROM notifications"
         "  WHERE user_id = wanted.id ORDER BY id DESC LIMIT %(most)s) AS n"
         " WHERE NOT pg_visible_in_snapshot(n.xid, %(seen)s::pg_snapshot)"
-        " AND (n.read OR NOT EXISTS (SELECT FROM notification_receipts AS r"
-        f"  WHERE r.event_id = n.event_id AND {_UNSEEN.replace('xmin', 'r.xmin')}))"
+        " AND (n.read OR NOT EXISTS (SELECT FROM notification_portions AS p"
+        "  WHERE p.event_id = n.event_id AND n.id BETWEEN p.first_id AND p.last_id"
+        f"  AND {_UNSEEN.replace('xmin', 'p.xmin')}))"
         " ORDER BY n.id"
     )
     values = {"readers": list(readers), "most": MAX_REPLAY, "seen": str(seen)}

@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 import sql
+from notify_server.store.notifications import store_next
+from notify_server.store.recipients import PORTION_ROWS
+from notify_server.store.unfinished import choose_next
 from readers.telling import tell
 from readers.users import find_user
 from tests.support.waiting import wait_until
@@ -269,3 +272,29 @@ def test_a_look_that_fails_ends_nothing(scene: Scene, monkeypatch: pytest.Monkey
         client.ready()
         running.health = b'{"ok":true,"problems":[]}'
         assert client.events(1)[0].data["ok"]
+
+
+def test_readers_of_later_portions_hear_once_and_visitors_once(scene: Scene) -> None:
+    scene.connection.execute(
+        "INSERT INTO users (id, username) SELECT lpad(to_hex(n), 32, '0')::uuid, n::text"
+        " FROM generate_series(1, %s) n",
+        [PORTION_ROWS],
+    )
+    scene.connection.execute(
+        "INSERT INTO user_library (user_id, manga_id) SELECT id, %s FROM users", [scene.manga_id]
+    )
+    reader = scene.add_reader("of the second portion")
+    with scene.open().ready() as visitor, scene.open(reader).ready() as live:
+        last = live.last_id
+        event_id = scene.publish(1)
+        assert chapters(visitor.events(1)) == [1]
+        unfinished = choose_next(scene.connection, [event_id])
+        assert unfinished is not None
+        assert store_next(scene.connection, unfinished).recipients == 1
+        assert chapters(live.events(1)) == [1]
+        scene.publish(2)
+        finished = choose_next(scene.connection, [event_id])
+        assert finished is None
+        assert chapters(visitor.events(1)) == [2]
+    with scene.open(reader, last) as late:
+        assert chapters(late.events(1)) == [1]
