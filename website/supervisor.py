@@ -124,6 +124,7 @@ class Supervisor:
             while not self._signals:
                 self._take_turn(ear)
             systemd.notify("STOPPING=1")
+            log.info("Stopping")
             self._stop()
         log.info("Stopped")
 
