@@ -30,11 +30,14 @@ GOAL_MS = 50
 RATE = 20
 CHAPTERS, NOTIFICATIONS, READERS = 200_000, 1_000_000, 1_000
 COOKIE = "mangahub_session"
-PATHS = ("/", "/?scope=all", "/me/library", "/me/inbox", "/titles", "/titles/17", "/calendar")
+PATHS = (
+    *("/", "/?scope=all", "/me/library", "/me/inbox", "/titles", "/titles/17", "/calendar"),
+    *("/calendar?scope=all", "/feeds/all.atom", "/titles/17.atom"),
+)
 
 
 def fill(connection: sql.Connection, titles: int) -> dict[str, User]:
-    """Make titles, chapters of the last ninety days, readers and what they were told."""
+    """Make titles, days of release, chapters of the last ninety days, readers and their news."""
     connection.execute("SET session_replication_role = replica")  # no triggers
     connection.execute(
         "INSERT INTO manga (title, slug, status, mangadex_id, first_synced_at)"
@@ -47,6 +50,11 @@ def fill(connection: sql.Connection, titles: int) -> dict[str, User]:
         " SELECT 1 + (n * 7919::bigint) %% %s, n / %s + 1, now() - n * interval '39 s',"
         " gen_random_uuid() FROM generate_series(1, %s) n",
         [titles, titles, CHAPTERS],
+    )
+    connection.execute(
+        "INSERT INTO release_days SELECT m, 'en', current_date - (m %% 7 + 7 * n)::integer"
+        " FROM generate_series(1, %s) m, generate_series(0, 12) n",
+        [titles],
     )
     connection.execute(
         "WITH g AS (INSERT INTO scanlation_groups SELECT gen_random_uuid(), 'Team ' || n"

@@ -58,12 +58,19 @@ _OF_READER = "SELECT manga_id FROM user_library WHERE user_id = %(user)s"
 _UNMUTED = f"""{_OF_READER} EXCEPT
     SELECT manga_id FROM library_settings WHERE user_id = %(user)s AND muted"""
 _ONE = "SELECT %(manga_id)s::bigint"
-# The most followed ones of those that had a release lately.
+# The most followed ones of those that had a release lately, then those of which no follows are
+# known. Each half stops at the most that are shown: a catalogue has releases by the million.
+_HAD_RELEASE = """EXISTS (SELECT FROM release_days d
+    WHERE d.manga_id = t.manga_id AND d.released_on > %(since)s)"""
 _OF_ALL = f"""
-    SELECT recent.manga_id FROM (
-        SELECT DISTINCT manga_id FROM release_days WHERE released_on > %(since)s) AS recent
-    LEFT JOIN title_popularity p ON p.manga_id = recent.manga_id
-    ORDER BY p.follows DESC NULLS LAST, recent.manga_id LIMIT {MOST_TITLES}"""
+    (SELECT manga_id FROM title_popularity t WHERE {_HAD_RELEASE}
+     ORDER BY follows DESC NULLS LAST, manga_id LIMIT {MOST_TITLES})
+    UNION ALL
+    (SELECT manga_id FROM (SELECT id AS manga_id FROM manga) AS t
+     WHERE NOT EXISTS (SELECT FROM title_popularity p WHERE p.manga_id = t.manga_id)
+         AND {_HAD_RELEASE}
+     ORDER BY manga_id LIMIT {MOST_TITLES})
+    LIMIT {MOST_TITLES}"""
 
 
 def expect_library(connection: sql.Connection, user_id: UUID, now: datetime) -> list[Expected]:
