@@ -102,7 +102,7 @@ def _read_place(sort: str) -> tuple[object, int] | None:
     if not id_text.isdecimal() or len(id_text) > 18:
         abort(400, "before is what the link to more titles has there.")
     if sort == "title":
-        return plain(key), int(id_text)
+        return key.replace("\0", ""), int(id_text)
     if not key.isdecimal() or len(key) > 12:
         abort(400, "before is what the link to more titles has there.")
     return int(key), int(id_text)

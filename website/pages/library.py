@@ -16,6 +16,7 @@ from readers.errors import NotFound
 from website.pages.gates import for_readers
 from website.pages.site import connected, reader, visit
 from website.rules.expectations import describe_next
+from website.rules.paths import own_path
 from website.rules.prediction import Prediction
 from website.rules.titles import name_of_title
 from website.rules.upcoming import order_of
@@ -110,7 +111,9 @@ def _read_title(connection: sql.Connection) -> library.TitleRow:
 
 
 def _done(what: str, title: library.TitleRow) -> Response:
-    """Go back to where the form was, and say what was done."""
+    """Go back to where the form was; the library says what was done."""
+    if back := own_path(request.form.get("next")):
+        return make_response(redirect(back, 303))
     after = request.form.get("after", "")
     place = f"&after={after}" if re.fullmatch(r"\d{1,18}", after, re.ASCII) else ""
     path = f"/me/library?done={what}&manga={title.id}{place}#t-{title.id}"

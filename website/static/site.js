@@ -9,7 +9,7 @@
 "use strict";
 
 const rows = () => [...document.querySelectorAll("[data-row]")];
-const mainLink = (row) => row.querySelector("[data-to], h3 a, a");
+const mainLink = (row) => row.querySelector("[data-to], h3 a, a, button");
 const currentRow = () => document.activeElement?.closest("[data-row]");
 const isTyping = (target) => target.closest("input, textarea, select, [contenteditable]");
 let isGoing = false;
@@ -18,8 +18,9 @@ function move(step) {
   const all = rows();
   const at = all.indexOf(currentRow());
   const next = all[at < 0 ? (step > 0 ? 0 : all.length - 1) : at + step];
-  mainLink(next ?? document.body)?.focus();
-  next?.scrollIntoView({ block: "nearest" });
+  if (!next) return;
+  mainLink(next)?.focus();
+  next.scrollIntoView({ block: "nearest" });
 }
 
 function press(key) {

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import sql
+from readers import unread
 from readers.datagram import Content
 from readers.foreign_rows import CONTENT, read_content
 
@@ -27,11 +28,11 @@ class Item:
     is_known: bool
 
 
-# Unread ones are found by their own index, read ones by that of all.
+# Of what is unread nothing lies below the reader's mark.
 _ITEMS = f"""
 SELECT n.*, m.slug, m.id IS NOT NULL
 FROM (SELECT id, read, {CONTENT} FROM notifications
-      WHERE user_id = %(user)s AND read IS {{state}} AND id < %(before)s
+      WHERE user_id = %(user)s AND id < %(before)s AND {{state}}
       ORDER BY id DESC LIMIT %(limit)s) AS n
 LEFT JOIN manga m ON m.id = n.manga_id ORDER BY n.id DESC"""
 
@@ -44,7 +45,8 @@ def list_items(
     Args:
         before: only those with a lower id.
     """
-    query = _ITEMS.format(state="TRUE" if is_read else "NOT TRUE")
+    is_unread = f"read IS NOT TRUE AND id > {unread.read_up_to('%(user)s')}"
+    query = _ITEMS.format(state="read IS TRUE" if is_read else is_unread)
     values = {"user": user_id, "before": before, "limit": limit}
     return [_item(row) for row in connection.execute(query.encode(), values)]
 

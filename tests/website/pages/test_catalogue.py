@@ -113,7 +113,8 @@ def test_titles_that_begin_so_come_first(website: RunningSite, connection: sql.C
 def test_every_title_is_on_one_page(
     website: RunningSite, connection: sql.Connection, sort: str
 ) -> None:
-    ids = [add_title(connection, f"Same Name {n % 7}") for n in range(95)]
+    names = [f"Same Name {n % 7}" for n in range(90)] + [f"\u200f {n} Same" for n in range(5)]
+    ids = [add_title(connection, name) for name in names]
     visitor, seen = website.visitor(), list[int]()
     path: str | None = f"/titles?sort={sort}" + ("&q=same" if sort == "best" else "")
     while path:

@@ -123,8 +123,13 @@ def test_a_reader_sees_what_it_is_to_him_and_nobody_else_does(
         visitor.get(f"/titles/{title}").text,
         website.visitor().get(f"/titles/{title}").text,
     )
-    for words in ("✓ followed", "up to 12", "muted"):
+    for words in ("✓ followed", 'value="12"', "unmute"):
         assert words in own and words not in other
+    page = f"/titles/{title}"
+    answer = visitor.post("/me/library/mute", page, manga=str(title), muted="0", next=page)
+    assert (answer.headers["Location"], "unmute" in visitor.get(page).text) == (page, False)
+    visitor.post("/me/library/progress", page, manga=str(title), number="15", next=page)
+    assert 'value="15"' in visitor.get(page).text
 
 
 @pytest.mark.slow
