@@ -11,7 +11,7 @@ from uuid import UUID
 import sql
 from website.rules.prediction import Prediction, predict
 
-MOST_TITLES = 300  # in the calendar of all titles
+MOST_TITLES = 100  # in the calendar of all titles
 _MAX_TITLE = 300
 _RECENT = timedelta(days=120)  # longer silent titles are on hiatus, or nearly
 
