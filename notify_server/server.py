@@ -67,6 +67,7 @@ class NotifyServer:
         self._stop = threading.Event()
         self.failure: str | None = None
         self._is_composed = False
+        self._channel_counts: Counts | None = None
 
     @property
     def http_address(self) -> str:
@@ -89,12 +90,19 @@ class NotifyServer:
         self._udp = self._compose_udp(DatabaseRequests(self._database_thread.put))
         channels.append(self._udp)
         self._other_servers = OtherServers(
-            locate, database, history, claims, channels, is_following, self._fail
+            locate,
+            database,
+            history,
+            claims,
+            channels,
+            is_following,
+            self._count_channels,
+            self._fail,
         )
         self._finisher = Finisher()
         self._publisher = publisher = Publisher(database, claims, channels, self._finisher.add)
         drops = partial(sockets.count_drops, self._udp_socket)
-        metrics = Metrics(self._udp.figures, drops, partial(_count_channels, database))
+        metrics = Metrics(self._udp.figures, drops, lambda: self._channel_counts)
         services = Services(database, publisher, metrics, self._config.api_key, self._is_udp_usable)
         self._web = waitress_server.WebServer(
             create_app(services),
@@ -129,8 +137,9 @@ class NotifyServer:
         self._udp.start()
         self._other_servers.start()
         self._other_servers.has_tried.wait(_FIRST_ATTEMPT_S)
-        self._finisher.start(self._publisher)
-        self._web.start()
+        if self.failure is None:
+            self._finisher.start(self._publisher)
+            self._web.start()
 
     def request_stop(self) -> None:
         """Make `wait` return; a signal handler may call it."""
@@ -168,6 +177,9 @@ class NotifyServer:
         self.failure = reason
         self._stop.set()
 
+    def _count_channels(self, connection: sql.Connection) -> None:
+        self._channel_counts = count_channels(connection)
+
     def _is_udp_usable(self) -> bool:
         is_turning = monotonic() - self._udp.last_turn < _STUCK_S
         return self._udp.is_alive and self._database_thread.is_alive and is_turning
@@ -176,11 +188,3 @@ class NotifyServer:
 def _bind(kind: socket.SocketKind, address: str, port: int) -> socket.socket:
     setting = "UDP_PORT" if kind is socket.SOCK_DGRAM else "UDP_HTTP_PORT"
     return bind(kind, address, port, port_setting=setting, address_setting="NOTIFY_BIND")
-
-
-def _count_channels(database: Database) -> Counts | None:
-    try:
-        with database.connection() as connection:
-            return count_channels(connection)
-    except sql.SqlError:
-        return None

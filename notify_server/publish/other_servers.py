@@ -54,18 +54,21 @@ class OtherServers:
         claims: Claims,
         channels: Sequence[Channel],
         is_following: threading.Event,
+        on_look: Callable[[sql.Connection], None],
         on_failure: Callable[[str], None],
     ) -> None:
         """Take what the thread needs; `start` starts it.
 
         Args:
             locate: returns the database's URL, and starts an embedded server that has stopped.
+            on_look: called with a connection every half minute.
             on_failure: called with the reason if it is not a database of this program's.
         """
         self._locate = locate
         self._database = database
         self._claims = claims
         self._channels = channels
+        self._on_look = on_look
         self._on_failure = on_failure
         self._history = history
         self._read_marks = ReadMarks()
@@ -160,6 +163,7 @@ class OtherServers:
         """
         with self._database.connection() as connection:
             look = receipts.look(connection, self._history.last)
+            self._on_look(connection)
             self._read_marks.advance(connection)
         for portion in look.unseen:
             self._push(portion)

@@ -45,7 +45,7 @@ class Metrics(Collector):
         Args:
             figures: what the UDP side has counted.
             receive_drops: how many datagrams the kernel has dropped.
-            channels: counts of readers' channels; None while the database is away.
+            channels: counts of readers' channels of some seconds ago; None until they are known.
         """
         self._figures = figures
         self._receive_drops = receive_drops

@@ -142,7 +142,7 @@ def test_a_role_without_rights_is_told_in_one_line_and_works_once_it_has_them(
         admin.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO guest")
         wait_until(lambda: "accepts no writes" in server.get("/readyz").json().get("error", ""))
         assert server.post("new-manga", event).status_code == 503
-        admin.execute("GRANT INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO guest")
+        admin.execute("GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO guest")
         assert server.get("/readyz").status_code == 503
         admin.execute("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO guest")
         wait_until(lambda: server.get("/readyz").status_code == 200)

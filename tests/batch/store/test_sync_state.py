@@ -28,7 +28,7 @@ def test_all_workflows_are_read_in_their_order(connection: sql.Connection) -> No
     names = [row.sync_type for row in workflows.read_all(connection)]
     assert names[0] == "initial_sync"
     assert names[-1] == "a_new_one"
-    assert len(names) == 6
+    assert len(names) == 7
 
 
 def test_a_run_is_recorded_from_its_beginning_to_its_end(connection: sql.Connection) -> None:
