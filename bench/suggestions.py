@@ -41,7 +41,7 @@ class Population:
     tastes: list[list[int]]
     genres: list[list[int]]
 
-    def library(self, length: int) -> list[int]:
+    def make_library(self, length: int) -> list[int]:
         """Return the titles of a new reader, in random order."""
         own = [t for taste in self.dice.sample(self.tastes, self.dice.randint(1, 3)) for t in taste]
         found: dict[int, None] = {}
@@ -118,7 +118,7 @@ class Trial:
 
 def trials(population: Population, shown: int) -> Iterator[Trial]:
     for _ in range(TESTED):
-        library = population.library(max(shown + 20, population.dice.choice(LENGTHS)))
+        library = population.make_library(max(shown + 20, population.dice.choice(LENGTHS)))
         yield Trial(library[:shown], set(library[shown:]))
 
 
@@ -152,7 +152,7 @@ def time_statement(url: str, seed: int) -> list[list[str]]:
     population = make_population(seed, LARGE_TITLES)
     with sql.connect(url) as connection:
         fill(connection, population)
-        libraries = [population.library(LARGE_LENGTH) for _ in range(LARGE)]
+        libraries = [population.make_library(LARGE_LENGTH) for _ in range(LARGE)]
         add_readers(connection, 1, libraries)
         wholes, statements = [], []
         for n in range(1, 51):
@@ -181,7 +181,7 @@ def main() -> None:
             known = 0
             for readers in READERS:
                 lengths = [population.dice.choice(LENGTHS) for _ in range(readers - known)]
-                add_readers(connection, known + 1, [population.library(n) for n in lengths])
+                add_readers(connection, known + 1, [population.make_library(n) for n in lengths])
                 known = readers
                 rows += recalls(connection, population, readers)
         header = ["readers", "titles shown", "suggested", "most followed", "at random"]

@@ -22,7 +22,6 @@ from website.rules.titles import name_of_title
 from website.rules.upcoming import order_of
 from website.store import library as store
 from website.store import releases
-from website.store.library import Followed
 
 pages = Blueprint("library", __name__, url_prefix="/me/library")
 
@@ -153,7 +152,9 @@ def _page(error: str | None = None, status: int = 200, text: str = "") -> Respon
     return make_response(page, status)
 
 
-def _in_order(followed: list[Followed], nexts: Mapping[int, Prediction]) -> list[Followed]:
+def _in_order(
+    followed: list[store.Followed], nexts: Mapping[int, Prediction]
+) -> list[store.Followed]:
     """Return titles by when they are expected; others as they are, the latest chapter first."""
     return sorted(
         followed, key=lambda each: order_of(nexts[each.id]) if each.id in nexts else date.max

@@ -13,7 +13,7 @@ from readers import library, preferences
 from readers.users import User, add_user
 from tests.support.website import RunningSite
 from website.rules.titles import name_of_title
-from website.store.library import list_followed
+from website.store import library as store
 
 BLUE = UUID(int=7)
 
@@ -125,7 +125,7 @@ def test_a_title_is_muted_and_told_of_again(
         value = "1" if muted else "0"
         answer = visitor.post("/me/library/mute", "/me/library", manga=blue, muted=value)
         assert answer.headers["Location"].endswith(f"&manga={blue}#t-{blue}")
-        assert [each.is_muted for each in list_followed(connection, mika.id)] == [muted]
+        assert [each.is_muted for each in store.list_followed(connection, mika.id)] == [muted]
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_a_form_that_makes_no_sense_changes_nothing(
     given = {name: value.format(id=blue) for name, value in fields.items()}
     answer = website.visitor(mika).post(f"/me/library/{path}", "/me/library", **given)
     assert answer.status_code == status
-    (row,) = list_followed(connection, mika.id)
+    (row,) = store.list_followed(connection, mika.id)
     assert (row.is_muted, row.progress) == (False, None)
 
 
