@@ -8,7 +8,6 @@ import signal
 import tempfile
 import threading
 import time
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -92,13 +91,13 @@ def test_what_a_dead_caller_held_is_taken_back() -> None:
 
 
 def test_turns_are_paced() -> None:
+    started_s = time.monotonic()
     gate = Gate(concurrency=5, per_second=50, burst=1)
-    times = []
-    for _ in range(4):
+    for turn in range(4):
         assert gate.enter("a", 1)
-        times.append(time.monotonic())
+        # However late a busy machine comes back, it is never too early.
+        assert time.monotonic() - started_s >= turn * EVENNESS / 50
         gate.leave("a", 1)
-    assert all(later - earlier >= EVENNESS / 50 for earlier, later in pairwise(times))
 
 
 def test_a_burst_goes_at_once() -> None:
